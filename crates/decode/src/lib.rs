@@ -1,0 +1,1 @@
+//! Dual-mode generation: words and tool calls.

@@ -1,0 +1,1 @@
+//! Tool heads: features, prior, objective, solvers, choice of the penalty, head files.

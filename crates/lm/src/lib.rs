@@ -1,0 +1,11 @@
+//! The frozen language model: files, tokenizer, hidden states, KV state.
+
+mod error;
+mod frozen;
+mod matrix;
+mod tokenizer;
+
+pub use error::LmError;
+pub use frozen::{FrozenLm, ModelCard, RowSource, Sequence, State, WordMass};
+pub use matrix::Matrix;
+pub use tokenizer::Tokenizer;

@@ -1,0 +1,1 @@
+//! What a tool is, how it runs, and tool packs.
