@@ -24,6 +24,37 @@ pub struct Example {
     pub group: Option<String>,
 }
 
+impl Example {
+    /// What keeps examples together when folds are made: the group, else the id.
+    pub fn group(&self) -> &str {
+        self.group.as_deref().unwrap_or(&self.id)
+    }
+
+    /// Where the text is cut for something that begins at byte `at`: before a single U+0020 that stands directly ahead
+    /// of it, because tokenizers join that space to the word it opens, and a model that calls a tool there has not
+    /// written it yet. A space inside an earlier call's span stays there, and the text's end is the text's end.
+    ///
+    /// Meant for calls in order and offsets within the text, which [`faults`](Self::faults) checks.
+    pub(crate) fn opening(&self, at: usize) -> usize {
+        let spaced = at > 0 && at < self.text.len() && self.text.as_bytes()[at - 1] == b' ';
+        let taken = self.last_call_before(at).is_some_and(|(_, call)| at <= call.end);
+        if spaced && !taken { at - 1 } else { at }
+    }
+
+    /// The last call that starts before byte `at`, and its index.
+    pub(crate) fn last_call_before(&self, at: usize) -> Option<(usize, &Call)> {
+        let i = self.calls.partition_point(|call| call.start < at).checked_sub(1)?;
+        Some((i, &self.calls[i]))
+    }
+}
+
+impl Call {
+    /// Whether the call stands for nothing in the text.
+    pub fn is_point(&self) -> bool {
+        self.start == self.end
+    }
+}
+
 /// A tool call: the span of text that its result takes up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -25,7 +25,9 @@ pub enum LmError {
     #[error("tokenizer: {0}")]
     Tokenizer(String),
     /// The context does not fit the model.
-    #[error("the context has {len} tokens, the model's longest is {max}: shorten the text or use a model with a longer context")]
+    #[error(
+        "the context has {len} tokens, the model's longest is {max}: shorten the text or use a model with a longer context"
+    )]
     ContextTooLong {
         /// Tokens asked for.
         len: usize,

@@ -2,10 +2,12 @@
 
 mod error;
 mod frozen;
+mod gguf;
 mod matrix;
 mod tokenizer;
 
 pub use error::LmError;
 pub use frozen::{FrozenLm, ModelCard, RowSource, Sequence, State, WordMass};
+pub use gguf::{Array, Gguf, TensorInfo, Value};
 pub use matrix::Matrix;
-pub use tokenizer::Tokenizer;
+pub use tokenizer::{Specials, Tokenizer};

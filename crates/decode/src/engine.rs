@@ -1,0 +1,146 @@
+//! The loop: every live row names its next tokens, the model reads them in one batch, every row decides.
+
+use crate::DecodeError;
+use crate::extended::Extended;
+use crate::prefix::{Prefix, common};
+use crate::prepared::Prepared;
+use crate::request::{Request, Template};
+use crate::row::{Row, Surroundings};
+use crate::trace::{Event, Generation};
+use head::Head;
+use lm::{FrozenLm, Matrix, Sequence};
+use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroUsize;
+use tools::ToolSet;
+
+/// Rows that decode together unless [`Engine::batch`] says otherwise.
+const BATCH: NonZeroUsize = NonZeroUsize::new(8).unwrap();
+
+/// Generates with a frozen model, a tool head and the tools it names.
+///
+/// It keeps the KV state of the last prompts' common beginning and of every tool's worked calls, so that runs with the
+/// same templates compute them once.
+pub struct Engine<'a> {
+    extended: Extended<'a>,
+    batch: NonZeroUsize,
+    prompts: Prefix,
+    demos: HashMap<usize, Prefix>,
+}
+
+impl<'a> Engine<'a> {
+    /// An engine for a head and its tools.
+    ///
+    /// # Errors
+    /// [`DecodeError::Mismatch`] if the head was fitted on another model, names a tool that is not in `tools`, or
+    /// names one whose placement is not supported yet (`message`).
+    pub fn new(lm: &'a dyn FrozenLm, head: &'a Head, tools: &'a ToolSet) -> Result<Self, DecodeError> {
+        Ok(Self::over(Extended::new(lm, head, tools)?))
+    }
+
+    /// An engine without tools: the plain language model.
+    pub fn words_only(lm: &'a dyn FrozenLm) -> Self {
+        Self::over(Extended::words_only(lm))
+    }
+
+    fn over(extended: Extended<'a>) -> Self {
+        Self { batch: BATCH, prompts: Prefix::new(extended.lm), demos: HashMap::new(), extended }
+    }
+
+    /// How many requests decode together (8 by default). It does not change what comes of them.
+    #[must_use]
+    pub fn batch(mut self, rows: NonZeroUsize) -> Self {
+        self.batch = rows;
+        self
+    }
+
+    /// Prompts with worked calls, by tool, for [`Arguments::Demos`](crate::Arguments::Demos).
+    ///
+    /// A call's arguments are then written after the template with the request's question in it, the text so far with
+    /// its earlier calls written out (`<add>(1, 2) = 3`), and `<add>(`.
+    ///
+    /// # Errors
+    /// [`DecodeError::Mismatch`] for a name that is not in the head.
+    pub fn demos(mut self, demos: BTreeMap<String, Template>) -> Result<Self, DecodeError> {
+        self.extended.set_demos(demos)?;
+        self.demos.clear();
+        Ok(self)
+    }
+
+    /// Generates for every request, in the order given.
+    ///
+    /// # Errors
+    /// [`DecodeError::Request`] for the first bad request, before anything is generated;
+    /// later only what the model or its weights are to blame for.
+    pub fn run(&mut self, requests: &[Request]) -> Result<Vec<Generation>, DecodeError> {
+        self.run_with(requests, &mut |_| ())
+    }
+
+    /// As [`Engine::run`], telling `on_event` what happens as it happens.
+    ///
+    /// # Errors
+    /// As [`Engine::run`].
+    pub fn run_with(
+        &mut self,
+        requests: &[Request],
+        on_event: &mut dyn FnMut(Event),
+    ) -> Result<Vec<Generation>, DecodeError> {
+        let prepare = |(index, request)| Prepared::new(index, request, &self.extended);
+        let prepared: Vec<Prepared> = requests.iter().enumerate().map(prepare).collect::<Result<_, _>>()?;
+        self.prompts.read(self.extended.lm, shared_beginning(&prepared, self.extended.context()))?;
+        let mut waiting = prepared.iter();
+        let mut rows: Vec<Row> = Vec::new();
+        let mut done = BTreeMap::new();
+        loop {
+            let free = self.batch.get() - rows.len();
+            for prepared in waiting.by_ref().take(free) {
+                rows.push(Row::new(prepared, self.prompts.fork(&prepared.ids), &self.extended));
+            }
+            if rows.is_empty() {
+                return Ok(done.into_values().collect());
+            }
+            self.step(&mut rows, on_event)?;
+            rows.retain_mut(|row| {
+                let Some(generation) = row.take_generation() else {
+                    return true;
+                };
+                on_event(Event::Done { request: row.index(), generation: &generation });
+                done.insert(row.index(), generation);
+                false
+            });
+        }
+    }
+
+    /// Reads every row's next tokens in one batch, and lets each row decide.
+    fn step(&mut self, rows: &mut [Row], on_event: &mut dyn FnMut(Event)) -> Result<(), DecodeError> {
+        let lm = self.extended.lm;
+        let mut live: Vec<&mut Row> = rows.iter_mut().filter(|row| !row.is_finished()).collect();
+        if live.is_empty() {
+            return Ok(()); // prompts that do not fit are finished before they begin
+        }
+        let mut batch: Vec<(&mut Sequence, &[u32])> = live.iter_mut().map(|row| row.input()).collect();
+        let ends = batch.iter().scan(0, |read, (_, ids)| {
+            *read += ids.len();
+            Some(*read - 1)
+        });
+        let ends: Vec<usize> = ends.collect();
+        let hidden: Matrix = lm.extend(&mut batch)?.select(ends); // (rows, d)
+        let mut words = lm.logits(&hidden)?; // (rows, V)
+        let mut around = Surroundings { extended: &self.extended, demos: &mut self.demos, on_event };
+        for (i, row) in live.into_iter().enumerate() {
+            row.decide(hidden.row(i), words.row_mut(i), &mut around)?;
+        }
+        Ok(())
+    }
+}
+
+/// The longest beginning that all prompts share, and that leaves each a token to read. Those that do not fit the model
+/// do not count.
+fn shared_beginning<'p>(prepared: &'p [Prepared], context: usize) -> &'p [u32] {
+    let mut fitting =
+        prepared.iter().map(|prepared| prepared.ids.as_slice()).filter(|ids| ids.len() <= context);
+    let Some(first) = fitting.next() else {
+        return &[];
+    };
+    let shared = fitting.fold(first.len() - 1, |shared, ids| common(&first[..shared], &ids[..ids.len() - 1]));
+    &first[..shared]
+}

@@ -1,0 +1,44 @@
+//! What can go wrong before or while generating.
+
+use lm::LmError;
+
+/// An error of this crate. What the *model* does wrong (a call that can't be parsed, a context that fills up) is
+/// no error: it is in the [`Generation`](crate::Generation).
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// The model failed.
+    #[error(transparent)]
+    Lm(#[from] LmError),
+    /// A setting is out of its range.
+    #[error("setting `{name}` is {found}; it must be {expected}")]
+    Setting {
+        /// Its name in [`Settings`](crate::Settings).
+        name: &'static str,
+        /// Its value.
+        found: String,
+        /// The values that would do.
+        expected: &'static str,
+    },
+    /// The head, the tools and the model do not fit together.
+    #[error("{0}")]
+    Mismatch(String),
+    /// A request can't be started.
+    #[error("request {index}: {message}")]
+    Request {
+        /// Which of the requests, from 0.
+        index: usize,
+        /// What was found and what to do.
+        message: String,
+    },
+    /// No word can be chosen: every logit is disabled, infinite or not a number.
+    #[error(
+        "request {index}, token {position}: no word can be chosen, as no logit is finite; \
+         the model's weights are damaged or every word is disabled"
+    )]
+    NoWord {
+        /// Which of the requests, from 0.
+        index: usize,
+        /// Tokens chosen before.
+        position: usize,
+    },
+}

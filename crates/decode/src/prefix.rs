@@ -1,0 +1,36 @@
+//! A prompt's beginning, computed once and forked for everything that begins with it.
+
+use crate::DecodeError;
+use lm::{FrozenLm, Sequence};
+
+/// A sequence that is kept to be forked.
+pub(crate) struct Prefix(Sequence);
+
+impl Prefix {
+    pub fn new(lm: &dyn FrozenLm) -> Self {
+        Self(lm.begin())
+    }
+
+    /// Makes `ids` what is kept, computing only what is not kept already.
+    pub fn read(&mut self, lm: &dyn FrozenLm, ids: &[u32]) -> Result<(), DecodeError> {
+        let kept = common(self.0.ids(), ids);
+        self.0.truncate(kept);
+        if kept < ids.len() {
+            lm.extend(&mut [(&mut self.0, &ids[kept..])])?;
+        }
+        Ok(())
+    }
+
+    /// A sequence that has read as much of `ids` as is kept, but not its last token: a decision needs the hidden state
+    /// after it.
+    pub fn fork(&self, ids: &[u32]) -> Sequence {
+        let mut sequence = self.0.fork();
+        sequence.truncate(common(self.0.ids(), ids).min(ids.len().saturating_sub(1)));
+        sequence
+    }
+}
+
+/// Length of the longest common prefix.
+pub(crate) fn common(a: &[u32], b: &[u32]) -> usize {
+    a.iter().zip(b).take_while(|(a, b)| a == b).count()
+}

@@ -1,0 +1,69 @@
+//! A request that was checked against its engine and encoded, before anything is computed.
+
+use crate::DecodeError;
+use crate::extended::{Callable, Extended, Kind};
+use crate::request::Request;
+use crate::settings::{Arguments, Calling};
+
+/// A request ready to run.
+pub(crate) struct Prepared<'r> {
+    /// Which of the requests, from 0.
+    pub index: usize,
+    pub request: &'r Request,
+    /// The prompt; never empty.
+    pub ids: Vec<u32>,
+    /// By row of the head.
+    pub disabled_tools: Vec<bool>,
+    /// The request's own, else the head's.
+    pub bias: f32,
+}
+
+impl<'r> Prepared<'r> {
+    pub fn new(index: usize, request: &'r Request, extended: &Extended) -> Result<Self, DecodeError> {
+        let prepared = || {
+            request.settings.check().map_err(|e| e.to_string())?;
+            let ids = extended.encode(&request.prompt).map_err(|e| e.to_string())?;
+            if ids.is_empty() {
+                return Err(
+                    "the prompt is empty and the vocabulary has no start token: give at least one word"
+                        .to_string(),
+                );
+            }
+            let disabled_tools = disabled_tools(request, extended)?;
+            let enabled = extended.callables.iter().zip(&disabled_tools).filter(|(_, off)| !**off);
+            enabled.map(|(callable, _)| callable).try_for_each(|callable| check_demos(request, callable))?;
+            let bias = request.settings.bias.or(extended.head.map(|head| head.bias)).unwrap_or(0.0);
+            Ok(Self { index, request, ids, disabled_tools, bias })
+        };
+        prepared().map_err(|message| DecodeError::Request { index, message })
+    }
+}
+
+fn disabled_tools(request: &Request, extended: &Extended) -> Result<Vec<bool>, String> {
+    let mut disabled = vec![false; extended.callables.len()];
+    for name in &request.disabled_tools {
+        let row = extended.row(name).ok_or_else(|| extended.unknown_tool(name))?;
+        disabled[row] = true;
+    }
+    Ok(disabled)
+}
+
+/// A tool whose arguments are to be written after worked calls must have them, and the question they ask for.
+fn check_demos(request: &Request, callable: &Callable) -> Result<(), String> {
+    let settings = &request.settings;
+    let unused = settings.calling == Calling::Off
+        || settings.arguments == Arguments::InPlace
+        || callable.kind == Kind::Literal;
+    let name = &callable.tool.name;
+    match &callable.demos {
+        _ if unused => Ok(()),
+        None => Err(format!(
+            "there are no worked calls for the tool `{name}`: give them to the engine, disable the tool, or have arguments \
+             written in place"
+        )),
+        Some(template) if template.asks() && request.question.is_none() => Err(format!(
+            "the worked calls for the tool `{name}` leave a place for the question, and the request has no question: give it"
+        )),
+        Some(_) => Ok(()),
+    }
+}

@@ -1,0 +1,93 @@
+//! What is asked for: a prompt and how to go on from it.
+
+use crate::Settings;
+use serde::{Deserialize, Serialize};
+
+/// One generation to make.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Request {
+    /// What the model reads first.
+    pub prompt: Prompt,
+    /// The question by itself, for the prompts of [`Arguments::Demos`](crate::Arguments::Demos); unused otherwise.
+    pub question: Option<String>,
+    /// Tools that may not be called here, by name.
+    pub disabled_tools: Vec<String>,
+    /// Words that may not be chosen here, by id.
+    pub disabled_words: Vec<u32>,
+    /// How to generate.
+    pub settings: Settings,
+}
+
+impl Request {
+    /// A request with the default settings.
+    pub fn new(prompt: Prompt) -> Self {
+        Self { prompt, ..Self::default() }
+    }
+}
+
+/// What the model reads first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Prompt {
+    /// Plain text. The start token is put before it, and nothing in it is taken for a special token.
+    Raw(String),
+    /// The output of a chat template, which wrote its own special tokens: they are parsed, and none is added.
+    Rendered(String),
+}
+
+impl Default for Prompt {
+    fn default() -> Self {
+        Self::Raw(String::new())
+    }
+}
+
+impl Prompt {
+    /// The text.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Raw(text) | Self::Rendered(text) => text,
+        }
+    }
+}
+
+/// A prompt with a place for the question, marked `[QUESTION]` as ToolkenGPT's templates have it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Template(String);
+
+impl Template {
+    /// The mark that a question replaces.
+    pub const QUESTION: &str = "[QUESTION]";
+
+    /// A template over `text`; without a mark in it, it is the same for every question.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The prompt for one question.
+    pub fn render(&self, question: &str) -> String {
+        self.0.replace(Self::QUESTION, question)
+    }
+
+    /// Whether it has a place for a question.
+    pub(crate) fn asks(&self) -> bool {
+        self.0.contains(Self::QUESTION)
+    }
+
+    /// What stands before the question: the same in every prompt.
+    pub(crate) fn prefix(&self) -> &str {
+        self.0.split(Self::QUESTION).next().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_puts_the_question_in_its_place() {
+        let template = Template::new("Q: 1?\nA: 1\n\nQ: [QUESTION]\nA:");
+        assert_eq!(template.render("2?"), "Q: 1?\nA: 1\n\nQ: 2?\nA:");
+        assert_eq!(template.prefix(), "Q: 1?\nA: 1\n\nQ: ");
+        assert_eq!(Template::new("no mark").prefix(), "no mark");
+    }
+}

@@ -1,0 +1,264 @@
+//! One request's state machine: it names the tokens to be read next, and decides once they have been read.
+//!
+//! ```text
+//!             word                              literal
+//!           ┌──────┐                  ┌──────────────────────────┐
+//! prompt ─> deciding ── a tool wins ──┤                          ├── result ─> deciding
+//!           └──────┘                  └─ arguments … `)` ── run ─┘
+//!               ^                            │
+//!               └──── next best token ── undone on failure
+//! ```
+
+mod arguments;
+
+use crate::DecodeError;
+use crate::choose::{Ballot, Pick, Scores};
+use crate::extended::{Extended, Kind};
+use crate::prefix::Prefix;
+use crate::prepared::Prepared;
+use crate::settings::{Calling, Settings};
+use crate::trace::{Alternative, By, Counts, Decision, Event, Finish, Generation};
+use crate::transcript::Transcript;
+use arguments::Call;
+use lm::Sequence;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use std::collections::HashMap;
+use std::time::Instant;
+
+/// What a row needs of its surroundings to decide.
+pub(crate) struct Surroundings<'s, 'a> {
+    pub extended: &'s Extended<'a>,
+    /// The worked calls' beginnings, by row of the head; filled as they are needed.
+    pub demos: &'s mut HashMap<usize, Prefix>,
+    pub on_event: &'s mut dyn FnMut(Event),
+}
+
+/// A request under way.
+pub(crate) struct Row<'r> {
+    prepared: &'r Prepared<'r>,
+    rng: ChaCha8Rng,
+    /// The prompt and the text so far, as far as the model has read them.
+    sequence: Sequence,
+    /// What it reads next, in the call's own sequence if that has one.
+    input: Vec<u32>,
+    call: Option<Call>,
+    transcript: Transcript<'r>,
+    /// A number was just put in: it may not be lengthened.
+    after_number: bool,
+    counts: Counts,
+    decisions: Vec<Decision>,
+    finish: Option<Finish>,
+    started: Instant,
+}
+
+/// A decision that is being carried out.
+struct Pending {
+    ballot: Ballot,
+    /// Its trace; `None` if it is not worth one.
+    decision: Option<Decision>,
+}
+
+impl<'r> Row<'r> {
+    /// A row that will read its prompt, of which `sequence` has read a part.
+    pub fn new(prepared: &'r Prepared<'r>, sequence: Sequence, extended: &Extended) -> Self {
+        let Prepared { request, ids, .. } = prepared;
+        let rest = ids[sequence.ids().len()..].to_vec();
+        let mut row = Self {
+            prepared,
+            rng: ChaCha8Rng::seed_from_u64(request.settings.seed),
+            sequence,
+            input: Vec::new(),
+            call: None,
+            transcript: Transcript::new(request.prompt.text(), &request.settings.stop),
+            after_number: false,
+            counts: Counts { prompt: ids.len(), ..Counts::default() },
+            decisions: Vec::new(),
+            finish: None,
+            started: Instant::now(),
+        };
+        row.read(rest, extended);
+        row
+    }
+
+    /// Which of the requests it is.
+    pub fn index(&self) -> usize {
+        self.prepared.index
+    }
+
+    fn settings(&self) -> &'r Settings {
+        &self.prepared.request.settings
+    }
+
+    pub fn is_finished(&self) -> bool {
+        self.finish.is_some()
+    }
+
+    /// The sequence to extend and the tokens to extend it by; never empty.
+    pub fn input(&mut self) -> (&mut Sequence, &[u32]) {
+        let own = self.call.as_mut().and_then(|call| call.own.as_mut());
+        (own.unwrap_or(&mut self.sequence), &self.input)
+    }
+
+    /// Goes on after the input has been read: `hidden` is the state after its last token, shape (d), and `words` the
+    /// words' logits there, shape (V).
+    pub fn decide(
+        &mut self,
+        hidden: &[f32],
+        words: &mut [f32],
+        around: &mut Surroundings,
+    ) -> Result<(), DecodeError> {
+        self.input.clear();
+        match self.call.take() {
+            Some(call) => self.write_argument(call, words, around)?,
+            None => self.choose(hidden, words, around)?,
+        }
+        let delta = self.transcript.take_delta(self.is_finished());
+        if !delta.is_empty() {
+            (around.on_event)(Event::Text { request: self.index(), delta: &delta });
+        }
+        Ok(())
+    }
+
+    /// What came of it, once it is finished.
+    pub fn take_generation(&mut self) -> Option<Generation> {
+        Some(Generation {
+            finish: self.finish.take()?,
+            text: self.transcript.text(),
+            tokens: self.counts,
+            decisions: std::mem::take(&mut self.decisions),
+            micros: micros(self.started),
+        })
+    }
+
+    /// Reasoning mode: ranks words and tools.
+    fn choose(
+        &mut self,
+        hidden: &[f32],
+        words: &mut [f32],
+        around: &mut Surroundings,
+    ) -> Result<(), DecodeError> {
+        let extended = around.extended;
+        let settings = self.settings();
+        let lengthening = if self.after_number { extended.number_continuations.as_slice() } else { &[] };
+        self.after_number = false;
+        for &id in self.prepared.request.disabled_words.iter().chain(lengthening) {
+            if let Some(score) = words.get_mut(id as usize) {
+                *score = f32::NEG_INFINITY;
+            }
+        }
+        let tools = match settings.calling {
+            Calling::Off => Vec::new(),
+            Calling::Auto | Calling::Force => {
+                extended.tool_scores(hidden, self.prepared.bias, &self.prepared.disabled_tools)
+            }
+        };
+        let scores = self.scores(words, &tools)?;
+        let forced = settings.calling == Calling::Force && self.counts.chosen == 0;
+        let ballot = scores.ballot(settings, forced, &mut self.rng);
+        let decision = self.record(scores, &ballot, forced, extended);
+        self.carry_out(Pending { ballot, decision }, around)
+    }
+
+    fn scores<'s>(&self, words: &'s [f32], tools: &'s [f32]) -> Result<Scores<'s>, DecodeError> {
+        let no_word = DecodeError::NoWord { index: self.index(), position: self.counts.chosen };
+        Scores::new(words, tools).ok_or(no_word)
+    }
+
+    /// The trace of a decision, if it is a call or a tool came near.
+    fn record(&self, scores: Scores, ballot: &Ballot, forced: bool, extended: &Extended) -> Option<Decision> {
+        let settings = self.settings();
+        let calls = !ballot.tools.is_empty();
+        if !calls && !scores.tools_may_reach(settings.record_above) {
+            return None;
+        }
+        let (p_tool, top) = scores.distribution(settings.alternatives);
+        (calls || p_tool >= settings.record_above).then(|| Decision {
+            position: self.counts.chosen,
+            at: self.transcript.len(),
+            by: match (calls && forced, settings.temperature > 0.0) {
+                (true, _) => By::Forced,
+                (false, true) => By::Sampled,
+                (false, false) => By::Greedy,
+            },
+            p_tool,
+            alternatives: top
+                .into_iter()
+                .map(|(pick, p)| Alternative { token: extended.token(pick), p })
+                .collect(),
+            attempts: Vec::new(),
+            chosen: None,
+        })
+    }
+
+    /// Takes the best token that is left: starts a call, or puts down the word.
+    fn carry_out(&mut self, mut pending: Pending, around: &mut Surroundings) -> Result<(), DecodeError> {
+        while let Some(tool) = pending.ballot.tools.pop_front() {
+            if self.counts.calls >= self.settings().max_calls {
+                self.decisions.extend(pending.decision);
+                self.finish = Some(Finish::MaxCalls);
+                return Ok(());
+            }
+            let callable = &around.extended.callables[tool];
+            (around.on_event)(Event::CallStart { request: self.index(), tool: &callable.tool.name });
+            let call = Call::new(tool, pending, self.sequence.ids().len());
+            let result = match callable.kind {
+                Kind::Literal => callable.run(""),
+                Kind::Splice => match self.opening(callable, around.extended) {
+                    Ok(ids) => return self.begin_arguments(call, ids, around),
+                    Err(reason) => Err(reason),
+                },
+            };
+            match self.end_call(call, result, around) {
+                Some(failed) => pending = failed,
+                None => return Ok(()),
+            }
+        }
+        self.take_word(pending, around.extended);
+        Ok(())
+    }
+
+    /// Puts down the word that is left when no tool is.
+    fn take_word(&mut self, pending: Pending, extended: &Extended) {
+        let word = pending.ballot.word;
+        let tokenizer = extended.tokenizer();
+        if tokenizer.ends_text(word) {
+            self.conclude(pending.decision, Pick::Word(word), extended);
+            self.finish = Some(Finish::EndOfText);
+            return;
+        }
+        let text = if tokenizer.is_control(word) { &[] } else { tokenizer.token_bytes(word) };
+        let stop = self.transcript.push(text);
+        self.conclude(pending.decision, Pick::Word(word), extended);
+        self.proceed(stop, vec![word], extended);
+    }
+
+    fn conclude(&mut self, decision: Option<Decision>, chosen: Pick, extended: &Extended) {
+        self.decisions
+            .extend(decision.map(|decision| Decision { chosen: Some(extended.token(chosen)), ..decision }));
+    }
+
+    /// After a token was chosen: ends, or reads it.
+    fn proceed(&mut self, stop: Option<&str>, ids: Vec<u32>, extended: &Extended) {
+        self.counts.chosen += 1;
+        match stop {
+            Some(stop) => self.finish = Some(Finish::Stop { string: stop.to_string() }),
+            None if self.counts.chosen >= self.settings().max_tokens => self.finish = Some(Finish::MaxTokens),
+            None => self.read(ids, extended),
+        }
+    }
+
+    /// Reads `ids` next, if they fit.
+    fn read(&mut self, ids: Vec<u32>, extended: &Extended) {
+        let (len, max) = (self.sequence.ids().len() + ids.len(), extended.context());
+        if len > max {
+            self.finish = Some(Finish::ContextFull { len, max });
+        } else {
+            self.input = ids;
+        }
+    }
+}
+
+fn micros(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX)
+}

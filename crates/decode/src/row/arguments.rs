@@ -1,0 +1,184 @@
+//! Argument mode: a call is opened, its arguments are written with the tools off, it runs, and it stands or is undone.
+
+use super::{Pending, Row, Surroundings, micros};
+use crate::DecodeError;
+use crate::choose::Pick;
+use crate::extended::{Answer, Callable, Extended, Kind};
+use crate::prefix::{Prefix, common};
+use crate::request::Template;
+use crate::settings::Arguments;
+use crate::splice::space_after;
+use crate::trace::{Attempt, CallOutcome, Event};
+use lm::Sequence;
+use std::collections::hash_map::Entry;
+use std::time::Instant;
+
+/// A call under way.
+pub(super) struct Call {
+    /// Row of the head.
+    tool: usize,
+    pending: Pending,
+    /// Tokens of the row's sequence at the decision: where undoing goes back to.
+    read: usize,
+    /// The sequence of a prompt with worked calls; without one the arguments are written in the row's own.
+    pub own: Option<Sequence>,
+    arguments: Vec<u8>,
+    tokens: usize,
+    started: Instant,
+}
+
+impl Call {
+    /// A call decided on after `read` tokens of the row's sequence; its time runs from here.
+    pub fn new(tool: usize, pending: Pending, read: usize) -> Self {
+        Self { tool, pending, read, own: None, arguments: Vec::new(), tokens: 0, started: Instant::now() }
+    }
+}
+
+impl Row<'_> {
+    /// The prompt with worked calls of this tool, if that is where arguments are written.
+    fn demos<'c>(&self, callable: &'c Callable) -> Option<&'c Template> {
+        callable.demos.as_ref().filter(|_| self.settings().arguments == Arguments::Demos)
+    }
+
+    /// The tokens after which the arguments follow: `<add>(`, and with worked calls all that stands before it.
+    /// Else why the call fails at once.
+    pub(super) fn opening(&self, callable: &Callable, extended: &Extended) -> Result<Vec<u32>, String> {
+        let opening = callable.tool.opening();
+        let (ids, before) = match self.demos(callable) {
+            Some(template) => {
+                let mut prompt =
+                    template.render(self.prepared.request.question.as_deref().unwrap_or_default());
+                prompt.push_str(&self.transcript.with_calls());
+                let space = space_after(prompt.as_bytes());
+                (extended.encode_raw(&format!("{prompt}{space}{opening}")), 0)
+            }
+            None => {
+                let call = format!("{}{opening}", self.transcript.space());
+                (extended.encode_segment(&call), self.sequence.ids().len())
+            }
+        };
+        let ids = ids.map_err(|e| e.to_string())?;
+        match before + ids.len() {
+            len if len > extended.context() => Err(context_full(extended)),
+            _ => Ok(ids),
+        }
+    }
+
+    /// Argument mode: the row reads the opening next.
+    pub(super) fn begin_arguments(
+        &mut self,
+        mut call: Call,
+        ids: Vec<u32>,
+        around: &mut Surroundings,
+    ) -> Result<(), DecodeError> {
+        let extended = around.extended;
+        self.input = match self.demos(&extended.callables[call.tool]) {
+            Some(template) => {
+                let prefix = match around.demos.entry(call.tool) {
+                    Entry::Occupied(entry) => entry.into_mut(),
+                    Entry::Vacant(entry) => {
+                        let worked = extended.encode_raw(template.prefix())?;
+                        let mut prefix = Prefix::new(extended.lm);
+                        prefix.read(extended.lm, &worked[..common(&worked, &ids)])?;
+                        entry.insert(prefix)
+                    }
+                };
+                let own = call.own.insert(prefix.fork(&ids));
+                ids[own.ids().len()..].to_vec()
+            }
+            None => ids,
+        };
+        self.call = Some(call);
+        Ok(())
+    }
+
+    /// Argument mode: takes one more word, and at `)` runs the tool.
+    pub(super) fn write_argument(
+        &mut self,
+        mut call: Call,
+        words: &[f32],
+        around: &mut Surroundings,
+    ) -> Result<(), DecodeError> {
+        let extended = around.extended;
+        let settings = self.settings();
+        let word = self.scores(words, &[])?.ballot(settings, false, &mut self.rng).word;
+        let result = if extended.tokenizer().ends_text(word) {
+            Err("the text ended before the call's closing bracket".to_string())
+        } else {
+            let before = call.arguments.len();
+            call.tokens += 1;
+            call.arguments.extend_from_slice(extended.tokenizer().token_bytes(word));
+            let closing = call.arguments[before..].iter().position(|&byte| byte == b')');
+            let read = call.own.as_ref().unwrap_or(&self.sequence).ids().len();
+            if let Some(at) = closing {
+                call.arguments.truncate(before + at);
+                extended.callables[call.tool].run(&String::from_utf8_lossy(&call.arguments))
+            } else if call.tokens >= settings.max_argument_tokens {
+                Err(format!(
+                    "the call has no closing bracket within its cap of {} tokens",
+                    settings.max_argument_tokens
+                ))
+            } else if read >= extended.context() {
+                Err(context_full(extended))
+            } else {
+                self.input = vec![word];
+                self.call = Some(call);
+                return Ok(());
+            }
+        };
+        match self.end_call(call, result, around) {
+            Some(failed) => self.carry_out(failed, around),
+            None => Ok(()),
+        }
+    }
+
+    /// Undoes what was read for the call. Splices its result, or gives back the decision for its next best token.
+    pub(super) fn end_call(
+        &mut self,
+        call: Call,
+        result: Result<Answer, String>,
+        around: &mut Surroundings,
+    ) -> Option<Pending> {
+        let Call { tool: row, mut pending, read, arguments, tokens, started, .. } = call;
+        let extended = around.extended;
+        let Callable { tool, kind, .. } = &extended.callables[row];
+        self.sequence.truncate(read);
+        self.counts.arguments += tokens;
+        let space = self.transcript.space();
+        let spliced = result.and_then(|answer| {
+            let ids =
+                extended.encode_segment(&format!("{space}{}", answer.text)).map_err(|e| e.to_string())?;
+            Ok((answer, ids))
+        });
+        let attempt = Attempt {
+            tool: tool.name.clone(),
+            arguments: String::from_utf8_lossy(&arguments).into_owned(),
+            tokens,
+            outcome: match &spliced {
+                Ok((answer, _)) => CallOutcome::Result(answer.text.clone()),
+                Err(reason) => CallOutcome::Error(reason.clone()),
+            },
+            micros: micros(started),
+        };
+        (around.on_event)(Event::CallEnd { request: self.index(), attempt: &attempt });
+        let written = (*kind == Kind::Splice).then(|| format!("{}{})", tool.opening(), attempt.arguments));
+        if let Some(decision) = &mut pending.decision {
+            decision.attempts.push(attempt);
+        }
+        let Ok((answer, ids)) = spliced else {
+            self.counts.failed_calls += 1;
+            return Some(pending);
+        };
+        self.counts.calls += 1;
+        self.counts.results += ids.len();
+        self.after_number = answer.numeric;
+        let stop = self.transcript.push_result(space, written, &answer.text);
+        self.conclude(pending.decision, Pick::Tool(row), extended);
+        self.proceed(stop, ids, extended);
+        None
+    }
+}
+
+fn context_full(extended: &Extended) -> String {
+    format!("the call does not fit the model's context of {} tokens", extended.context())
+}

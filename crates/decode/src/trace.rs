@@ -1,0 +1,199 @@
+//! What a generation leaves behind: its text, why it ended, and every call with what it was chosen against.
+
+use serde::{Deserialize, Serialize};
+
+/// One request's outcome.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Generation {
+    /// What was generated: words and results, no calls.
+    pub text: String,
+    /// Why it ended.
+    pub finish: Finish,
+    /// What it cost in tokens.
+    pub tokens: Counts,
+    /// The decisions of note, in order; see [`Settings::record_above`](crate::Settings::record_above).
+    pub decisions: Vec<Decision>,
+    /// Wall time from this request's first token to its last, in microseconds; in a batch, the other rows' share included.
+    pub micros: u64,
+}
+
+impl Generation {
+    /// The calls whose results are in the text, in order.
+    pub fn calls(&self) -> impl Iterator<Item = &Attempt> {
+        self.decisions
+            .iter()
+            .flat_map(|decision| &decision.attempts)
+            .filter(|attempt| attempt.outcome.result().is_some())
+    }
+}
+
+/// Why a generation ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "reason")]
+pub enum Finish {
+    /// The model ended the text.
+    EndOfText,
+    /// The text reached a stop string, which is not part of it.
+    Stop {
+        /// The string.
+        string: String,
+    },
+    /// The cap on tokens.
+    MaxTokens,
+    /// The cap on calls: one more was called for.
+    MaxCalls,
+    /// The context is full: the next step would not fit the model.
+    ContextFull {
+        /// Tokens that the next step needs.
+        len: usize,
+        /// Tokens the model takes.
+        max: usize,
+    },
+}
+
+/// What a generation cost in tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Of the prompt.
+    pub prompt: usize,
+    /// Chosen outside of calls, a call being one; the end of text is not counted.
+    pub chosen: usize,
+    /// Of the results that were put into the text.
+    pub results: usize,
+    /// Chosen inside calls, undone ones included.
+    pub arguments: usize,
+    /// Calls whose result is in the text.
+    pub calls: usize,
+    /// Calls that failed and were undone.
+    pub failed_calls: usize,
+}
+
+/// One choice between words and tools.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// Tokens chosen before it, as [`Counts::chosen`] counts them.
+    pub position: usize,
+    /// Bytes of generated text before it.
+    pub at: usize,
+    /// How the choice was made.
+    pub by: By,
+    /// P(tool) = Σ_k exp(s_k) / (Σ_words exp(s) + Σ_k exp(s_k)), over the scores that decided: bias and offsets are in,
+    /// what was disabled is out, temperature 1.
+    pub p_tool: f32,
+    /// The best tokens of the extended vocabulary under the same distribution, best first.
+    pub alternatives: Vec<Alternative>,
+    /// The calls tried here, in order: failed ones, then at most one that stands.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<Attempt>,
+    /// What came of it; `None` if the generation ended before (its cap on calls).
+    pub chosen: Option<Token>,
+}
+
+/// How a choice was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum By {
+    /// The best score; a tie goes to the word.
+    Greedy,
+    /// A draw.
+    Sampled,
+    /// The best tool, as asked for by [`Calling::Force`](crate::Calling::Force).
+    Forced,
+}
+
+/// A token of the extended vocabulary.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Token {
+    /// A tool, by name.
+    Tool(String),
+    /// A word's text (a part of a character is shown as U+FFFD).
+    Word(String),
+}
+
+/// A token and its probability.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Alternative {
+    /// The token.
+    #[serde(flatten)]
+    pub token: Token,
+    /// Its probability; see [`Decision::p_tool`].
+    pub p: f32,
+}
+
+/// One call, whether it stands or was undone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The tool's name.
+    pub tool: String,
+    /// The arguments as the model wrote them, without the brackets; empty for a tool that takes none.
+    pub arguments: String,
+    /// Tokens of the arguments.
+    pub tokens: usize,
+    /// How it ended.
+    #[serde(flatten)]
+    pub outcome: CallOutcome,
+    /// Wall time of the whole call in microseconds, its arguments included.
+    pub micros: u64,
+}
+
+/// How a call ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CallOutcome {
+    /// It stands: the text that the tool gave.
+    Result(String),
+    /// It was undone: why.
+    Error(String),
+}
+
+impl CallOutcome {
+    /// The text that the tool gave, if the call stands.
+    pub fn result(&self) -> Option<&str> {
+        match self {
+            Self::Result(text) => Some(text),
+            Self::Error(_) => None,
+        }
+    }
+
+    /// Why the call was undone, if it was.
+    pub fn error(&self) -> Option<&str> {
+        match self {
+            Self::Result(_) => None,
+            Self::Error(reason) => Some(reason),
+        }
+    }
+}
+
+/// What happens while generating, for whoever shows it as it happens. Text once given is never taken back.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event<'a> {
+    /// More text.
+    Text {
+        /// Which of the requests, from 0.
+        request: usize,
+        /// The new part.
+        delta: &'a str,
+    },
+    /// A call has begun.
+    CallStart {
+        /// Which of the requests, from 0.
+        request: usize,
+        /// The tool's name.
+        tool: &'a str,
+    },
+    /// A call has ended; if it failed it is undone. Its result, if it stands, follows as text.
+    CallEnd {
+        /// Which of the requests, from 0.
+        request: usize,
+        /// The call.
+        attempt: &'a Attempt,
+    },
+    /// A request is done; no more of it follows.
+    Done {
+        /// Which of the requests, from 0.
+        request: usize,
+        /// Its outcome.
+        generation: &'a Generation,
+    },
+}

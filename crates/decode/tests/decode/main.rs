@@ -1,0 +1,8 @@
+//! Dual-mode generation, driven by a scripted model.
+
+mod batches;
+mod calls;
+mod failures;
+mod limits;
+mod mock;
+mod traces;

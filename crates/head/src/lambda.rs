@@ -1,0 +1,275 @@
+//! The choice of λ, of the bias and of a prior's scale, by cross-validation over examples.
+//!
+//! In each fold λ goes from large to small, every fit starting from the one before. (Starting from the fit on all examples
+//! would be faster, but a fit that is only nearly solved remembers its start, and that start has seen the held-out
+//! examples.) What is minimised is the held-out cross-entropy under the fit's own weighting.
+
+use crate::{
+    ExactSettings, Fit, Head, HeadError, Method, Metrics, Objective, Outcome, Penalty, Scores, Solver,
+    Subset, Table,
+    exact::{Solution, solve, solve_after},
+    fit::{head_of, with_provenance},
+};
+use lm::Matrix;
+use serde::{Deserialize, Serialize};
+
+/// How far from its optimum, in nats, a fit may be that is only compared with others; held-out losses differ by more.
+const SEARCH_GAP: f64 = 2e-4;
+/// The tolerance of such a fit, relative as in [`ExactSettings::tolerance`], at most.
+const SEARCH_TOLERANCE: f64 = 1e-2;
+/// The default grid: λ / mean‖h‖² from 10^-4.25 down to 10^-9.5, a factor of 10^0.75 apart.
+const GRID: (f64, f64, usize) = (-4.25, -0.75, 8);
+
+/// Which λ of a curve is taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rule {
+    /// The one with the lowest held-out cross-entropy.
+    #[default]
+    Auto,
+    /// The largest within one standard error of that.
+    OneSe,
+}
+
+/// How the greedy calling bias is chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Bias {
+    /// The one with the highest held-out greedy F1.
+    #[default]
+    Auto,
+    /// This one.
+    Fixed(f32),
+}
+
+/// Settings of a search.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Search {
+    /// Number of folds.
+    pub folds: usize,
+    /// Decides which groups of examples form a fold.
+    pub seed: u64,
+    /// The values of λ; by default eight that fit the scale of h.
+    pub lambdas: Option<Vec<f64>>,
+    /// Which λ is taken.
+    pub rule: Rule,
+    /// The bias.
+    pub bias: Bias,
+}
+
+impl Default for Search {
+    fn default() -> Self {
+        Self { folds: 5, seed: 0, lambdas: None, rule: Rule::Auto, bias: Bias::Auto }
+    }
+}
+
+/// Held-out figures along λ, for plots and for the choice.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Curve {
+    /// From the largest λ to the smallest.
+    pub points: Vec<CurvePoint>,
+    /// The point that was chosen.
+    pub chosen: usize,
+    /// The settings of the search.
+    pub search: Search,
+}
+
+/// One λ of a curve.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CurvePoint {
+    /// λ.
+    pub lambda: f64,
+    /// λ / mean‖h‖².
+    pub lambda_scaled: f64,
+    /// Held-out cross-entropy, the mean over folds.
+    pub held_out: f64,
+    /// Its standard error: the folds' standard deviation / √folds.
+    pub standard_error: f64,
+    /// Each fold's.
+    pub folds: Vec<f64>,
+    /// Held-out figures over all folds, greedy ones without bias.
+    pub metrics: Metrics,
+}
+
+/// What a search found.
+#[derive(Clone, Debug)]
+pub struct Selection {
+    /// The fit on all examples with the chosen λ; its head has the chosen bias and the held-out figures.
+    pub fit: Fit,
+    /// The curve.
+    pub curve: Curve,
+}
+
+/// Chooses λ and the bias, and fits on all examples of the subset. The method's λ is replaced.
+///
+/// `progress` hears `(fits done, fits in all)`.
+///
+/// # Errors
+/// If the method's solver is not exact, the grid is empty or has a value that is not positive, there are too few
+/// groups for the folds; as [`crate::fit()`].
+pub fn choose_lambda(
+    table: &Table<'_>,
+    subset: &Subset,
+    prior: &Matrix,
+    method: &Method,
+    search: &Search,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<Selection, HeadError> {
+    let Solver::Exact(settings) = method.solver else {
+        let message =
+            format!("lambda can be chosen for the exact solver alone, `{}` has another", method.name);
+        return Err(HeadError::Setting(message));
+    };
+    let lambdas = grid(table, search)?;
+    let folds = subset.folds(table, search.folds, search.seed)?;
+    let mut done = 0;
+    let (mut losses, mut scores) = (vec![Vec::new(); lambdas.len()], vec![Scores::default(); lambdas.len()]);
+    for held_out in &folds {
+        let weights = method.training.weights(table, &subset.minus(held_out))?;
+        let mut objective = Objective::new(table, weights, prior, lambdas[0])?;
+        let mut previous: Option<Solution> = None;
+        for (at, &lambda) in lambdas.iter().enumerate() {
+            objective.set_lambda(lambda);
+            let settings = rough(&objective, &settings);
+            let solution = match &previous {
+                Some(previous) => solve_after(previous, &objective, &settings, &mut |_| ()),
+                None => solve(&objective, objective.prior(), &settings, &mut |_| ()),
+            };
+            let seen = Scores::of(&head_of(&objective, &solution, prior)?, table, held_out)?;
+            losses[at].push(seen.cross_entropy(table, method.training.weighting));
+            scores[at].extend(seen);
+            previous = Some(solution);
+            done += 1;
+            progress(done, lambdas.len() * folds.len());
+        }
+    }
+    let points: Vec<CurvePoint> = (lambdas.iter().zip(losses).zip(&scores))
+        .map(|((&lambda, losses), scores)| point(table, method, lambda, losses, scores))
+        .collect();
+    let chosen = choose(&points, search.rule);
+
+    let whole = Objective::new(table, method.training.weights(table, subset)?, prior, lambdas[chosen])?;
+    let solution = solve(&whole, whole.prior(), &settings, &mut |_| ());
+    let mut head = head_of(&whole, &solution, prior)?;
+    head.bias = match search.bias {
+        Bias::Fixed(bias) => bias,
+        Bias::Auto => scores[chosen].best_bias(table).0,
+    };
+    head.meta.metrics = Some(scores[chosen].metrics(table, method.training.weighting, head.bias));
+    let method = Method { penalty: Penalty::Squared { lambda: lambdas[chosen] }, ..method.clone() };
+    let outcome = Outcome::Exact(solution);
+    let head: Head = with_provenance(head, &outcome, table, &method);
+    let curve = Curve { points, chosen, search: search.clone() };
+    Ok(Selection { fit: Fit { head, outcome }, curve })
+}
+
+/// What a search over a prior's scales found.
+#[derive(Clone, Debug)]
+pub struct ScaleSelection {
+    /// The place of the scale that was chosen.
+    pub chosen: usize,
+    /// Its selection.
+    pub selection: Selection,
+    /// Every scale with its curve.
+    pub curves: Vec<(f64, Curve)>,
+}
+
+/// Chooses a prior's scale too: of `(scale, W0)` candidates the one whose chosen λ has the lowest held-out cross-entropy.
+///
+/// # Errors
+/// As [`choose_lambda`]; if there is no candidate.
+pub fn choose_scale(
+    table: &Table<'_>,
+    subset: &Subset,
+    candidates: &[(f64, Matrix)],
+    method: &Method,
+    search: &Search,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<ScaleSelection, HeadError> {
+    let mut best: Option<(usize, Selection)> = None;
+    let mut curves = Vec::with_capacity(candidates.len());
+    for (at, (scale, prior)) in candidates.iter().enumerate() {
+        let mut each = |done, in_all| progress(at * in_all + done, candidates.len() * in_all);
+        let selection = choose_lambda(table, subset, prior, method, search, &mut each)?;
+        curves.push((*scale, selection.curve.clone()));
+        let value = |selection: &Selection| selection.curve.points[selection.curve.chosen].held_out;
+        if best.as_ref().is_none_or(|(_, best)| value(&selection) < value(best)) {
+            best = Some((at, selection));
+        }
+    }
+    let (chosen, selection) =
+        best.ok_or_else(|| HeadError::Setting("no scale of the prior to choose from".into()))?;
+    Ok(ScaleSelection { chosen, selection, curves })
+}
+
+fn grid(table: &Table<'_>, search: &Search) -> Result<Vec<f64>, HeadError> {
+    let mut lambdas = search.lambdas.clone().unwrap_or_else(|| {
+        let (first, step, count) = GRID;
+        (0..count).map(|i| 10f64.powf(first + step * i as f64) * table.mean_square_norm()).collect()
+    });
+    if lambdas.is_empty() || lambdas.iter().any(|lambda| !(lambda.is_finite() && *lambda > 0.0)) {
+        let message = format!("the grid of lambda is {lambdas:?}, expected at least one value, all positive");
+        return Err(HeadError::Setting(message));
+    }
+    lambdas.sort_unstable_by(|a, b| b.total_cmp(a));
+    lambdas.dedup();
+    Ok(lambdas)
+}
+
+/// Settings with which the gap ‖∇F‖² / 4λ is small enough.
+fn rough(objective: &Objective<'_>, settings: &ExactSettings) -> ExactSettings {
+    let tolerance = (4.0 * objective.lambda * SEARCH_GAP).sqrt() / objective.pull();
+    ExactSettings { tolerance: tolerance.min(SEARCH_TOLERANCE).max(settings.tolerance), ..*settings }
+}
+
+fn point(table: &Table<'_>, method: &Method, lambda: f64, folds: Vec<f64>, pooled: &Scores) -> CurvePoint {
+    let n = folds.len() as f64;
+    let held_out = folds.iter().sum::<f64>() / n;
+    let variance = folds.iter().map(|x| (x - held_out).powi(2)).sum::<f64>() / (n - 1.0);
+    CurvePoint {
+        lambda,
+        lambda_scaled: lambda / table.mean_square_norm(),
+        held_out,
+        standard_error: (variance / n).sqrt(),
+        folds,
+        metrics: pooled.metrics(table, method.training.weighting, 0.0),
+    }
+}
+
+/// The point that a rule takes; points go from the largest λ to the smallest.
+fn choose(points: &[CurvePoint], rule: Rule) -> usize {
+    let best = (0..points.len()).fold(
+        0,
+        |best, i| {
+            if points[i].held_out < points[best].held_out { i } else { best }
+        },
+    );
+    match rule {
+        Rule::Auto => best,
+        Rule::OneSe => {
+            let limit = points[best].held_out + points[best].standard_error;
+            (0..=best).find(|&i| points[i].held_out <= limit).unwrap_or(best)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_se_takes_the_largest_lambda_within_one_standard_error() {
+        let at = |held_out| CurvePoint {
+            lambda: 1.0,
+            lambda_scaled: 1.0,
+            held_out,
+            standard_error: 0.1,
+            folds: Vec::new(),
+            metrics: Metrics::default(),
+        };
+        let points = [at(2.0), at(1.09), at(1.05), at(1.0), at(1.02)];
+        assert_eq!(choose(&points, Rule::Auto), 3);
+        assert_eq!(choose(&points, Rule::OneSe), 1);
+    }
+}

@@ -1,4 +1,0 @@
-//! Text to token ids and back.
-
-/// A tokenizer.
-pub struct Tokenizer {}

@@ -1,0 +1,189 @@
+//! A tool pack: a directory with the tools, their head and a card for readers.
+//!
+//! ```text
+//! pack/
+//!   tools.toml          the tools, in the order of the head's rows: read and written here
+//!   head.safetensors    the learned rows: read and written by the crate `head`
+//!   card.md             what it is and how it was made: written by the fit
+//! ```
+//!
+//! ```toml
+//! format = 1
+//!
+//! [[tools]]
+//! name = "add"                      # needed, unique
+//! run = { builtin = "add" }         # or with `rounding = "full"`, `guards = "off"`; or "client"; or "literal"
+//! description = "Adds numbers."     # a built-in has its own, if this and the next two are left out
+//! parameters = '{"type": "object"}' # a JSON schema, as JSON; by default there are none
+//! examples = ["2+3=<add>(2, 3)=5"]
+//! placement = "splice"              # or "literal" or "message"; the default is what suits `run`
+//! ```
+
+mod form;
+
+use crate::set::{ToolError, ToolSet};
+use std::{
+    fs::{self, File},
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+};
+
+/// The largest `tools.toml` that is read: room for some tens of thousands of tools.
+const LARGEST_FILE: u64 = 64 << 20;
+
+/// A tool pack's directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pack {
+    dir: PathBuf,
+}
+
+/// Why a pack can't be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum PackError {
+    /// The system refused.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's word on it.
+        source: io::Error,
+    },
+    /// The file as a whole is not what it should be.
+    #[error("{}: {message}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What was found, what was expected, what to do.
+        message: String,
+    },
+    /// One of its tools is not what it should be.
+    #[error("{}, line {line}: {source}", path.display())]
+    Tool {
+        /// The file.
+        path: PathBuf,
+        /// Where the tool begins, from 1.
+        line: usize,
+        /// What is wrong with it.
+        source: ToolError,
+    },
+}
+
+impl Pack {
+    /// The pack in this directory, which need not exist yet.
+    pub fn at(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into() }
+    }
+
+    /// The directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// `tools.toml`.
+    pub fn tools_path(&self) -> PathBuf {
+        self.dir.join("tools.toml")
+    }
+
+    /// `head.safetensors`.
+    pub fn head_path(&self) -> PathBuf {
+        self.dir.join("head.safetensors")
+    }
+
+    /// `card.md`.
+    pub fn card_path(&self) -> PathBuf {
+        self.dir.join("card.md")
+    }
+
+    /// Reads the tools.
+    ///
+    /// # Errors
+    /// A missing, over-long or malformed file, another format version, unknown fields, and all that [`ToolSet::new`]
+    /// refuses: each with file, line, tool and field.
+    pub fn load_tools(&self) -> Result<ToolSet, PackError> {
+        let path = self.tools_path();
+        let text = read(&path)?;
+        form::parse(&path, &text)
+    }
+
+    /// Writes the tools; creates the directory if there is none. A reader sees the old file or the new one, whole.
+    ///
+    /// # Errors
+    /// What the system refuses.
+    pub fn save_tools(&self, tools: &ToolSet) -> Result<(), PackError> {
+        let path = self.tools_path();
+        let text = form::write(tools)
+            .map_err(|error| PackError::File { path: path.clone(), message: error.to_string() })?;
+        self.write(path, &text)
+    }
+
+    /// Writes the card, in the same way.
+    ///
+    /// # Errors
+    /// What the system refuses.
+    pub fn save_card(&self, card: &str) -> Result<(), PackError> {
+        self.write(self.card_path(), card)
+    }
+
+    fn write(&self, path: PathBuf, text: &str) -> Result<(), PackError> {
+        let written = fs::create_dir_all(&self.dir).and_then(|()| {
+            // Not a `NamedTempFile::new_in`: that one is for its owner's eyes, and a pack is not a secret.
+            let mut file = tempfile::Builder::new().make_in(&self.dir, |path| File::create_new(path))?;
+            file.write_all(text.as_bytes())?;
+            file.as_file().sync_all()?;
+            file.persist(&path)?;
+            Ok(())
+        });
+        written.map_err(|source| PackError::Io { path, source })
+    }
+}
+
+fn read(path: &Path) -> Result<String, PackError> {
+    let io = |source| PackError::Io { path: path.to_owned(), source };
+    let mut text = String::new();
+    let length =
+        File::open(path).map_err(io)?.take(LARGEST_FILE + 1).read_to_string(&mut text).map_err(io)?;
+    if length as u64 > LARGEST_FILE {
+        let message = format!("more than {} MiB, which no tool pack needs", LARGEST_FILE >> 20);
+        return Err(PackError::File { path: path.to_owned(), message });
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{form::tests::mixed, *};
+
+    #[test]
+    fn what_is_saved_is_loaded() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let pack = Pack::at(dir.path().join("new/pack"));
+        for tools in [mixed(), ToolSet::arithmetic(), ToolSet::default()] {
+            pack.save_tools(&tools).expect("saved");
+            let loaded = pack.load_tools().expect("loaded");
+            assert_eq!(loaded, tools);
+            // Equality of JSON objects ignores order; the order of arguments matters to a model.
+            let schemas =
+                |set: &ToolSet| set.iter().map(|tool| tool.parameters.to_string()).collect::<Vec<_>>();
+            assert_eq!(schemas(&loaded), schemas(&tools));
+        }
+        pack.save_card("# card\n").expect("saved");
+        let files: Vec<_> =
+            fs::read_dir(pack.dir()).expect("listed").map(|f| f.expect("a file").file_name()).collect();
+        assert_eq!(files.len(), 2, "no temporary file is left: {files:?}");
+    }
+
+    #[test]
+    fn what_the_system_refuses_names_the_file() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let pack = Pack::at(dir.path());
+        let error = pack.load_tools().expect_err("no file").to_string();
+        assert!(error.contains("tools.toml"), "{error}");
+        fs::write(pack.tools_path(), [0xff, 0xfe]).expect("written");
+        let error = pack.load_tools().expect_err("no text").to_string();
+        assert!(error.contains("UTF-8"), "{error}");
+        let error = Pack::at(pack.tools_path())
+            .save_tools(&ToolSet::arithmetic())
+            .expect_err("a file is no directory");
+        assert!(matches!(error, PackError::Io { .. }), "{error}");
+    }
+}

@@ -1,0 +1,259 @@
+//! One tool: what it is called, what it is for, how it runs and where its result goes.
+
+use crate::{
+    arguments::{ArgumentError, parse_arguments},
+    arithmetic::{ArithmeticError, Function, Rounding},
+    guards::{GuardError, Guards},
+};
+use serde_json::Value;
+
+/// Where a call's result goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Placement {
+    /// Into the text, in the place of the call: the reader sees words and results only.
+    Splice,
+    /// The tool's own text, for a tool that takes no arguments.
+    Literal,
+    /// Call and result as messages of their own, rendered by the chat template.
+    Message,
+}
+
+/// How an arithmetic function is called: the function, and what is done before and after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arithmetic {
+    /// The function.
+    pub function: Function,
+    /// How its result is rounded.
+    pub rounding: Rounding,
+    /// Whether calls are checked.
+    pub guards: Guards,
+}
+
+/// How a tool runs.
+///
+/// A new kind of tool is a variant here, an arm of [`Tool::run`] and of [`Runner::placement`], and its form in a pack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Runner {
+    /// One of the thirteen built-in functions.
+    Arithmetic(Arithmetic),
+    /// The result is the tool's name; arguments mean nothing (VirtualHome's actions and objects).
+    Literal,
+    /// The caller runs it.
+    Client,
+}
+
+impl Runner {
+    /// Where the result of such a tool goes if nothing else is said.
+    pub fn placement(&self) -> Placement {
+        match self {
+            Self::Arithmetic(_) => Placement::Splice,
+            Self::Literal => Placement::Literal,
+            Self::Client => Placement::Message,
+        }
+    }
+}
+
+impl From<Function> for Runner {
+    /// The function, rounded as the reference does, with guards.
+    fn from(function: Function) -> Self {
+        Self::Arithmetic(Arithmetic { function, rounding: Rounding::default(), guards: Guards::default() })
+    }
+}
+
+/// A tool. [`ToolSet::new`](crate::ToolSet::new) checks what its fields hold.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tool {
+    /// Its name, unique in a set: `add`.
+    pub name: String,
+    /// What it does and when to use it.
+    pub description: String,
+    /// Its arguments, as a JSON schema of type `object`.
+    pub parameters: Value,
+    /// Worked uses, as text with the call written out: `… 2+3=<add>(2, 3)=5.`
+    pub examples: Vec<String>,
+    /// Where its result goes.
+    pub placement: Placement,
+    /// How it runs.
+    pub runner: Runner,
+}
+
+/// What became of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The tool has run.
+    Done {
+        /// Its result.
+        text: String,
+        /// The result is a number: a digit written right after it would change it.
+        numeric: bool,
+    },
+    /// The tool is the caller's to run: generation stops here, and goes on with the result that the caller brings.
+    Client,
+}
+
+/// Why a call has no result. The call is then undone, and something else is written in its place.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum CallError {
+    /// The arguments can't be read.
+    #[error(transparent)]
+    Arguments(#[from] ArgumentError),
+    /// A guard objects.
+    #[error(transparent)]
+    Guard(#[from] GuardError),
+    /// The function has no value there.
+    #[error(transparent)]
+    Arithmetic(#[from] ArithmeticError),
+}
+
+impl Arithmetic {
+    /// Reads the arguments, checks them, calls the function, checks the result.
+    fn run(self, args: &str) -> Result<Outcome, CallError> {
+        let args = parse_arguments(args)?;
+        self.guards.validate(self.function, &args)?;
+        let text = self.function.call(&args, self.rounding)?;
+        self.guards.admit(&text)?;
+        Ok(Outcome::Done { text, numeric: true })
+    }
+}
+
+impl Tool {
+    /// A tool without arguments whose result is its own name.
+    pub fn literal(name: impl Into<String>, description: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            description: description.into(),
+            parameters: no_parameters(),
+            examples: Vec::new(),
+            placement: Runner::Literal.placement(),
+            runner: Runner::Literal,
+        }
+    }
+
+    /// A tool that the caller runs, with the schema of its arguments.
+    pub fn client(name: impl Into<String>, description: impl Into<String>, parameters: Value) -> Self {
+        Self {
+            name: name.into(),
+            description: description.into(),
+            parameters,
+            examples: Vec::new(),
+            placement: Runner::Client.placement(),
+            runner: Runner::Client,
+        }
+    }
+
+    /// Runs the tool on what the model wrote between `(` and `)`.
+    ///
+    /// # Errors
+    /// Arguments that can't be read or make no sense, and calls that have no result.
+    pub fn run(&self, args: &str) -> Result<Outcome, CallError> {
+        match &self.runner {
+            Runner::Arithmetic(arithmetic) => arithmetic.run(args),
+            Runner::Literal => Ok(Outcome::Done { text: self.name.clone(), numeric: false }),
+            Runner::Client => Ok(Outcome::Client),
+        }
+    }
+
+    /// The tool as it stands in a text: `<add>`. A name that has brackets of its own keeps them (`[WALK]`, `<plate>`).
+    pub fn marker(&self) -> String {
+        match self.name.as_bytes() {
+            [b'<', .., b'>'] | [b'[', .., b']'] => self.name.clone(),
+            _ => format!("<{}>", self.name),
+        }
+    }
+
+    /// The start of a call as it stands in a text: `<add>(`. What follows are the arguments and `)`.
+    pub fn opening(&self) -> String {
+        self.marker() + "("
+    }
+}
+
+/// A function as a tool, with its own name, description and examples.
+impl From<Function> for Tool {
+    fn from(function: Function) -> Self {
+        let runner = Runner::from(function);
+        Self {
+            name: function.name().to_owned(),
+            description: function.description().to_owned(),
+            parameters: function.parameters(),
+            examples: function.examples().iter().map(|&text| text.to_owned()).collect(),
+            placement: runner.placement(),
+            runner,
+        }
+    }
+}
+
+/// The schema of a tool that takes no arguments.
+pub(crate) fn no_parameters() -> Value {
+    serde_json::json!({"type": "object", "properties": {}})
+}
+
+/// The name in a marker of the reference's corpora: `<add>` is the tool `add`. Other texts are left as they are.
+pub fn unmarked(marker: &str) -> &str {
+    marker.strip_prefix('<').and_then(|name| name.strip_suffix('>')).unwrap_or(marker)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn done(text: &str) -> Result<Outcome, CallError> {
+        Ok(Outcome::Done { text: text.to_owned(), numeric: true })
+    }
+
+    #[test]
+    fn a_call_runs_on_what_the_model_wrote() {
+        assert_eq!(Tool::from(Function::Add).run("$1,250, 10%)"), done("1250.1"));
+        assert_eq!(Tool::from(Function::Divide).run("(10, 4"), done("2.5"));
+        assert!(matches!(Tool::from(Function::Add).run("two, 3"), Err(CallError::Arguments(_))));
+        assert!(matches!(
+            Tool::from(Function::Log).run("8, 2"),
+            Err(CallError::Guard(GuardError::Count { .. }))
+        ));
+        assert!(matches!(
+            Tool::from(Function::Power).run("9, 90"),
+            Err(CallError::Guard(GuardError::TooLong { .. }))
+        ));
+        assert!(matches!(Tool::from(Function::Divide).run("9, 0"), Err(CallError::Arithmetic(_))));
+    }
+
+    #[test]
+    fn the_reference_has_no_guards() {
+        let runner =
+            Arithmetic { function: Function::Log, rounding: Rounding::Reference, guards: Guards::Off };
+        let tool = Tool { runner: Runner::Arithmetic(runner), ..Function::Log.into() };
+        assert_eq!(tool.run("8, 2"), done("3"));
+    }
+
+    #[test]
+    fn literal_tools_write_their_name_and_client_tools_wait() {
+        let walk = Tool::literal("[WALK]", "go to a room or an object");
+        assert_eq!(walk.run(""), Ok(Outcome::Done { text: "[WALK]".to_owned(), numeric: false }));
+        assert_eq!(Tool::client("weather", "…", no_parameters()).run("{}"), Ok(Outcome::Client));
+    }
+
+    #[test]
+    fn markers_are_those_of_the_corpora() {
+        assert_eq!(Tool::from(Function::Add).opening(), "<add>(");
+        assert_eq!(Tool::literal("[WALK]", "").marker(), "[WALK]");
+        assert_eq!(Tool::literal("<plate>", "").marker(), "<plate>");
+        assert_eq!(unmarked("<add>"), "add");
+        assert_eq!(unmarked("add"), "add");
+        assert_eq!(unmarked("[WALK]"), "[WALK]");
+    }
+
+    /// The examples teach the model how a call looks: they must be true.
+    #[test]
+    fn examples_hold() {
+        for function in Function::ALL {
+            let tool = Tool::from(function);
+            assert!(!tool.examples.is_empty(), "{function}");
+            for example in &tool.examples {
+                let (_, call) = example.split_once(&tool.opening()).expect("a call");
+                let (args, rest) = call.split_once(")=").expect("a result");
+                let result = rest.split([' ', '\n']).next().expect("a word").trim_end_matches('.');
+                assert_eq!(tool.run(args), done(result), "{example}");
+            }
+        }
+    }
+}
