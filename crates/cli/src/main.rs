@@ -1,1 +1,90 @@
-fn main() {}
+//! The `toolken` command: one subcommand a module, named after the noun and verb that it answers to.
+//!
+//! Results go to standard output, for people or with `--json` for machines; progress, warnings and errors go to standard
+//! error. The exit codes are those of [`exit::Exit`]. `RUST_LOG` sets what is logged, as `RUST_LOG=debug`.
+
+mod arithmetic;
+mod completions;
+mod corpus;
+mod exit;
+mod json_lines;
+mod model;
+mod output;
+mod tools;
+
+use clap::{Parser, Subcommand};
+use exit::Exit;
+use std::io::Write;
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+
+/// A frozen language model learns to use tools: one learned row a tool beside the vocabulary.
+#[derive(Parser)]
+#[command(version, arg_required_else_help = true, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  toolken corpus generate train.jsonl --count 2000
+  toolken corpus check train.jsonl
+  echo '{\"tool\": \"add\", \"args\": [2, 3.5]}' | toolken tools call
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or bad input.";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Texts with tool calls: import, generate, check, show
+    #[command(subcommand, after_help = corpus::EXAMPLES)]
+    Corpus(corpus::Command),
+    /// The built-in tools: call, list
+    #[command(subcommand, after_help = tools::EXAMPLES)]
+    Tools(tools::Command),
+    /// Language models: their files and tokens
+    #[command(subcommand, after_help = model::EXAMPLES)]
+    Model(model::Command),
+    /// Completions for a shell
+    #[command(after_help = completions::EXAMPLES)]
+    Completions(completions::Args),
+}
+
+impl Command {
+    fn run(self) -> anyhow::Result<Exit> {
+        match self {
+            Self::Corpus(command) => command.run(),
+            Self::Tools(command) => command.run(),
+            Self::Model(command) => command.run(),
+            Self::Completions(args) => args.run(),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn")))
+        .with_writer(std::io::stderr)
+        .init();
+    let exit = match Cli::parse().command.run() {
+        Ok(exit) => exit,
+        Err(error) if exit::is_broken_pipe(&error) => Exit::Done,
+        Err(error) => {
+            // Nothing is left to tell it to if standard error is closed too.
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            Exit::of(&error)
+        }
+    };
+    exit.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_of_the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -7,26 +7,16 @@ use gguf_writer::{Writer, key, numbers, string, strings};
 use properties::{added_token, any_text, oracle, returns};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use std::env;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{LazyLock, OnceLock};
 use toolken_lm::{Gguf, Specials, Tokenizer};
 
-const SMOLLM: &str = "smollm2-135m-instruct-q4_1.gguf";
-const QWEN: &str = "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf";
-const GEMMA: &str = "gemma-3-270m-q4_k_m.gguf";
+const SMOLLM: &str = "smollm2-135m";
+const QWEN: &str = "qwen2.5-coder-0.5b";
+const GEMMA: &str = "gemma-3-270m";
 
-fn gguf(file: &str) -> Gguf {
-    let cache = env::var_os("TOOLKEN_MODELS").map(PathBuf::from).unwrap_or_else(|| {
-        let home = env::var_os("HOME").expect("HOME is set");
-        Path::new(&home).join(".cache/toolken/models")
-    });
-    let path = cache.join(file);
-    assert!(
-        path.is_file(),
-        "{} is not there: fetch it, or set TOOLKEN_MODELS to the folder that has it",
-        path.display()
-    );
+fn gguf(name: &str) -> Gguf {
+    let path = toolken_lm::resolve(name, &mut |_| ()).expect("the product's own code fetches the model");
     Gguf::open(&path).unwrap()
 }
 

@@ -1,0 +1,55 @@
+//! What the process answers to whoever started it.
+
+use ::corpus::CorpusError;
+use ::corpus::import::ImportError;
+use lm::LmError;
+use std::io;
+use std::process::ExitCode;
+
+/// The exit codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// 0: done.
+    Done = 0,
+    /// 1: the system, the network or a computation failed.
+    Failed = 1,
+    /// 2: the command line or what a file holds is wrong, and trying again will not help.
+    BadInput = 2,
+}
+
+impl Exit {
+    /// The code for an error, by the library's error in its chain.
+    pub fn of(error: &anyhow::Error) -> Self {
+        if error.chain().any(is_about_input) { Self::BadInput } else { Self::Failed }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Whether an error says that a file's content, not the system, is at fault.
+fn is_about_input(error: &(dyn std::error::Error + 'static)) -> bool {
+    if let Some(error) = error.downcast_ref::<LmError>() {
+        !matches!(error, LmError::Io { .. } | LmError::Compute(_))
+    } else if let Some(error) = error.downcast_ref::<CorpusError>() {
+        !matches!(error, CorpusError::Io { .. })
+    } else if let Some(error) = error.downcast_ref::<ImportError<LmError>>() {
+        matches!(error, ImportError::Layout { .. } | ImportError::Corpus(_))
+    } else if let Some(error) = error.downcast_ref::<ImportError<std::convert::Infallible>>() {
+        matches!(error, ImportError::Layout { .. } | ImportError::Corpus(_))
+    } else {
+        error.is::<::corpus::arithmetic::Exhausted>()
+    }
+}
+
+/// Whether the reader of standard output has gone (`toolken … | head`), which is no fault of ours.
+///
+/// Only standard output can be meant: nothing here writes to another pipe.
+pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    })
+}

@@ -1,0 +1,33 @@
+//! `toolken model fetch`: brings a model into the cache.
+
+use super::locate;
+use crate::{exit::Exit, output};
+use serde_json::json;
+
+pub const EXAMPLES: &str = "\
+Examples:
+  toolken model fetch smollm2-135m
+  TOOLKEN_MODELS=/data/models toolken model fetch smollm2-135m --json
+
+Prints the path of the file. A model that is there already is not fetched again.";
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// A name from `toolken model list`
+    name: String,
+    /// Print as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Args {
+    pub fn run(self) -> anyhow::Result<Exit> {
+        let path = locate(&self.name)?;
+        if self.json {
+            output::json(&json!({"name": self.name, "file": path.display().to_string()}))?;
+        } else {
+            output::text(format_args!("{}\n", path.display()))?;
+        }
+        Ok(Exit::Done)
+    }
+}

@@ -1,0 +1,339 @@
+//! The decoder: token ids in, final hidden states out. One implementation for Llama, Qwen2 and Gemma 3.
+
+use crate::attention::{Attention, KvPages, Segment};
+use crate::config::{Architecture, Config};
+use crate::kernels::{Product, Rows, gated, max_and_sum_exp, norm_in_place, rms_norm, rotate};
+use crate::layer::{Layer, norm};
+use crate::rope::Rope;
+use crate::weights::Weights;
+use crate::{FrozenLm, Gguf, LmError, Matrix, ModelCard, RowSource, Sequence, State, Tokenizer, WordMass};
+use pulp::Arch;
+use rayon::prelude::*;
+use std::any::Any;
+use std::path::Path;
+
+/// Positions whose word logits exist at a time.
+const MASS_ROWS: usize = 256;
+/// Words whose logits exist at a time.
+const MASS_WORDS: usize = 4096;
+
+/// A frozen decoder in `f32` on the CPU.
+pub struct Decoder {
+    card: ModelCard,
+    tokenizer: Tokenizer,
+    config: Config,
+    layers: Vec<Layer>,
+    norm: Vec<f32>,
+    input: Vec<f32>,
+    /// `None` where the head is the input embedding.
+    head: Option<Vec<f32>>,
+    rope: Rope,
+    local_rope: Rope,
+}
+
+struct Pages(KvPages);
+
+impl State for Pages {
+    fn fork(&self) -> Box<dyn State> {
+        Box::new(Self(self.0.clone()))
+    }
+
+    fn truncate(&mut self, len: usize) {
+        self.0.truncate(len);
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+}
+
+impl Decoder {
+    /// Loads a GGUF file, or a folder with `config.json`, safetensors and a tokenizer.
+    ///
+    /// # Errors
+    /// A file that is missing, damaged, or of an architecture, type or tokenizer that is not supported.
+    pub fn load(path: &Path) -> Result<Self, LmError> {
+        if path.is_dir() {
+            let config_path = path.join("config.json");
+            let text = std::fs::read(&config_path).map_err(|e| LmError::io(&config_path, e))?;
+            let config = Config::from_json(&text, &config_path)?;
+            Self::build(Weights::safetensors(path)?, config, Tokenizer::from_dir(path)?, None)
+        } else {
+            let gguf = Gguf::open(path)?;
+            let config = Config::from_gguf(&gguf)?;
+            let tokenizer = Tokenizer::from_gguf(&gguf)?;
+            let name = gguf.opt_str("general.name")?.map(String::from);
+            Self::build(Weights::Gguf(Box::new(gguf)), config, tokenizer, name)
+        }
+    }
+
+    fn build(
+        weights: Weights,
+        config: Config,
+        tokenizer: Tokenizer,
+        name: Option<String>,
+    ) -> Result<Self, LmError> {
+        let gguf = matches!(weights, Weights::Gguf(_));
+        let (input_name, norm_name, head_name) = if gguf {
+            ("token_embd.weight", "output_norm.weight", "output.weight")
+        } else {
+            ("model.embed_tokens.weight", "model.norm.weight", "lm_head.weight")
+        };
+        let (vocab, d) = (weights.rows(input_name)?, config.width);
+        if tokenizer.vocab_size() > vocab {
+            let message =
+                format!("the tokenizer has {} tokens, the head {vocab} rows", tokenizer.vocab_size());
+            return Err(LmError::file(weights.path(), message));
+        }
+        let divisors = weights
+            .has("rope_freqs.weight")
+            .then(|| weights.tensor("rope_freqs.weight", &[config.head_width / 2]))
+            .transpose()?;
+        let (w, path) = (config.head_width, weights.path());
+        let file_name = || path.file_stem().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+        Ok(Self {
+            card: ModelCard {
+                name: name.unwrap_or_else(file_name),
+                digest: weights.digest()?,
+                architecture: config.architecture.name().into(),
+                engine: "cpu f32".into(),
+                width: d,
+                vocab,
+                context: config.context,
+            },
+            layers: (0..config.layers)
+                .into_par_iter()
+                .map(|index| Layer::load(&weights, &config, index))
+                .collect::<Result<_, _>>()?,
+            norm: norm(&weights, &config, norm_name, d)?,
+            input: weights.tensor(input_name, &[vocab, d])?,
+            head: weights.has(head_name).then(|| weights.tensor(head_name, &[vocab, d])).transpose()?,
+            rope: Rope::new(w, config.rope_base, &config.rope_scaling, divisors.as_deref()),
+            local_rope: Rope::new(w, config.local_rope_base, &crate::config::RopeScaling::None, None),
+            tokenizer,
+            config,
+        })
+    }
+
+    fn head(&self) -> &[f32] {
+        self.head.as_deref().unwrap_or(&self.input)
+    }
+
+    fn check(&self, batch: &[(&mut Sequence, &[u32])]) -> Result<(), LmError> {
+        for (sequence, ids) in batch {
+            let len = sequence.ids().len() + ids.len();
+            if len > self.config.context {
+                return Err(LmError::ContextTooLong { len, max: self.config.context });
+            }
+            self.check_ids(ids)?;
+        }
+        Ok(())
+    }
+
+    fn check_ids(&self, ids: &[u32]) -> Result<(), LmError> {
+        match ids.iter().find(|&&id| id as usize >= self.card.vocab) {
+            Some(&id) => Err(LmError::UnknownId { id, vocab: self.card.vocab }),
+            None => Ok(()),
+        }
+    }
+
+    /// Normalises, turns and stores one layer's heads: queries in place, keys and values into the states.
+    fn place(
+        &self,
+        layer: &Layer,
+        index: usize,
+        qkv: &mut [f32],
+        table: &(Vec<f32>, Vec<f32>),
+        states: &mut [(KvPages, usize)],
+    ) {
+        let config = &self.config;
+        let (w, half) = (config.head_width, config.head_width / 2);
+        let (q, kv) = (config.heads * w, config.kv_heads * w);
+        let stride = q + 2 * kv;
+        let epsilon = config.norm_epsilon as f32;
+        qkv.par_chunks_mut(stride).enumerate().for_each(|(i, row)| {
+            let (cos, sin) = (&table.0[i * half..(i + 1) * half], &table.1[i * half..(i + 1) * half]);
+            if let Some(bias) = &layer.qkv_bias {
+                row.iter_mut().zip(bias).for_each(|(x, b)| *x += b);
+            }
+            for (h, head) in row[..q + kv].chunks_exact_mut(w).enumerate() {
+                if let Some((q_norm, k_norm)) = &layer.qk_norm {
+                    norm_in_place(head, if h < config.heads { q_norm } else { k_norm }, epsilon);
+                }
+                rotate(head, cos, sin);
+            }
+        });
+        let mut rows = qkv.chunks_exact(stride);
+        for (state, count) in states {
+            let first = state.len() - *count;
+            for (i, row) in rows.by_ref().take(*count).enumerate() {
+                state.write(index, first + i, &row[q..q + kv], &row[q + kv..]);
+            }
+        }
+    }
+
+    /// The layers: `x` is the residual stream, `(positions.len(), d)`.
+    fn run(&self, x: &mut [f32], positions: &[usize], states: &mut [(KvPages, usize)]) {
+        let config = &self.config;
+        let (d, n) = (config.width, positions.len());
+        let epsilon = config.norm_epsilon as f32;
+        let stride = (config.heads + 2 * config.kv_heads) * config.head_width;
+        let (table, local_table) = (self.rope.table(positions), self.local_rope.table(positions));
+        for (index, layer) in self.layers.iter().enumerate() {
+            let local = config.is_local(index);
+            let mut qkv = linear(&rms_norm(x, &layer.attention_norm, epsilon), &layer.qkv, d);
+            self.place(layer, index, &mut qkv, if local { &local_table } else { &table }, states);
+            let mut row = 0;
+            let mut segments = Vec::with_capacity(states.len());
+            for (state, count) in states.iter() {
+                segments.push(Segment { state, row, count: *count });
+                row += count;
+            }
+            let attention = Attention {
+                layer: index,
+                heads: config.heads,
+                kv_heads: config.kv_heads,
+                head_width: config.head_width,
+                scale: config.attention_scale as f32,
+                window: config.window.filter(|_| local),
+            };
+            let mixed = attention.run(&segments, &qkv, stride, n);
+            let mut update = linear(&mixed, &layer.output, config.heads * config.head_width);
+            if let Some(weight) = &layer.post_attention_norm {
+                update = rms_norm(&update, weight, epsilon);
+            }
+            add(x, &update);
+            let gate_up = linear(&rms_norm(x, &layer.feed_forward_norm, epsilon), &layer.gate_up, d);
+            let inner = gated(Layer::activation(config), &gate_up, config.feed_forward);
+            let mut update = linear(&inner, &layer.down, config.feed_forward);
+            if let Some(weight) = &layer.post_feed_forward_norm {
+                update = rms_norm(&update, weight, epsilon);
+            }
+            add(x, &update);
+        }
+    }
+}
+
+impl FrozenLm for Decoder {
+    fn card(&self) -> &ModelCard {
+        &self.card
+    }
+
+    fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    fn begin(&self) -> Sequence {
+        let width = self.config.kv_heads * self.config.head_width;
+        Sequence::new(Box::new(Pages(KvPages::new(self.config.layers, width))))
+    }
+
+    fn extend(&self, batch: &mut [(&mut Sequence, &[u32])]) -> Result<Matrix, LmError> {
+        self.check(batch)?;
+        let d = self.config.width;
+        let scale = if self.config.architecture == Architecture::Gemma3 { (d as f32).sqrt() } else { 1.0 };
+        let (mut x, mut positions, mut states) = (Vec::new(), Vec::new(), Vec::new());
+        for (sequence, ids) in batch.iter_mut() {
+            let (_, state) = sequence.parts_mut();
+            let foreign = || LmError::Unknown("a sequence of another engine was given to this model".into());
+            let pages = state.as_any_mut().downcast_mut::<Pages>().ok_or_else(foreign)?;
+            let first = pages.0.len();
+            positions.extend(first..first + ids.len());
+            for &id in *ids {
+                x.extend(self.input[id as usize * d..(id as usize + 1) * d].iter().map(|v| v * scale));
+            }
+            // Taken out while the layers run, so that its last page is held once and written in place.
+            let mut taken = std::mem::replace(&mut pages.0, KvPages::new(0, 0));
+            taken.reserve(ids.len());
+            states.push((taken, ids.len()));
+        }
+        self.run(&mut x, &positions, &mut states);
+        for ((sequence, ids), (state, _)) in batch.iter_mut().zip(states) {
+            let (read, slot) = sequence.parts_mut();
+            read.extend_from_slice(ids);
+            if let Some(pages) = slot.as_any_mut().downcast_mut::<Pages>() {
+                pages.0 = state;
+            }
+        }
+        Ok(Matrix::new(positions.len(), d, rms_norm(&x, &self.norm, self.config.norm_epsilon as f32)))
+    }
+
+    fn logits(&self, hidden: &Matrix) -> Result<Matrix, LmError> {
+        Ok(Matrix::new(hidden.rows(), self.card.vocab, linear(hidden.data(), self.head(), self.card.width)))
+    }
+
+    fn word_mass(&self, hidden: &Matrix, labels: &[Option<u32>]) -> Result<Vec<WordMass>, LmError> {
+        let (d, head) = (self.card.width, self.head());
+        labels.iter().flatten().try_for_each(|&id| self.check_ids(&[id]))?;
+        let arch = Arch::new();
+        let mut out = Vec::with_capacity(labels.len());
+        for (rows, labels) in hidden.data().chunks(MASS_ROWS * d).zip(labels.chunks(MASS_ROWS)) {
+            // (largest, Σ e^(x − largest), its word, the label's logit) so far
+            let mut mass = vec![(f32::NEG_INFINITY, 0.0_f64, 0_u32, 0.0_f32); labels.len()];
+            let mut logits = vec![0.0_f32; labels.len() * MASS_WORDS];
+            for (block, words) in head.chunks(MASS_WORDS * d).enumerate() {
+                let (first, count) = (block * MASS_WORDS, words.len() / d);
+                let product = Product { inner: d, parallel: true };
+                product.transposed(Rows::packed(rows, d), Rows::packed(words, d), 1.0, &mut logits, count);
+                mass.par_iter_mut().zip(logits.par_chunks(count)).zip(labels).for_each(
+                    |((mass, row), label)| {
+                        let (max, sum) = max_and_sum_exp(arch, row);
+                        if let Some(id) =
+                            label.map(|id| id as usize).filter(|id| (first..first + count).contains(id))
+                        {
+                            mass.3 = row[id - first];
+                        }
+                        if max > mass.0 {
+                            mass.1 = mass.1 * f64::from(mass.0 - max).exp() + f64::from(sum);
+                            mass.0 = max;
+                            mass.2 = (first + row.iter().position(|&x| x == max).unwrap_or(0)) as u32;
+                        } else {
+                            mass.1 += f64::from(sum) * f64::from(max - mass.0).exp();
+                        }
+                    },
+                );
+            }
+            out.extend(mass.into_iter().map(|(max, sum, argmax, label)| WordMass {
+                log_sum_exp: (f64::from(max) + sum.ln()) as f32,
+                label,
+                max,
+                argmax,
+            }));
+        }
+        Ok(out)
+    }
+
+    fn rows(&self, source: RowSource, ids: &[u32]) -> Result<Matrix, LmError> {
+        self.check_ids(ids)?;
+        let d = self.card.width;
+        let matrix = match source {
+            RowSource::Head => self.head(),
+            RowSource::Input => &self.input,
+        };
+        let data =
+            ids.iter().flat_map(|&id| &matrix[id as usize * d..(id as usize + 1) * d]).copied().collect();
+        Ok(Matrix::new(ids.len(), d, data))
+    }
+}
+
+fn add(x: &mut [f32], update: &[f32]) {
+    x.iter_mut().zip(update).for_each(|(x, u)| *x += u);
+}
+
+/// x Wᵀ for `x (n, width)` and `w (out, width)`.
+fn linear(x: &[f32], w: &[f32], width: usize) -> Vec<f32> {
+    let (n, outs) = (x.len() / width, w.len() / width);
+    let mut out = vec![0.0_f32; n * outs];
+    let x = Rows::packed(x, width);
+    if n == 1 {
+        // One row is bound by reading the matrix: every core reads its own part of it.
+        let part = outs.div_ceil(rayon::current_num_threads()).max(64);
+        out.par_chunks_mut(part).zip(w.par_chunks(part * width)).for_each(|(out, w)| {
+            let count = out.len();
+            Product { inner: width, parallel: false }.transposed(x, Rows::packed(w, width), 1.0, out, count);
+        });
+    } else {
+        Product { inner: width, parallel: true }.transposed(x, Rows::packed(w, width), 1.0, &mut out, outs);
+    }
+    out
+}

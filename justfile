@@ -1,0 +1,21 @@
+# Lists what there is.
+default:
+    @just --list
+
+# All tests that need nothing beside the repository but one small model.
+test:
+    cargo test --release --workspace
+
+# Format, lints and documentation, as CI checks them.
+lint:
+    cargo fmt --all --check
+    cargo clippy --release --workspace --all-targets -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --workspace --release
+
+# The second suite; DIR holds data/ and oracle/.
+conformance DIR:
+    scripts/conformance {{ quote(DIR) }}
+
+# Everything, as CI runs it.
+ci:
+    .ci/run
