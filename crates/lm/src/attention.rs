@@ -40,10 +40,11 @@ impl KvPages {
     /// Makes room for tokens that [`KvPages::write`] will fill, layer by layer, and counts them.
     pub fn reserve(&mut self, tokens: usize) {
         let size = self.layers * 2 * PAGE * self.width;
-        if self.len % PAGE != 0 && tokens > 0 {
-            if let Some(page) = self.pages.last_mut() {
-                Arc::make_mut(page);
-            }
+        if tokens > 0
+            && !self.len.is_multiple_of(PAGE)
+            && let Some(page) = self.pages.last_mut()
+        {
+            Arc::make_mut(page);
         }
         self.len += tokens;
         self.pages.resize_with(self.len.div_ceil(PAGE), || Arc::new(vec![0.0; size]));

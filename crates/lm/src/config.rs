@@ -207,7 +207,7 @@ impl Config {
 
     /// Whether layer `layer` attends through the sliding window.
     pub fn is_local(&self, layer: usize) -> bool {
-        self.window.is_some() && (layer + 1) % self.window_pattern != 0
+        self.window.is_some() && !(layer + 1).is_multiple_of(self.window_pattern)
     }
 
     fn checked(self, path: &Path) -> Result<Self, LmError> {
@@ -224,7 +224,7 @@ impl Config {
         if sizes.iter().any(|&v| v == 0 || v > LIMIT) || self.window_pattern == 0 || self.window == Some(0) {
             return Err(LmError::file(path, format!("a size of the model is 0 or absurd: {self:?}")));
         }
-        if self.heads % self.kv_heads != 0 || self.head_width % 2 != 0 {
+        if !self.heads.is_multiple_of(self.kv_heads) || !self.head_width.is_multiple_of(2) {
             let (h, kv, w) = (self.heads, self.kv_heads, self.head_width);
             return Err(LmError::file(
                 path,
