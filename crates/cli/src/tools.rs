@@ -13,7 +13,7 @@ Examples:
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Call functions: JSON lines {"tool", "args": \[numbers\]} in, the same with "result" or "error" out
+    /// Call functions: JSON lines {"tool", "args"} in, the same with "result" or "error" out
     #[command(after_help = call::EXAMPLES)]
     Call(call::Args),
     /// List the functions

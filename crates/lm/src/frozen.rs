@@ -27,7 +27,7 @@ pub struct ModelCard {
 pub struct WordMass {
     /// a = logsumexp(W_v h), the log mass of all words.
     pub log_sum_exp: f32,
-    /// b = (W_v h)[label], if a label was asked for; else 0.
+    /// b = (W_v h)\[label\], if a label was asked for; else 0.
     pub label: f32,
     /// m = max(W_v h).
     pub max: f32,
