@@ -6,10 +6,12 @@
 mod arithmetic;
 mod completions;
 mod corpus;
+mod demo;
 mod exit;
 mod json_lines;
 mod model;
 mod output;
+mod progress;
 mod tools;
 
 use clap::{Parser, Subcommand};
@@ -36,6 +38,9 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or bad input.";
 
 #[derive(Subcommand)]
 enum Command {
+    /// The whole way on a small real model: corpus, features, fit, questions answered with and without tools
+    #[command(after_help = demo::EXAMPLES)]
+    Demo(demo::Args),
     /// Texts with tool calls: import, generate, check, show
     #[command(subcommand, after_help = corpus::EXAMPLES)]
     Corpus(corpus::Command),
@@ -53,6 +58,7 @@ enum Command {
 impl Command {
     fn run(self) -> anyhow::Result<Exit> {
         match self {
+            Self::Demo(args) => args.run(),
             Self::Corpus(command) => command.run(),
             Self::Tools(command) => command.run(),
             Self::Model(command) => command.run(),

@@ -45,7 +45,7 @@ impl Command {
 }
 
 /// The path of a model that is given by path or name; one that is only known by name is fetched.
-fn locate(name_or_path: &str) -> anyhow::Result<PathBuf> {
+pub fn locate(name_or_path: &str) -> anyhow::Result<PathBuf> {
     let mut progress = |line: &str| {
         // Progress that nobody can read is no reason to stop.
         let _ = writeln!(std::io::stderr(), "{line}");
