@@ -3,6 +3,7 @@
 mod fetch;
 mod list;
 mod show;
+mod states;
 mod tokens;
 
 use crate::exit::Exit;
@@ -31,6 +32,9 @@ pub enum Command {
     /// Show what a GGUF file holds
     #[command(after_help = show::EXAMPLES)]
     Show(show::Args),
+    /// Write texts' hidden states and log-sum-exp to a safetensors file
+    #[command(after_help = states::EXAMPLES)]
+    States(states::Args),
 }
 
 impl Command {
@@ -40,6 +44,7 @@ impl Command {
             Self::Fetch(args) => args.run(),
             Self::Tokens(args) => args.run(),
             Self::Show(args) => args.run(),
+            Self::States(args) => args.run(),
         }
     }
 }
