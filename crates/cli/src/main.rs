@@ -8,6 +8,8 @@ mod completions;
 mod corpus;
 mod demo;
 mod exit;
+mod extract;
+mod fit;
 mod json_lines;
 mod model;
 mod output;
@@ -41,6 +43,12 @@ enum Command {
     /// The whole way on a small real model: corpus, features, fit, questions answered with and without tools
     #[command(after_help = demo::EXAMPLES)]
     Demo(demo::Args),
+    /// Run the frozen model over a corpus once, and keep what a fit needs
+    #[command(after_help = extract::EXAMPLES)]
+    Extract(extract::Args),
+    /// Fit a head: one row a tool
+    #[command(after_help = fit::EXAMPLES)]
+    Fit(fit::Args),
     /// Texts with tool calls: import, generate, check, show
     #[command(subcommand, after_help = corpus::EXAMPLES)]
     Corpus(corpus::Command),
@@ -59,6 +67,8 @@ impl Command {
     fn run(self) -> anyhow::Result<Exit> {
         match self {
             Self::Demo(args) => args.run(),
+            Self::Extract(args) => args.run(),
+            Self::Fit(args) => args.run(),
             Self::Corpus(command) => command.run(),
             Self::Tools(command) => command.run(),
             Self::Model(command) => command.run(),

@@ -1,0 +1,160 @@
+//! `toolken fit`: a corpus and a frozen model to a head.
+
+use crate::extract::Source;
+use crate::{exit::Exit, output, progress};
+use head::{
+    Curve, Fit, Method, MethodName, Metrics, Penalty, Rule, Search, Subset, Table, Training, Weighting,
+    choose_lambda, diagnose, fit,
+};
+use lm::FrozenLm;
+use serde_json::json;
+use std::path::PathBuf;
+
+pub const EXAMPLES: &str = "\
+Examples:
+  toolken fit train.jsonl --out head.safetensors
+  toolken fit train.jsonl --out head.safetensors --lambda 1e-4 --weighting per-example
+  toolken fit train.jsonl --out baseline.safetensors --method toolkengpt --seed 1";
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// A corpus: JSON lines, as `toolken corpus check` accepts them
+    corpus: PathBuf,
+    #[command(flatten)]
+    source: Source,
+    /// The head to write
+    #[arg(long)]
+    out: PathBuf,
+    /// exact, toolkengpt, tokenlearning or tokenlearning-code
+    #[arg(long, default_value = "exact")]
+    method: String,
+    /// auto, one-se (both by cross-validation, for `exact`), or a value; by default auto for `exact`, else the method's own
+    #[arg(long)]
+    lambda: Option<String>,
+    /// per-position or per-example; by default the method's own
+    #[arg(long)]
+    weighting: Option<String>,
+    /// Folds of the cross-validation
+    #[arg(long, default_value_t = 5)]
+    folds: usize,
+    /// Decides the folds, and what is random in a method
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Print as JSON, with the whole curve
+    #[arg(long)]
+    json: bool,
+}
+
+impl Args {
+    pub fn run(self) -> anyhow::Result<Exit> {
+        let corpus = ::corpus::read(&self.corpus)?;
+        let method = self.method()?;
+        let model = self.source.model()?;
+        let store = self.source.features(&model, &corpus)?;
+        let table = Table::new(&store)?;
+        let all = Subset::all(table.groups().len());
+        let texts: Vec<head::ToolText> = corpus
+            .tools()
+            .iter()
+            .map(|name| head::ToolText { name: name.clone(), description: String::new() })
+            .collect();
+        let prior = method.prior.build(&model, &texts, Some((&table, &all)))?;
+        let (Fit { mut head, .. }, curve) = match self.rule(&method)? {
+            None => (fit(&table, &all, &prior, &method, &mut |_| ())?, None),
+            Some(rule) => {
+                let search = Search { folds: self.folds, seed: self.seed, rule, ..Search::default() };
+                let bar = progress::bar("lambda", "fits", 0);
+                let selection = choose_lambda(&table, &all, &prior, &method, &search, &mut |done, total| {
+                    bar.set_length(total as u64);
+                    bar.set_position(done as u64);
+                })?;
+                bar.finish_and_clear();
+                (selection.fit, Some(selection.curve))
+            }
+        };
+        head.meta.model = model.card().name.clone();
+        head.meta.model_digest = model.card().digest.clone();
+        head.meta.tokenizer_digest = model.tokenizer().digest().to_owned();
+        head.meta.corpus_digest = corpus.digest();
+        head.save(&self.out)?;
+        let trained = Metrics::of(&head, &table, &all, method.training.weighting)?;
+        let findings: Vec<String> =
+            diagnose(&head, &table, &all, curve.as_ref())?.iter().map(ToString::to_string).collect();
+        if self.json {
+            output::json(&json!({
+                "head": self.out.display().to_string(), "meta": head.meta, "bias": head.bias,
+                "training": trained, "curve": curve, "findings": findings,
+            }))?;
+        } else {
+            self.show(&head, &trained, curve.as_ref(), &findings)?;
+        }
+        Ok(Exit::Done)
+    }
+
+    fn method(&self) -> anyhow::Result<Method> {
+        let mut method = Method::named(self.method.parse::<MethodName>()?);
+        if let head::Prior::Uniform { seed } = &mut method.prior {
+            *seed = self.seed;
+        }
+        if let head::Solver::Adam(settings) = &mut method.solver {
+            settings.seed = self.seed;
+        }
+        if let Some(weighting) = &self.weighting {
+            let weighting: Weighting = serde_json::from_value(json!(weighting)).map_err(|_| {
+                anyhow::anyhow!("--weighting {weighting}: expected per-position or per-example")
+            })?;
+            method.training = Training { weighting, ..method.training };
+        }
+        if let Some(lambda) = self.lambda.as_deref().filter(|lambda| !matches!(*lambda, "auto" | "one-se")) {
+            let value: f64 = lambda
+                .parse()
+                .map_err(|_| anyhow::anyhow!("--lambda {lambda}: expected auto, one-se or a number"))?;
+            method.penalty = Penalty::Squared { lambda: value };
+        }
+        Ok(method)
+    }
+
+    /// The rule that chooses λ, where it is chosen.
+    fn rule(&self, method: &Method) -> anyhow::Result<Option<Rule>> {
+        let exact = method.name == MethodName::Exact;
+        Ok(match self.lambda.as_deref() {
+            None if exact => Some(Rule::Auto),
+            Some("auto") => Some(Rule::Auto),
+            Some("one-se") => Some(Rule::OneSe),
+            _ => None,
+        })
+    }
+
+    fn show(
+        &self,
+        head: &head::Head,
+        trained: &Metrics,
+        curve: Option<&Curve>,
+        findings: &[String],
+    ) -> anyhow::Result<()> {
+        let share = |x: Option<f64>| x.map_or_else(|| "–".into(), |x| format!("{x:.4}"));
+        let mut table =
+            output::table(["", "calls", "choice", "recall", "false calls", "call NLL", "tool tax"]);
+        for (name, metrics) in [("held out", head.meta.metrics.as_ref()), ("training", Some(trained))] {
+            let Some(m) = metrics else { continue };
+            let cells = [m.choice, m.recall, m.false_calls, m.call_nll, m.tool_tax].map(share);
+            table.add_row([name.to_owned(), m.calls.to_string()].into_iter().chain(cells));
+        }
+        let weighting = head.meta.training.map_or(Weighting::default(), |t| t.weighting);
+        let number = |x: Option<f64>| x.map_or_else(|| "–".into(), |x| format!("{x:.2e}"));
+        output::text(format_args!(
+            "{table}\nModel {}, {}, {}, λ {} (λ / mean‖h‖² {}), weighting {weighting:?}, bias {:.2}, seed {}{}.\nWrote {}.\n",
+            head.meta.model,
+            self.corpus.display(),
+            self.method,
+            number(head.meta.lambda),
+            number(head.meta.lambda_scaled),
+            head.bias,
+            self.seed,
+            curve.map_or(String::new(), |c| format!(", {} folds", c.search.folds)),
+            self.out.display()
+        ))?;
+        findings.iter().try_for_each(|finding| output::text(format_args!("note: {finding}\n")))?;
+        Ok(())
+    }
+}
