@@ -1,12 +1,10 @@
-//! The decoder: token ids in, final hidden states out. One implementation for Llama, Qwen2 and Gemma 3.
+//! The decoder: token ids in, final hidden states out, on the CPU. One implementation for Llama, Qwen2 and Gemma 3.
 
 use crate::attention::{Attention, KvPages, Segment};
-use crate::config::{Architecture, Config};
 use crate::kernels::{Product, Rows, gated, max_and_sum_exp, norm_in_place, rms_norm, rotate};
-use crate::layer::{Layer, norm};
-use crate::rope::Rope;
-use crate::weights::Weights;
-use crate::{FrozenLm, Gguf, LmError, Matrix, ModelCard, RowSource, Sequence, State, Tokenizer, WordMass};
+use crate::layer::Layer;
+use crate::model::Model;
+use crate::{FrozenLm, LmError, Matrix, ModelCard, RowSource, Sequence, State, Tokenizer, WordMass};
 use pulp::Arch;
 use rayon::prelude::*;
 use std::any::Any;
@@ -17,18 +15,9 @@ const MASS_ROWS: usize = 256;
 /// Words whose logits exist at a time.
 const MASS_WORDS: usize = 4096;
 
-/// A frozen decoder in `f32` on the CPU.
+/// A frozen decoder in `f32` on the CPU, with kernels of its own.
 pub struct Decoder {
-    card: ModelCard,
-    tokenizer: Tokenizer,
-    config: Config,
-    layers: Vec<Layer>,
-    norm: Vec<f32>,
-    input: Vec<f32>,
-    /// `None` where the head is the input embedding.
-    head: Option<Vec<f32>>,
-    rope: Rope,
-    local_rope: Rope,
+    model: Model,
 }
 
 struct Pages(KvPages);
@@ -53,88 +42,7 @@ impl Decoder {
     /// # Errors
     /// A file that is missing, damaged, or of an architecture, type or tokenizer that is not supported.
     pub fn load(path: &Path) -> Result<Self, LmError> {
-        if path.is_dir() {
-            let config_path = path.join("config.json");
-            let text = std::fs::read(&config_path).map_err(|e| LmError::io(&config_path, e))?;
-            let config = Config::from_json(&text, &config_path)?;
-            Self::build(Weights::safetensors(path)?, config, Tokenizer::from_dir(path)?, None)
-        } else {
-            let gguf = Gguf::open(path)?;
-            let config = Config::from_gguf(&gguf)?;
-            let tokenizer = Tokenizer::from_gguf(&gguf)?;
-            let name = gguf.opt_str("general.name")?.map(String::from);
-            Self::build(Weights::Gguf(Box::new(gguf)), config, tokenizer, name)
-        }
-    }
-
-    fn build(
-        weights: Weights,
-        config: Config,
-        tokenizer: Tokenizer,
-        name: Option<String>,
-    ) -> Result<Self, LmError> {
-        let gguf = matches!(weights, Weights::Gguf(_));
-        let (input_name, norm_name, head_name) = if gguf {
-            ("token_embd.weight", "output_norm.weight", "output.weight")
-        } else {
-            ("model.embed_tokens.weight", "model.norm.weight", "lm_head.weight")
-        };
-        let (vocab, d) = (weights.rows(input_name)?, config.width);
-        if tokenizer.vocab_size() > vocab {
-            let message =
-                format!("the tokenizer has {} tokens, the head {vocab} rows", tokenizer.vocab_size());
-            return Err(LmError::file(weights.path(), message));
-        }
-        let divisors = weights
-            .has("rope_freqs.weight")
-            .then(|| weights.tensor("rope_freqs.weight", &[config.head_width / 2]))
-            .transpose()?;
-        let (w, path) = (config.head_width, weights.path());
-        let file_name = || path.file_stem().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-        Ok(Self {
-            card: ModelCard {
-                name: name.unwrap_or_else(file_name),
-                digest: weights.digest()?,
-                architecture: config.architecture.name().into(),
-                engine: "cpu f32".into(),
-                width: d,
-                vocab,
-                context: config.context,
-            },
-            layers: (0..config.layers)
-                .into_par_iter()
-                .map(|index| Layer::load(&weights, &config, index))
-                .collect::<Result<_, _>>()?,
-            norm: norm(&weights, &config, norm_name, d)?,
-            input: weights.tensor(input_name, &[vocab, d])?,
-            head: weights.has(head_name).then(|| weights.tensor(head_name, &[vocab, d])).transpose()?,
-            rope: Rope::new(w, config.rope_base, &config.rope_scaling, divisors.as_deref()),
-            local_rope: Rope::new(w, config.local_rope_base, &crate::config::RopeScaling::None, None),
-            tokenizer,
-            config,
-        })
-    }
-
-    fn head(&self) -> &[f32] {
-        self.head.as_deref().unwrap_or(&self.input)
-    }
-
-    fn check(&self, batch: &[(&mut Sequence, &[u32])]) -> Result<(), LmError> {
-        for (sequence, ids) in batch {
-            let len = sequence.ids().len() + ids.len();
-            if len > self.config.context {
-                return Err(LmError::ContextTooLong { len, max: self.config.context });
-            }
-            self.check_ids(ids)?;
-        }
-        Ok(())
-    }
-
-    fn check_ids(&self, ids: &[u32]) -> Result<(), LmError> {
-        match ids.iter().find(|&&id| id as usize >= self.card.vocab) {
-            Some(&id) => Err(LmError::UnknownId { id, vocab: self.card.vocab }),
-            None => Ok(()),
-        }
+        Ok(Self { model: Model::load(path, "cpu f32")? })
     }
 
     /// Normalises, turns and stores one layer's heads: queries in place, keys and values into the states.
@@ -146,7 +54,7 @@ impl Decoder {
         table: &(Vec<f32>, Vec<f32>),
         states: &mut [(KvPages, usize)],
     ) {
-        let config = &self.config;
+        let config = &self.model.config;
         let (w, half) = (config.head_width, config.head_width / 2);
         let (q, kv) = (config.heads * w, config.kv_heads * w);
         let stride = q + 2 * kv;
@@ -174,12 +82,12 @@ impl Decoder {
 
     /// The layers: `x` is the residual stream, `(positions.len(), d)`.
     fn run(&self, x: &mut [f32], positions: &[usize], states: &mut [(KvPages, usize)]) {
-        let config = &self.config;
+        let config = &self.model.config;
         let (d, n) = (config.width, positions.len());
         let epsilon = config.norm_epsilon as f32;
         let stride = (config.heads + 2 * config.kv_heads) * config.head_width;
-        let (table, local_table) = (self.rope.table(positions), self.local_rope.table(positions));
-        for (index, layer) in self.layers.iter().enumerate() {
+        let (table, local_table) = (self.model.rope.table(positions), self.model.local_rope.table(positions));
+        for (index, layer) in self.model.layers.iter().enumerate() {
             let local = config.is_local(index);
             let mut qkv = linear(&rms_norm(x, &layer.attention_norm, epsilon), &layer.qkv, d);
             self.place(layer, index, &mut qkv, if local { &local_table } else { &table }, states);
@@ -216,22 +124,22 @@ impl Decoder {
 
 impl FrozenLm for Decoder {
     fn card(&self) -> &ModelCard {
-        &self.card
+        &self.model.card
     }
 
     fn tokenizer(&self) -> &Tokenizer {
-        &self.tokenizer
+        &self.model.tokenizer
     }
 
     fn begin(&self) -> Sequence {
-        let width = self.config.kv_heads * self.config.head_width;
-        Sequence::new(Box::new(Pages(KvPages::new(self.config.layers, width))))
+        let width = self.model.config.kv_heads * self.model.config.head_width;
+        Sequence::new(Box::new(Pages(KvPages::new(self.model.config.layers, width))))
     }
 
     fn extend(&self, batch: &mut [(&mut Sequence, &[u32])]) -> Result<Matrix, LmError> {
-        self.check(batch)?;
-        let d = self.config.width;
-        let scale = if self.config.architecture == Architecture::Gemma3 { (d as f32).sqrt() } else { 1.0 };
+        self.model.check(batch)?;
+        let d = self.model.config.width;
+        let scale = self.model.input_scale();
         let (mut x, mut positions, mut states) = (Vec::new(), Vec::new(), Vec::new());
         for (sequence, ids) in batch.iter_mut() {
             let (_, state) = sequence.parts_mut();
@@ -240,7 +148,7 @@ impl FrozenLm for Decoder {
             let first = pages.0.len();
             positions.extend(first..first + ids.len());
             for &id in *ids {
-                x.extend(self.input[id as usize * d..(id as usize + 1) * d].iter().map(|v| v * scale));
+                x.extend(self.model.input[id as usize * d..(id as usize + 1) * d].iter().map(|v| v * scale));
             }
             // Taken out while the layers run, so that its last page is held once and written in place.
             let mut taken = std::mem::replace(&mut pages.0, KvPages::new(0, 0));
@@ -255,16 +163,24 @@ impl FrozenLm for Decoder {
                 pages.0 = state;
             }
         }
-        Ok(Matrix::new(positions.len(), d, rms_norm(&x, &self.norm, self.config.norm_epsilon as f32)))
+        Ok(Matrix::new(
+            positions.len(),
+            d,
+            rms_norm(&x, &self.model.norm, self.model.config.norm_epsilon as f32),
+        ))
     }
 
     fn logits(&self, hidden: &Matrix) -> Result<Matrix, LmError> {
-        Ok(Matrix::new(hidden.rows(), self.card.vocab, linear(hidden.data(), self.head(), self.card.width)))
+        Ok(Matrix::new(
+            hidden.rows(),
+            self.model.card.vocab,
+            linear(hidden.data(), self.model.head(), self.model.card.width),
+        ))
     }
 
     fn word_mass(&self, hidden: &Matrix, labels: &[Option<u32>]) -> Result<Vec<WordMass>, LmError> {
-        let (d, head) = (self.card.width, self.head());
-        labels.iter().flatten().try_for_each(|&id| self.check_ids(&[id]))?;
+        let (d, head) = (self.model.card.width, self.model.head());
+        labels.iter().flatten().try_for_each(|&id| self.model.check_ids(&[id]))?;
         let arch = Arch::new();
         let mut out = Vec::with_capacity(labels.len());
         for (rows, labels) in hidden.data().chunks(MASS_ROWS * d).zip(labels.chunks(MASS_ROWS)) {
@@ -304,11 +220,11 @@ impl FrozenLm for Decoder {
     }
 
     fn rows(&self, source: RowSource, ids: &[u32]) -> Result<Matrix, LmError> {
-        self.check_ids(ids)?;
-        let d = self.card.width;
+        self.model.check_ids(ids)?;
+        let d = self.model.card.width;
         let matrix = match source {
-            RowSource::Head => self.head(),
-            RowSource::Input => &self.input,
+            RowSource::Head => self.model.head(),
+            RowSource::Input => &self.model.input,
         };
         let data =
             ids.iter().flat_map(|&id| &matrix[id as usize * d..(id as usize + 1) * d]).copied().collect();

@@ -1,6 +1,6 @@
 //! Hidden states, log-sum-exp, argmax and greedy continuations against an independent PyTorch computation.
 
-use lm::{Decoder, FrozenLm, Matrix};
+use lm::{Device, FrozenLm, Matrix};
 use safetensors::SafeTensors;
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -19,9 +19,9 @@ struct Text {
     positions: Option<Vec<usize>>,
 }
 
-fn model(name: &str) -> Decoder {
+fn model(name: &str, device: Device) -> Box<dyn FrozenLm> {
     let path = lm::resolve(name, &mut |_| ()).expect("the model is fetched by the product's own code");
-    Decoder::load(&path).expect("the model loads")
+    lm::load(&path, device).expect("the model loads")
 }
 
 fn oracle(name: &str) -> (Oracle, Vec<u8>) {
@@ -44,7 +44,7 @@ fn relative_error(a: &[f32], b: &[f32]) -> f64 {
     difference / square(&mut b.iter().map(|&b| f64::from(b)))
 }
 
-fn greedy(model: &Decoder, ids: &[u32], count: usize) -> Vec<u32> {
+fn greedy(model: &dyn FrozenLm, ids: &[u32], count: usize) -> Vec<u32> {
     let mut sequence = model.begin();
     let mut next = ids.to_vec();
     let mut out = Vec::new();
@@ -57,12 +57,13 @@ fn greedy(model: &Decoder, ids: &[u32], count: usize) -> Vec<u32> {
     out
 }
 
-fn agrees(name: &str) {
-    let model = model(name);
+fn agrees(name: &str, device: Device) {
+    let model = model(name, device);
+    let model = model.as_ref();
     let (oracle, bytes) = oracle(name);
     let tensors = SafeTensors::deserialize(&bytes).expect("safetensors");
     for (i, text) in oracle.texts.iter().enumerate() {
-        let states = (&model as &dyn FrozenLm).states(&text.ids).expect("a pass");
+        let states = model.states(&text.ids).expect("a pass");
         let kept = text.positions.clone().unwrap_or_else(|| (0..text.ids.len()).collect());
         let states = states.select(kept.iter().copied());
         let expected = floats(&tensors, &format!("hidden.{i}"));
@@ -81,25 +82,42 @@ fn agrees(name: &str) {
             );
             assert_eq!(mass.argmax, *argmax, "{name} text {i}: argmax");
         }
-        assert_eq!(greedy(&model, &text.ids, text.greedy.len()), text.greedy, "{name} text {i}: greedy");
+        assert_eq!(greedy(model, &text.ids, text.greedy.len()), text.greedy, "{name} text {i}: greedy");
     }
 }
 
 #[test]
 fn smollm2_agrees_with_pytorch() {
-    agrees("smollm2-135m");
+    agrees("smollm2-135m", Device::Cpu);
+}
+
+#[test]
+fn smollm2_on_candle_agrees_with_pytorch() {
+    agrees("smollm2-135m", Device::CandleCpu);
 }
 
 #[test]
 #[ignore = "needs larger models: just conformance DIR"]
 fn qwen2_agrees_with_pytorch() {
-    agrees("qwen2.5-coder-0.5b");
+    agrees("qwen2.5-coder-0.5b", Device::Cpu);
 }
 
 #[test]
 #[ignore = "needs larger models: just conformance DIR"]
 fn gemma3_agrees_with_pytorch() {
-    agrees("gemma-3-270m");
+    agrees("gemma-3-270m", Device::Cpu);
+}
+
+#[test]
+#[ignore = "needs larger models: just conformance DIR"]
+fn qwen2_on_candle_agrees_with_pytorch() {
+    agrees("qwen2.5-coder-0.5b", Device::CandleCpu);
+}
+
+#[test]
+#[ignore = "needs larger models: just conformance DIR"]
+fn gemma3_on_candle_agrees_with_pytorch() {
+    agrees("gemma-3-270m", Device::CandleCpu);
 }
 
 fn close(a: &Matrix, b: &Matrix) {
@@ -112,10 +130,20 @@ fn close(a: &Matrix, b: &Matrix) {
 
 #[test]
 fn chunks_forks_and_batches_equal_one_pass() {
-    let model = model("smollm2-135m");
+    equals_one_pass(Device::Cpu);
+}
+
+#[test]
+fn chunks_forks_and_batches_equal_one_pass_on_candle() {
+    equals_one_pass(Device::CandleCpu);
+}
+
+fn equals_one_pass(device: Device) {
+    let model = model("smollm2-135m", device);
+    let model = model.as_ref();
     let (oracle, _) = oracle("smollm2-135m");
     let long = &oracle.texts.last().expect("texts").ids[..300];
-    let whole = (&model as &dyn FrozenLm).states(long).expect("a pass");
+    let whole = model.states(long).expect("a pass");
 
     let mut sequence = model.begin();
     let mut at = 0;
@@ -142,7 +170,7 @@ fn chunks_forks_and_batches_equal_one_pass() {
     let together = model.extend(&mut batch).expect("a batch");
     let mut row = 0;
     for ids in texts {
-        let alone = (&model as &dyn FrozenLm).states(ids).expect("a pass");
+        let alone = model.states(ids).expect("a pass");
         close(&together.select(row..row + ids.len()), &alone);
         row += ids.len();
     }
@@ -150,10 +178,10 @@ fn chunks_forks_and_batches_equal_one_pass() {
 
 #[test]
 fn a_context_too_long_says_both_lengths() {
-    let model = model("smollm2-135m");
+    let model = model("smollm2-135m", Device::Cpu);
     let ids = vec![1; model.card().context + 1];
-    let error = (&model as &dyn FrozenLm).states(&ids).expect_err("one token too many").to_string();
+    let error = model.states(&ids).expect_err("one token too many").to_string();
     assert!(error.contains("8193") && error.contains("8192"), "{error}");
     let unknown = model.card().vocab as u32;
-    assert!((&model as &dyn FrozenLm).states(&[unknown]).is_err());
+    assert!(model.states(&[unknown]).is_err());
 }

@@ -1,0 +1,80 @@
+//! Where a model computes: a value, and the engine that goes with it.
+
+use crate::{CandleDecoder, Decoder, FrozenLm, LmError};
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+
+/// Where a model computes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Device {
+    /// The CPU, with kernels of our own: [`Decoder`].
+    #[default]
+    Cpu,
+    /// The CPU through candle, with MKL or Accelerate if built with the feature `mkl` or `accelerate`.
+    CandleCpu,
+    /// An NVIDIA card by its number; needs the feature `cuda`.
+    Cuda(usize),
+    /// An Apple card by its number; needs the feature `metal`.
+    Metal(usize),
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cpu => f.write_str("cpu"),
+            Self::CandleCpu => f.write_str("candle-cpu"),
+            Self::Cuda(card) => write!(f, "cuda:{card}"),
+            Self::Metal(card) => write!(f, "metal:{card}"),
+        }
+    }
+}
+
+impl FromStr for Device {
+    type Err = LmError;
+
+    /// `cpu`, `candle-cpu`, `cuda` or `cuda:N`, `metal` or `metal:N`.
+    fn from_str(text: &str) -> Result<Self, LmError> {
+        let (kind, card) = match text.split_once(':') {
+            Some((kind, card)) => (kind, card.parse().ok()),
+            None => (text, Some(0)),
+        };
+        match (kind, card) {
+            ("cpu", _) if text == kind => Ok(Self::Cpu),
+            ("candle-cpu", _) if text == kind => Ok(Self::CandleCpu),
+            ("cuda", Some(card)) => Ok(Self::Cuda(card)),
+            ("metal", Some(card)) => Ok(Self::Metal(card)),
+            _ => Err(LmError::Unknown(format!(
+                "device {text:?} is not known: expected cpu, candle-cpu, cuda:0 or metal"
+            ))),
+        }
+    }
+}
+
+/// Loads a model for a device: a GGUF file, or a folder with `config.json`, safetensors and a tokenizer.
+///
+/// # Errors
+/// As [`Decoder::load`]; [`LmError::Unknown`] for a device that this machine or this build does not have.
+pub fn load(path: &Path, device: Device) -> Result<Box<dyn FrozenLm>, LmError> {
+    Ok(match device {
+        Device::Cpu => Box::new(Decoder::load(path)?),
+        device => Box::new(CandleDecoder::load(path, device)?),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_a_value() {
+        for text in ["cpu", "candle-cpu", "cuda:1", "metal:0"] {
+            assert_eq!(text.parse::<Device>().expect(text).to_string(), text);
+        }
+        assert_eq!("cuda".parse::<Device>().expect("the first card"), Device::Cuda(0));
+        for text in ["", "gpu", "cuda:", "cuda:-1", "cpu:0", "metal:a"] {
+            let error = text.parse::<Device>().expect_err(text).to_string();
+            assert!(error.contains("expected cpu"), "{error}");
+        }
+    }
+}
