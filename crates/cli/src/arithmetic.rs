@@ -1,12 +1,29 @@
-//! The arithmetic functions as the corpus generator asks for them: by name, on plain numbers.
+//! The arithmetic functions and word problems as the commands use them.
 
+use ::corpus::arithmetic::{argument_demos, few_shot_prompt};
 use ::tools::{Function, Number, Rounding};
+use decode::Template;
+use std::collections::BTreeMap;
 
 /// A function's result as a text holds it, rounded as in the reference; nothing for an unknown name or a failed call.
 pub fn evaluate(tool: &str, args: &[f64]) -> Option<String> {
     let function: Function = tool.parse().ok()?;
     let args: Vec<Number> = args.iter().map(|&x| number(x)).collect();
     function.call(&args, Rounding::Reference).ok()
+}
+
+/// A few worked answers, then a place for the question.
+pub fn prompt() -> Template {
+    Template::new(format!("{}Q: {}\nA:", few_shot_prompt(), Template::QUESTION))
+}
+
+/// Worked calls of those tools that are arithmetic functions, then a place for the question.
+pub fn demos<'a>(tools: impl Iterator<Item = &'a str>) -> BTreeMap<String, Template> {
+    let worked = |tool: &str| {
+        let text = argument_demos(tool, evaluate)?;
+        Some((tool.to_owned(), Template::new(format!("{text}Q: {}\nA:", Template::QUESTION))))
+    };
+    tools.filter_map(worked).collect()
 }
 
 /// A whole number is an integer, which some functions insist on, as far as binary64 tells integers apart.
@@ -25,5 +42,12 @@ mod tests {
         assert_eq!(evaluate("divide", &[2.0, 3.0]).as_deref(), Some("0.67"));
         assert_eq!(evaluate("gcd", &[1.5, 3.0]), None);
         assert_eq!(evaluate("sine", &[1.0]), None);
+    }
+
+    #[test]
+    fn every_arithmetic_tool_has_worked_calls_and_no_other_has() {
+        let demos = demos(["add", "sqrt", "weather"].into_iter());
+        assert_eq!(demos.keys().collect::<Vec<_>>(), ["add", "sqrt"]);
+        assert!(demos["sqrt"].render("What is √9?").ends_with("Q: What is √9?\nA:"));
     }
 }

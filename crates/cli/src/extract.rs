@@ -1,8 +1,8 @@
 //! `toolken extract`: a corpus' hidden states, once.
 
-use crate::{exit::Exit, output, progress};
+use crate::{exit::Exit, model::Which, output, progress};
 use ::corpus::Corpus;
-use lm::Decoder;
+use lm::FrozenLm;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -25,9 +25,8 @@ pub struct Args {
 /// Where hidden states come from, and where they are kept.
 #[derive(clap::Args)]
 pub struct Source {
-    /// A GGUF file, a folder with safetensors, or a name from `toolken model list`
-    #[arg(long, default_value = "smollm2-135m")]
-    model: String,
+    #[command(flatten)]
+    which: Which,
     /// The folder of feature stores; by default beside the models' cache
     #[arg(long)]
     features: Option<PathBuf>,
@@ -35,22 +34,26 @@ pub struct Source {
 
 impl Source {
     /// The model.
-    pub fn model(&self) -> anyhow::Result<Decoder> {
-        Ok(Decoder::load(&crate::model::locate(&self.model)?)?)
+    pub fn model(&self) -> anyhow::Result<Box<dyn FrozenLm>> {
+        self.which.load()
     }
 
     /// The store of a corpus' features under the model; made unless it is there.
-    pub fn features(&self, model: &Decoder, corpus: &Corpus) -> anyhow::Result<head::Store> {
-        let default = || lm::models_dir().parent().unwrap_or(Path::new(".")).join("features");
-        let folder = self.features.clone().unwrap_or_else(default);
+    pub fn features(&self, model: &dyn FrozenLm, corpus: &Corpus) -> anyhow::Result<head::Store> {
+        let folder = self.features.clone().unwrap_or_else(|| cache_dir("features"));
         Ok(progress::extract(model, corpus, &folder)?)
     }
+}
+
+/// A folder for what can be computed again, beside the models' cache.
+pub fn cache_dir(name: &str) -> PathBuf {
+    lm::models_dir().parent().unwrap_or(Path::new(".")).join(name)
 }
 
 impl Args {
     pub fn run(self) -> anyhow::Result<Exit> {
         let corpus = ::corpus::read(&self.corpus)?;
-        let store = self.source.features(&self.source.model()?, &corpus)?;
+        let store = self.source.features(self.source.model()?.as_ref(), &corpus)?;
         let directory = store.directory().display().to_string();
         if self.json {
             output::json(

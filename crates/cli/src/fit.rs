@@ -1,10 +1,12 @@
 //! `toolken fit`: a corpus and a frozen model to a head.
 
+mod prior;
+
 use crate::extract::Source;
 use crate::{exit::Exit, output, progress};
 use head::{
-    Curve, Fit, Method, MethodName, Metrics, Penalty, Rule, Search, Subset, Table, Training, Weighting,
-    choose_lambda, diagnose, fit,
+    Curve, Fit, Head, Method, MethodName, Metrics, Penalty, Rule, Search, Subset, Table, Training, Weighting,
+    choose_scale, diagnose, fit,
 };
 use lm::FrozenLm;
 use serde_json::json;
@@ -14,6 +16,7 @@ pub const EXAMPLES: &str = "\
 Examples:
   toolken fit train.jsonl --out head.safetensors
   toolken fit train.jsonl --out head.safetensors --lambda 1e-4 --weighting per-example
+  toolken fit train.jsonl --out head.safetensors --prior description --prior-source hidden-states --scale auto
   toolken fit train.jsonl --out baseline.safetensors --method toolkengpt --seed 1";
 
 #[derive(clap::Args)]
@@ -22,6 +25,8 @@ pub struct Args {
     corpus: PathBuf,
     #[command(flatten)]
     source: Source,
+    #[command(flatten)]
+    prior: prior::Options,
     /// The head to write
     #[arg(long)]
     out: PathBuf,
@@ -45,37 +50,49 @@ pub struct Args {
     json: bool,
 }
 
+/// A head that says what it was made with, and when.
+pub fn with_source(mut head: Head, model: &dyn FrozenLm, corpus_digest: &str) -> Head {
+    head.meta.model = model.card().name.clone();
+    head.meta.model_digest = model.card().digest.clone();
+    head.meta.tokenizer_digest = model.tokenizer().digest().to_owned();
+    head.meta.corpus_digest = corpus_digest.to_owned();
+    head.meta.date = chrono::Utc::now().format("%Y-%m-%d").to_string();
+    head
+}
+
 impl Args {
     pub fn run(self) -> anyhow::Result<Exit> {
         let corpus = ::corpus::read(&self.corpus)?;
-        let method = self.method()?;
+        let mut method = self.method()?;
         let model = self.source.model()?;
-        let store = self.source.features(&model, &corpus)?;
+        let store = self.source.features(model.as_ref(), &corpus)?;
         let table = Table::new(&store)?;
         let all = Subset::all(table.groups().len());
-        let texts: Vec<head::ToolText> = corpus
-            .tools()
-            .iter()
-            .map(|name| head::ToolText { name: name.clone(), description: String::new() })
-            .collect();
-        let prior = method.prior.build(&model, &texts, Some((&table, &all)))?;
+        let texts = self.prior.texts(corpus.tools())?;
+        let priors = self.prior.priors(&method.prior, self.seed)?;
+        let rows = (priors.iter())
+            .map(|(s, prior)| Ok((*s, prior.build(model.as_ref(), &texts, Some((&table, &all)))?)))
+            .collect::<Result<Vec<_>, head::HeadError>>()?;
         let (Fit { mut head, .. }, curve) = match self.rule(&method)? {
-            None => (fit(&table, &all, &prior, &method, &mut |_| ())?, None),
+            None if rows.len() > 1 => anyhow::bail!("--scale auto is chosen with lambda: add --lambda auto"),
+            None => {
+                method.prior = priors[0].1.clone();
+                (fit(&table, &all, &rows[0].1, &method, &mut |_| ())?, None)
+            }
             Some(rule) => {
                 let search = Search { folds: self.folds, seed: self.seed, rule, ..Search::default() };
                 let bar = progress::bar("lambda", "fits", 0);
-                let selection = choose_lambda(&table, &all, &prior, &method, &search, &mut |done, total| {
+                let found = choose_scale(&table, &all, &rows, &method, &search, &mut |done, total| {
                     bar.set_length(total as u64);
                     bar.set_position(done as u64);
                 })?;
                 bar.finish_and_clear();
-                (selection.fit, Some(selection.curve))
+                method.prior = priors[found.chosen].1.clone();
+                (found.selection.fit, Some(found.selection.curve))
             }
         };
-        head.meta.model = model.card().name.clone();
-        head.meta.model_digest = model.card().digest.clone();
-        head.meta.tokenizer_digest = model.tokenizer().digest().to_owned();
-        head.meta.corpus_digest = corpus.digest();
+        head.meta.method = head.meta.method.map(|fitted| Method { prior: method.prior.clone(), ..fitted });
+        head = with_source(head, model.as_ref(), &corpus.digest());
         head.save(&self.out)?;
         let trained = Metrics::of(&head, &table, &all, method.training.weighting)?;
         let findings: Vec<String> =
@@ -127,7 +144,7 @@ impl Args {
 
     fn show(
         &self,
-        head: &head::Head,
+        head: &Head,
         trained: &Metrics,
         curve: Option<&Curve>,
         findings: &[String],
@@ -143,10 +160,11 @@ impl Args {
         let weighting = head.meta.training.map_or(Weighting::default(), |t| t.weighting);
         let number = |x: Option<f64>| x.map_or_else(|| "–".into(), |x| format!("{x:.2e}"));
         output::text(format_args!(
-            "{table}\nModel {}, {}, {}, λ {} (λ / mean‖h‖² {}), weighting {weighting:?}, bias {:.2}, seed {}{}.\nWrote {}.\n",
+            "{table}\nModel {}, {}, {}, prior {}, λ {} (λ / mean‖h‖² {}), weighting {weighting:?}, bias {:.2}, seed {}{}.\nWrote {}.\n",
             head.meta.model,
             self.corpus.display(),
             self.method,
+            prior::named(head),
             number(head.meta.lambda),
             number(head.meta.lambda_scaled),
             head.bias,

@@ -4,12 +4,14 @@
 //! error. The exit codes are those of [`exit::Exit`]. `RUST_LOG` sets what is logged, as `RUST_LOG=debug`.
 
 mod arithmetic;
+mod ask;
 mod completions;
 mod corpus;
 mod demo;
 mod exit;
 mod extract;
 mod fit;
+mod head;
 mod json_lines;
 mod model;
 mod output;
@@ -32,8 +34,10 @@ struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
+  toolken demo
+  toolken ask 'A crate holds 36 bottles. How many bottles do 27 crates hold?'
   toolken corpus generate train.jsonl --count 2000
-  toolken corpus check train.jsonl
+  toolken fit train.jsonl --out head.safetensors
   echo '{\"tool\": \"add\", \"args\": [2, 3.5]}' | toolken tools call
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or bad input.";
@@ -49,6 +53,12 @@ enum Command {
     /// Fit a head: one row a tool
     #[command(after_help = fit::EXAMPLES)]
     Fit(fit::Args),
+    /// Ask a question, and see the answer and every call behind it
+    #[command(after_help = ask::EXAMPLES)]
+    Ask(ask::Args),
+    /// Heads: what they have learned
+    #[command(subcommand, after_help = head::EXAMPLES)]
+    Head(head::Command),
     /// Texts with tool calls: import, generate, check, show
     #[command(subcommand, after_help = corpus::EXAMPLES)]
     Corpus(corpus::Command),
@@ -69,6 +79,8 @@ impl Command {
             Self::Demo(args) => args.run(),
             Self::Extract(args) => args.run(),
             Self::Fit(args) => args.run(),
+            Self::Ask(args) => args.run(),
+            Self::Head(command) => command.run(),
             Self::Corpus(command) => command.run(),
             Self::Tools(command) => command.run(),
             Self::Model(command) => command.run(),

@@ -7,8 +7,9 @@ mod states;
 mod tokens;
 
 use crate::exit::Exit;
+use anyhow::Context;
 use clap::Subcommand;
-use lm::LmError;
+use lm::{Device, FrozenLm, LmError};
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -46,6 +47,25 @@ impl Command {
             Self::Show(args) => args.run(),
             Self::States(args) => args.run(),
         }
+    }
+}
+
+/// Which model, and where it computes.
+#[derive(clap::Args)]
+pub struct Which {
+    /// A GGUF file, a folder with safetensors, or a name from `toolken model list`
+    #[arg(long, default_value = "smollm2-135m")]
+    pub model: String,
+    /// Where the model computes: cpu, cuda:0, metal; or candle-cpu, candle's own kernels (MKL, Accelerate)
+    #[arg(long, default_value = "cpu")]
+    pub device: Device,
+}
+
+impl Which {
+    /// The model, fetched if it is only known by name.
+    pub fn load(&self) -> anyhow::Result<Box<dyn FrozenLm>> {
+        let path = locate(&self.model)?;
+        lm::load(&path, self.device).with_context(|| format!("loading {}", path.display()))
     }
 }
 

@@ -1,9 +1,12 @@
 //! What goes to standard output, as a table for people or as JSON for machines.
 
+use anyhow::Context;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 use std::fmt::Display;
+use std::fs::File;
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 /// A value as one line of JSON.
 ///
@@ -22,6 +25,23 @@ pub fn text(text: impl Display) -> io::Result<()> {
     let mut out = io::stdout().lock();
     write!(out, "{text}")?;
     out.flush()
+}
+
+/// Writes a file whole, or not at all, and gives its path back.
+///
+/// # Errors
+/// The system's, with the path.
+pub fn file(path: &Path, bytes: &[u8]) -> anyhow::Result<PathBuf> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let write = || {
+        // Not a `NamedTempFile::new_in`, which is for its owner's eyes only.
+        let mut file = tempfile::Builder::new().make_in(folder, |path| File::create_new(path))?;
+        file.write_all(bytes)?;
+        file.persist(path)?;
+        io::Result::Ok(())
+    };
+    write().with_context(|| format!("writing {}", path.display()))?;
+    Ok(path.to_owned())
 }
 
 /// An empty table without vertical lines, as wide as the terminal at most.

@@ -45,6 +45,7 @@ mod look;
 mod method;
 mod metrics;
 mod name;
+mod neighbours;
 mod newton;
 mod objective;
 mod precondition;
@@ -73,6 +74,7 @@ pub use lambda::{
 pub use method::{Method, MethodName, Solver};
 pub use metrics::{Metrics, Scores, ToolMetrics};
 pub use name::{bare_name, words_of_name};
+pub use neighbours::{Neighbour, nearest_words};
 pub use objective::{Objective, Training, Weighting};
 pub use prior::{Pool, Prior, Scale, Source, Text, ToolText, mean_row_norm, uniform};
 pub use store::{Store, StoreKey};

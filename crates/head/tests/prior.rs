@@ -8,7 +8,7 @@ use serde_json::json;
 use std::{any::Any, path::Path};
 use toolken_head::{
     Features, HeadError, Pool, Prior, Scale, Source, Subset, Table, Text, ToolText, WORD, mean_row_norm,
-    words_of_name,
+    nearest_words, words_of_name,
 };
 
 const WIDTH: usize = 6;
@@ -253,4 +253,26 @@ fn random_starts_are_seeded_and_bounded() {
     assert!(prior(1).data().iter().all(|x| x.abs() < bound));
     assert!(prior(1).data().iter().any(|x| x.abs() > 0.5 * bound));
     assert_eq!(build(&Prior::Zero, &["a"]).unwrap(), Matrix::zeros(1, WIDTH));
+}
+
+#[test]
+fn nearest_words_are_those_that_brute_force_finds() {
+    let lm = Letters::new();
+    let asked = Matrix::new(2, WIDTH, [row(RowSource::Head, 9), vec![0.0; WIDTH]].concat());
+    let near = nearest_words(&lm, &asked, 3).expect("rows of the model's width");
+    assert!(near[1].is_empty(), "nothing is near to a row of zeros");
+    let cosine = |a: &[f32], b: &[f32]| {
+        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(a * b)).sum::<f64>();
+        dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+    };
+    let letters = VOCAB.chars().count() as u32;
+    let mut all: Vec<(f64, u32)> =
+        (0..letters).map(|id| (cosine(&row(RowSource::Head, id), asked.row(0)), id)).collect();
+    all.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    assert_eq!(near[0].len(), 3);
+    for (found, (cosine, _)) in near[0].iter().zip(&all) {
+        assert!((found.cosine - cosine).abs() < 1e-6, "{found:?} against {cosine}");
+    }
+    assert_eq!(near[0][0].text, "j");
+    assert!(nearest_words(&lm, &Matrix::zeros(1, WIDTH + 1), 3).is_err());
 }

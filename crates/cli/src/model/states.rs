@@ -1,9 +1,9 @@
 //! `toolken model states`: final hidden states and log-sum-exp of texts, for comparison with another implementation.
 
 use super::locate;
-use crate::exit::Exit;
+use crate::{exit::Exit, output};
 use anyhow::{Context, bail};
-use lm::{Decoder, FrozenLm, Specials};
+use lm::{Device, Specials};
 use safetensors::tensor::{Dtype, TensorView};
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -19,6 +19,9 @@ Line N of the texts gives the tensors hidden.N (tokens, d) and lse.N (tokens), c
 pub struct Args {
     /// A GGUF file, a folder with safetensors, or a name from `toolken model list`
     model: String,
+    /// Where the model computes: cpu, candle-cpu, cuda:0, metal
+    #[arg(long, default_value = "cpu")]
+    device: Device,
     /// JSON lines with `text` and optionally `ids`, which are then used as they are; no start token is added
     #[arg(long)]
     texts: PathBuf,
@@ -36,7 +39,7 @@ struct Line {
 impl Args {
     pub fn run(self) -> anyhow::Result<Exit> {
         let texts = std::fs::read_to_string(&self.texts).with_context(|| self.texts.display().to_string())?;
-        let model = Decoder::load(&locate(&self.model)?)?;
+        let model = lm::load(&locate(&self.model)?, self.device)?;
         let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
         for (n, line) in texts.lines().filter(|line| !line.trim().is_empty()).enumerate() {
             let place = || format!("{}: text {n}", self.texts.display());
@@ -46,7 +49,7 @@ impl Args {
                 (None, Some(text)) => model.tokenizer().encode(&text, Specials::Parse).with_context(place)?,
                 (None, None) => bail!("{}: expected `text` or `ids`", place()),
             };
-            let hidden = (&model as &dyn FrozenLm).states(&ids).with_context(place)?;
+            let hidden = model.states(&ids).with_context(place)?;
             let mass = model.word_mass(&hidden, &vec![None; hidden.rows()])?;
             let bytes = |values: &mut dyn Iterator<Item = f32>| values.flat_map(f32::to_le_bytes).collect();
             let shape = vec![hidden.rows(), hidden.cols()];
@@ -58,14 +61,7 @@ impl Args {
             .iter()
             .map(|(name, shape, bytes)| Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
             .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()?;
-        let folder = match self.out.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => std::path::Path::new("."),
-        };
-        let target = || format!("writing {}", self.out.display());
-        let file = tempfile::NamedTempFile::new_in(folder).with_context(target)?;
-        std::fs::write(file.path(), safetensors::serialize(views, None)?).with_context(target)?;
-        file.persist(&self.out).with_context(target)?;
+        output::file(&self.out, &safetensors::serialize(views, None)?)?;
         Ok(Exit::Done)
     }
 }

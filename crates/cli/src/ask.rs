@@ -1,0 +1,200 @@
+//! `toolken ask`: a question in, the answer and its trace out.
+
+use crate::demo::heads::Plan;
+use crate::{arithmetic, exit::Exit, model::Which, output};
+use anyhow::{Context, bail};
+use clap::ValueEnum;
+use decode::{Calling, Decision, Engine, Event, Generation, Prompt, Request, Settings, Template, Token};
+use head::Head;
+use serde_json::json;
+use std::io::{BufRead, IsTerminal, Write};
+use std::path::PathBuf;
+use tools::{Pack, Tool, ToolSet};
+
+pub const EXAMPLES: &str = "\
+Examples:
+  toolken ask 'A crate holds 36 bottles. How many bottles do 27 crates hold?'
+  toolken ask --head head.safetensors --json 'What is the square root of 1764?'
+  toolken ask --pack tools/ --prompt template.txt --arguments in-place
+
+Without a question, questions are read line by line. Without --head or --pack it is the demo's head that answers, fitted
+first if need be. A template has [QUESTION] where the question goes.";
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The question; without one, questions are read from standard input, a line each
+    question: Option<String>,
+    #[command(flatten)]
+    which: Which,
+    /// A head whose tools are built in
+    #[arg(long, conflicts_with = "pack")]
+    head: Option<PathBuf>,
+    /// A tool pack: tools.toml and head.safetensors
+    #[arg(long)]
+    pack: Option<PathBuf>,
+    /// A file with the prompt, [QUESTION] in it; by default worked word problems
+    #[arg(long, value_name = "FILE")]
+    prompt: Option<PathBuf>,
+    /// Answer with words alone
+    #[arg(long)]
+    no_tools: bool,
+    /// Where a call's arguments are written; by default after worked calls, for tools that have some
+    #[arg(long, value_enum, default_value = "demos")]
+    arguments: Arguments,
+    /// Added to every tool's logit; by default the head's own
+    #[arg(long, allow_hyphen_values = true)]
+    bias: Option<f32>,
+    /// 0 takes the best token, above 0 tokens are drawn
+    #[arg(long, default_value_t = 0.0)]
+    temperature: f32,
+    /// Draw from the best tokens that hold this share of the probability
+    #[arg(long, default_value_t = 1.0)]
+    top_p: f32,
+    /// Seed of the draws
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Tokens of an answer at most
+    #[arg(long, default_value_t = 100)]
+    max_tokens: usize,
+    /// The answer ends before this text; may be given several times
+    #[arg(long, default_value = "\n")]
+    stop: Vec<String>,
+    /// Print one line of JSON an answer, with the whole trace
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Arguments {
+    /// In a prompt of their own with worked calls of the tool
+    Demos,
+    /// In the text itself
+    InPlace,
+}
+
+impl Args {
+    pub fn run(self) -> anyhow::Result<Exit> {
+        let template = match &self.prompt {
+            Some(path) => {
+                Template::new(std::fs::read_to_string(path).with_context(|| path.display().to_string())?)
+            }
+            None => arithmetic::prompt(),
+        };
+        let model = self.which.load()?;
+        let (head, tools) = match self.no_tools {
+            true => (None, ToolSet::default()),
+            false => {
+                let (head, tools) = self.head_and_tools(model.as_ref())?;
+                (Some(head), tools)
+            }
+        };
+        let mut engine = match &head {
+            Some(head) => {
+                Engine::new(model.as_ref(), head, &tools)?.demos(arithmetic::demos(tools.names()))?
+            }
+            None => Engine::words_only(model.as_ref()),
+        };
+        if let Some(question) = &self.question {
+            self.answer(&mut engine, &template, question)?;
+            return Ok(Exit::Done);
+        }
+        let people = std::io::stdin().is_terminal();
+        let mut line = String::new();
+        loop {
+            if people {
+                output::text("? ")?;
+            }
+            line.clear();
+            if std::io::stdin().lock().read_line(&mut line).context("standard input")? == 0 {
+                return Ok(Exit::Done);
+            }
+            if !line.trim().is_empty() {
+                self.answer(&mut engine, &template, line.trim())?;
+            }
+        }
+    }
+
+    /// The head, and the tools that its rows stand for.
+    fn head_and_tools(&self, model: &dyn lm::FrozenLm) -> anyhow::Result<(Head, ToolSet)> {
+        if let Some(dir) = &self.pack {
+            let pack = Pack::at(dir);
+            return Ok((Head::load(&pack.head_path())?, pack.load_tools()?));
+        }
+        let head = match &self.head {
+            Some(path) => Head::load(path)?,
+            None => {
+                let plan = Plan::default();
+                let kept = plan.kept(model)?;
+                plan.exact(model, &kept, &plan.training(model)?)?.0
+            }
+        };
+        let known = ToolSet::arithmetic();
+        let tools = head.tools.iter().map(|name| match known.by_name(name) {
+            Some(tool) => Ok(tool.clone()),
+            None => bail!(
+                "the head's tool `{name}` is not built in: put the head into a pack, whose tools.toml says how it runs, \
+                 and give --pack DIR"
+            ),
+        });
+        let tools = ToolSet::new(tools.collect::<anyhow::Result<Vec<Tool>>>()?)?;
+        Ok((head, tools))
+    }
+
+    fn answer(&self, engine: &mut Engine<'_>, template: &Template, question: &str) -> anyhow::Result<()> {
+        let request = Request {
+            question: Some(question.to_owned()),
+            settings: Settings {
+                calling: if self.no_tools { Calling::Off } else { Calling::Auto },
+                arguments: match self.arguments {
+                    Arguments::Demos => decode::Arguments::Demos,
+                    Arguments::InPlace => decode::Arguments::InPlace,
+                },
+                bias: self.bias,
+                temperature: self.temperature,
+                top_p: self.top_p,
+                seed: self.seed,
+                max_tokens: self.max_tokens,
+                stop: self.stop.clone(),
+                ..Settings::default()
+            },
+            ..Request::new(Prompt::Raw(template.render(question)))
+        };
+        let mut written = Ok(());
+        let generations = engine.run_with(&[request], &mut |event| {
+            if let (Event::Text { delta, .. }, false) = (event, self.json) {
+                written = std::mem::replace(&mut written, Ok(())).and_then(|()| output::text(delta));
+            }
+        })?;
+        written?;
+        for generation in &generations {
+            if self.json {
+                output::json(&json!({ "question": question, "generation": generation }))?;
+            } else {
+                output::text(format_args!("\n{}", trace(generation)))?;
+            }
+        }
+        std::io::stdout().flush()?;
+        Ok(())
+    }
+}
+
+/// The calls of a generation, a line each: what was called, what came of it, and what it was chosen against.
+pub fn trace(generation: &Generation) -> String {
+    generation.decisions.iter().filter(|decision| !decision.attempts.is_empty()).map(decided).collect()
+}
+
+fn decided(decision: &Decision) -> String {
+    let mut lines = String::new();
+    for attempt in &decision.attempts {
+        let outcome = match attempt.outcome.result() {
+            Some(result) => format!("= {result}"),
+            None => format!("failed: {}", attempt.outcome.error().unwrap_or_default()),
+        };
+        lines += &format!("  {}({}) {outcome}\n", attempt.tool, attempt.arguments);
+    }
+    let rivals = decision.alternatives.iter().map(|rival| match &rival.token {
+        Token::Tool(name) => format!("<{name}> {:.3}", rival.p),
+        Token::Word(word) => format!("{word:?} {:.3}", rival.p),
+    });
+    lines + &format!("    chosen among {}\n", rivals.collect::<Vec<_>>().join(", "))
+}

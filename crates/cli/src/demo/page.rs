@@ -1,0 +1,4 @@
+//! The demo as a page.
+pub fn html(_: &super::Found) -> anyhow::Result<String> {
+    Ok(String::new())
+}
