@@ -1,0 +1,104 @@
+//! Confidence intervals.
+
+use super::{mean, variance};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
+
+/// An estimate with its confidence interval.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    /// The estimate.
+    pub value: f64,
+    /// The interval's lower end.
+    pub low: f64,
+    /// Its upper end.
+    pub high: f64,
+    /// How many values it is of.
+    pub n: usize,
+}
+
+/// The mean of independent values and Student's t interval: x̄ ± t_{(1+level)/2, n−1} · s/√n. With one value the interval
+/// is that value, since nothing is known of the spread; `None` of nothing.
+pub fn mean_t(values: &[f64], level: f64) -> Option<Interval> {
+    let (value, n) = (mean(values)?, values.len());
+    let half = match variance(values) {
+        Some(variance) if variance > 0.0 => {
+            t_quantile(0.5 + level / 2.0, (n - 1) as f64) * (variance / n as f64).sqrt()
+        }
+        _ => 0.0,
+    };
+    Some(Interval { value, low: value - half, high: value + half, n })
+}
+
+/// A share and its Wilson score interval (Wilson 1927). `None` of nothing.
+pub fn wilson(successes: usize, n: usize, level: f64) -> Option<Interval> {
+    if n == 0 {
+        return None;
+    }
+    let z = z_quantile(0.5 + level / 2.0);
+    let (count, share) = (n as f64, successes as f64 / n as f64);
+    let denominator = 1.0 + z * z / count;
+    let centre = (share + z * z / (2.0 * count)) / denominator;
+    let half = z / denominator * (share * (1.0 - share) / count + z * z / (4.0 * count * count)).sqrt();
+    Some(Interval { value: share, low: (centre - half).max(0.0), high: (centre + half).min(1.0), n })
+}
+
+/// A statistic of `n` items and its percentile bootstrap interval: `statistic` gets the indices of a resample, drawn with
+/// replacement. Resamples on which it is not finite are left out; `None` if it is not finite on the items themselves.
+pub fn bootstrap(
+    n: usize,
+    resamples: usize,
+    seed: u64,
+    level: f64,
+    statistic: impl Fn(&[usize]) -> f64,
+) -> Option<Interval> {
+    let all: Vec<usize> = (0..n).collect();
+    let value = statistic(&all);
+    if n == 0 || !value.is_finite() {
+        return None;
+    }
+    let mut values = resampled(n, resamples, seed, statistic);
+    values.retain(|x| x.is_finite());
+    values.sort_unstable_by(f64::total_cmp);
+    let tail = (1.0 - level) / 2.0;
+    let (low, high) =
+        (quantile(&values, tail).unwrap_or(value), quantile(&values, 1.0 - tail).unwrap_or(value));
+    Some(Interval { value, low, high, n })
+}
+
+/// The statistic on every resample.
+pub(super) fn resampled(
+    n: usize,
+    resamples: usize,
+    seed: u64,
+    statistic: impl Fn(&[usize]) -> f64,
+) -> Vec<f64> {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut drawn = vec![0; n];
+    (0..resamples)
+        .map(|_| {
+            drawn.iter_mut().for_each(|i| *i = random.random_range(0..n));
+            statistic(&drawn)
+        })
+        .collect()
+}
+
+/// A quantile of sorted values, linear between neighbours.
+fn quantile(sorted: &[f64], q: f64) -> Option<f64> {
+    let last = sorted.len().checked_sub(1)?;
+    let at = q * last as f64;
+    let (below, above) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);
+    Some(below + (above - below) * at.fract())
+}
+
+/// The q-quantile of the standard normal distribution.
+pub(super) fn z_quantile(q: f64) -> f64 {
+    Normal::standard().inverse_cdf(q)
+}
+
+/// The q-quantile of Student's t; infinite without degrees of freedom.
+pub(super) fn t_quantile(q: f64, df: f64) -> f64 {
+    StudentsT::new(0.0, 1.0, df).map_or(f64::INFINITY, |t| t.inverse_cdf(q))
+}

@@ -1,0 +1,35 @@
+//! What a comparison could have seen.
+
+use super::interval::{t_quantile, z_quantile};
+
+/// The smallest difference of two shares that McNemar's test on `n` questions finds at level `alpha` with probability
+/// `power`, when the methods differ on a share `discordant` of them: the δ with
+/// √n·δ = z_{1−α/2} √ψ + z_{power} √(ψ − δ²) (Connor 1987). It is never more than ψ: there `None`, since even one method
+/// winning every question on which they differ would go unseen.
+pub fn minimal_detectable_difference(n: usize, discordant: f64, alpha: f64, power: f64) -> Option<f64> {
+    if n == 0 || discordant <= 0.0 {
+        return None;
+    }
+    let (z_alpha, z_power) = (z_quantile(1.0 - alpha / 2.0), z_quantile(power));
+    let lacking = |delta: f64| {
+        z_alpha * discordant.sqrt() + z_power * (discordant - delta * delta).max(0.0).sqrt()
+            - (n as f64).sqrt() * delta
+    };
+    // `lacking` falls as δ grows.
+    let (mut low, mut high) = (0.0, discordant);
+    if lacking(high) > 0.0 {
+        return None;
+    }
+    for _ in 0..100 {
+        let middle = 0.5 * (low + high);
+        if lacking(middle) > 0.0 { low = middle } else { high = middle }
+    }
+    Some(high)
+}
+
+/// The smallest mean difference that a paired t-test over `n` pairs finds, from the differences' standard deviation:
+/// (t_{1−α/2, n−1} + t_{power, n−1}) · s/√n, the usual approximation. `None` for fewer than two pairs.
+pub fn minimal_detectable_shift(n: usize, deviation: f64, alpha: f64, power: f64) -> Option<f64> {
+    let df = n.checked_sub(1).filter(|&df| df > 0)? as f64;
+    Some((t_quantile(1.0 - alpha / 2.0, df) + t_quantile(power, df)) * deviation / (n as f64).sqrt())
+}
