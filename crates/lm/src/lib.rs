@@ -2,6 +2,7 @@
 
 mod attention;
 mod cache;
+mod chat;
 mod config;
 mod decoder;
 mod error;
@@ -15,6 +16,7 @@ mod tokenizer;
 mod weights;
 
 pub use cache::{KnownModel, known, models_dir, resolve};
+pub use chat::{CallFrame, Chat, ChatTemplate, Function, Message, Role, ToolCall};
 pub use decoder::Decoder;
 pub use error::LmError;
 pub use frozen::{FrozenLm, ModelCard, RowSource, Sequence, State, WordMass};
