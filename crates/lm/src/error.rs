@@ -24,6 +24,9 @@ pub enum LmError {
     /// The text cannot be turned into tokens, or tokens into text.
     #[error("tokenizer: {0}")]
     Tokenizer(String),
+    /// There is no chat template, or it cannot render a conversation.
+    #[error("chat template: {0}")]
+    Chat(String),
     /// The context does not fit the model.
     #[error(
         "the context has {len} tokens, the model's longest is {max}: shorten the text or use a model with a longer context"

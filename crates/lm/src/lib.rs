@@ -3,6 +3,7 @@
 mod attention;
 mod cache;
 mod candle;
+mod chat;
 mod config;
 mod decoder;
 mod device;
@@ -19,6 +20,7 @@ mod weights;
 
 pub use cache::{KnownModel, known, models_dir, resolve};
 pub use candle::CandleDecoder;
+pub use chat::{CallFrame, Chat, ChatTemplate, Function, Message, Role, ToolCall};
 pub use decoder::Decoder;
 pub use device::{Device, load};
 pub use error::LmError;
