@@ -101,7 +101,8 @@ impl Cell {
 
 /// A table that scrolls sideways where it is too wide, with a note below it (HTML).
 pub fn table(header: &[&str], rows: &[Vec<Cell>], note: &str) -> String {
-    let numeric = |column: usize| rows.first().and_then(|row| row.get(column)).is_some_and(|c| c.class != "");
+    let numeric =
+        |column: usize| rows.first().and_then(|row| row.get(column)).is_some_and(|c| !c.class.is_empty());
     let mut html = String::from("<div class=\"scroll\"><table><thead><tr>");
     for (column, title) in header.iter().enumerate() {
         let class = if numeric(column) { " class=\"n\"" } else { "" };

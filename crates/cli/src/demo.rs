@@ -102,7 +102,7 @@ impl Args {
         }
         let (card, examples, seed) = (model.card().clone(), self.examples, self.seed);
         let found = Found { card, examples, seed, exact, curve, questions, ways };
-        let html = page::html(&found)?;
+        let html = page::html(&found);
         let page = match &self.page {
             Some(path) => output::file(path, html.as_bytes())?,
             None => kept.write("demo.html", html.as_bytes())?,

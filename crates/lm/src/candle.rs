@@ -377,7 +377,7 @@ impl FrozenLm for CandleDecoder {
 }
 
 /// The engine's own state of a sequence.
-fn state<'a>(sequence: &'a mut Sequence) -> Result<&'a mut KeysValues, LmError> {
+fn state(sequence: &mut Sequence) -> Result<&mut KeysValues, LmError> {
     sequence.parts_mut().1.as_any_mut().downcast_mut().ok_or_else(|| {
         LmError::Unknown("a sequence of another engine: begin it with the model that reads it".into())
     })

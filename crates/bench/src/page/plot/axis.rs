@@ -80,7 +80,7 @@ impl Fitted {
         if high - low < 1e-9 {
             (low, high) = (low - 0.5, high + 0.5);
         }
-        let zero = zero.then(|| low - 0.6);
+        let zero = zero.then_some(low - 0.6);
         Self { axis: axis.clone(), low: zero.unwrap_or(low), high, zero }
     }
 
