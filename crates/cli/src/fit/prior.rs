@@ -17,7 +17,7 @@ pub struct Options {
     prior: Option<Kind>,
     /// What a text's tokens are turned into
     #[arg(long, value_enum, default_value = "head-rows")]
-    prior_source: Rows,
+    prior_source: Origin,
     /// How a text's tokens become one row
     #[arg(long, value_enum, default_value = "mean")]
     pool: Pooling,
@@ -51,7 +51,7 @@ enum Kind {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum Rows {
+enum Origin {
     /// Their rows of the word head
     HeadRows,
     /// Their rows of the input embedding
@@ -80,9 +80,9 @@ impl Options {
             },
         };
         let source = match self.prior_source {
-            Rows::HeadRows => Source::HeadRows,
-            Rows::InputRows => Source::InputRows,
-            Rows::HiddenStates => Source::HiddenStates { bos: true },
+            Origin::HeadRows => Source::HeadRows,
+            Origin::InputRows => Source::InputRows,
+            Origin::HiddenStates => Source::HiddenStates { bos: true },
         };
         let pool = match self.pool {
             Pooling::Mean => Pool::Mean,
