@@ -19,3 +19,7 @@ conformance DIR:
 # Everything, as CI runs it.
 ci:
     .ci/run
+
+# Fuzzes one parser of foreign bytes (fuzz/fuzz_targets); needs `cargo install cargo-fuzz`.
+fuzz TARGET SECONDS="60":
+    RUSTC_BOOTSTRAP=1 cargo fuzz run {{ TARGET }} -- -max_total_time={{ SECONDS }}

@@ -180,7 +180,7 @@ impl Args {
         let weighting = head.meta.training.map_or(Weighting::default(), |t| t.weighting);
         let number = |x: Option<f64>| x.map_or_else(|| "–".into(), |x| format!("{x:.2e}"));
         output::text(format_args!(
-            "{table}\nModel {}, {}, {}, prior {}, λ {} (λ / mean‖h‖² {}), weighting {weighting:?}, bias {:.2}, seed {}{}.\nWrote {}.\n",
+            "{table}\nModel {}, {}, {}, prior {}, λ {} (λ / mean‖h‖² {}), weighting {weighting}, bias {:.2}, seed {}{}.\nWrote {}.\n",
             head.meta.model,
             self.corpus.display(),
             self.method,

@@ -135,6 +135,34 @@ fn from_a_corpus_to_an_answer() {
 }
 
 #[test]
+fn a_second_demo_repeats_the_first_from_what_was_kept() {
+    let place = Place::new(1);
+    let (model, cache) = (place.text("model"), place.text("kept"));
+    let demo = || {
+        let args =
+            ["demo", "--model", &model, "--cache", &cache, "--examples", "60", "--questions", "4", "--json"];
+        let output = place.run(&args);
+        assert!(output.status.success(), "{}", stderr(&output));
+        let last = String::from_utf8_lossy(&output.stdout).lines().last().expect("a last line").to_owned();
+        serde_json::from_str::<serde_json::Value>(&last).expect("JSON")
+    };
+    let first = demo();
+    for key in ["choice", "recall", "false_calls"] {
+        assert!((0.0..=1.0).contains(&first[key].as_f64().expect(key)), "{first:#}");
+    }
+    for way in ["none", "toolkengpt", "exact"] {
+        assert!(first["answers"][way].is_f64(), "{first:#}");
+    }
+    let page = fs::read_to_string(first["page"].as_str().expect("a path")).expect("the page");
+    assert!(page.starts_with("<!doctype html>") && page.contains("The choice of λ"));
+    let kept = files(&place.at("kept"));
+    assert_eq!(demo(), first);
+    for ((path, before), (_, after)) in kept.iter().zip(files(&place.at("kept"))) {
+        assert!(*before == after, "{} was computed anew", path.display());
+    }
+}
+
+#[test]
 fn questions_are_read_line_by_line() {
     let place = Place::new(60);
     let [corpus, model, head] = ["corpus.jsonl", "model", "head.safetensors"].map(|name| place.text(name));

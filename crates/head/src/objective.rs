@@ -21,6 +21,7 @@ use crate::{
 };
 use lm::Matrix;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// How positions are averaged. λ only means something together with it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +32,15 @@ pub enum Weighting {
     PerPosition,
     /// The mean over examples of the mean over an example's positions: what one-example steps do.
     PerExample,
+}
+
+impl fmt::Display for Weighting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::PerPosition => "per-position",
+            Self::PerExample => "per-example",
+        })
+    }
 }
 
 /// Which positions are trained on, and how they are averaged.

@@ -1,4 +1,21 @@
 //! The frozen language model: files, tokenizer, hidden states, KV state.
+//!
+//! This crate owns everything between token ids and [`FrozenLm`], the one interface that fits and generation use: final
+//! hidden states, and what the word head makes of them. It reads GGUF and safetensors ([`load`]), knows some models by
+//! name ([`resolve`]), and renders chat templates ([`ChatTemplate`]). It knows nothing of tools.
+//!
+//! ```no_run
+//! use toolken_lm::{Device, Specials, load, resolve};
+//!
+//! let path = resolve("smollm2-135m", &mut |line| eprintln!("{line}"))?;
+//! let model = load(&path, Device::Cpu)?;
+//! let ids = model.tokenizer().encode("The capital of France is", Specials::Text)?;
+//! let hidden = model.states(&ids)?; // (positions, d)
+//! let last = hidden.select([hidden.rows() - 1]);
+//! let mass = model.word_mass(&last, &[None])?[0];
+//! println!("{:?}, logit {:.2}", model.tokenizer().token_text(mass.argmax), mass.max);
+//! # Ok::<(), toolken_lm::LmError>(())
+//! ```
 
 mod attention;
 mod cache;

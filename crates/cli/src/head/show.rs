@@ -80,7 +80,7 @@ impl Args {
         let meta = &head.meta;
         let or_none = |x: Option<f64>| x.map_or_else(|| "none".into(), |x| format!("{x:.2e}"));
         let method = meta.method.as_ref().map_or("unknown", |method| method.name.as_str());
-        let weighting = meta.training.map_or_else(|| "unknown".into(), |t| format!("{:?}", t.weighting));
+        let weighting = meta.training.map_or_else(|| "unknown".into(), |t| t.weighting.to_string());
         output::text(format_args!(
             "{table}\n{} tools of {}, method {method}, λ {} (λ / mean‖h‖² {}), weighting {weighting}, bias {:.2}, {}, {}.\n",
             head.tools.len(),
