@@ -115,7 +115,7 @@ fn hostile_files_are_refused_with_a_reason() {
     for (key, value, expected) in [
         ("format", "pt", "not a tool head"),
         ("version", "2", "version `2`"),
-        ("bias", "1e99", "bias is not finite"),
+        ("bias", "1e99", "metadata `bias`: number out of range"),
         ("bias", "x", "metadata `bias`"),
         ("meta", "7", "metadata `meta`"),
     ] {
