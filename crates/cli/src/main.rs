@@ -3,7 +3,6 @@
 //! Results go to standard output, for people or with `--json` for machines; progress, warnings and errors go to standard
 //! error. The exit codes are those of [`exit::Exit`]. `RUST_LOG` sets what is logged, as `RUST_LOG=debug`.
 
-mod arithmetic;
 mod ask;
 mod completions;
 mod corpus;
@@ -18,6 +17,7 @@ mod output;
 mod progress;
 mod tools;
 
+use bench::arithmetic;
 use clap::{Parser, Subcommand};
 use exit::Exit;
 use std::io::Write;
