@@ -8,6 +8,8 @@
 
 pub mod arithmetic;
 mod error;
+mod file;
+pub mod grid;
 pub mod method;
 pub mod page;
 pub mod score;

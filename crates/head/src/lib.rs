@@ -66,13 +66,13 @@ pub use error::HeadError;
 pub use exact::{ExactSettings, Progress, Solution, Status, solve, solve_after};
 pub use extract::{ExtractProgress, extract};
 pub use features::{FeatureSet, Features, Position, Positions, WORD};
-pub use fit::{Fit, FitProgress, Outcome, calls_by_tool, fit, objective};
+pub use fit::{Fit, FitProgress, Outcome, calls_by_tool, fit, fit_path, objective};
 pub use head_file::{Head, HeadMeta};
 pub use lambda::{
     Bias, Curve, CurvePoint, Rule, ScaleSelection, Search, Selection, choose_lambda, choose_scale,
 };
 pub use method::{Method, MethodName, Solver};
-pub use metrics::{Metrics, Scores, ToolMetrics};
+pub use metrics::{ExampleScores, Metrics, Scores, ToolMetrics};
 pub use name::{bare_name, words_of_name};
 pub use neighbours::{Neighbour, nearest_words};
 pub use objective::{Objective, Training, Weighting};

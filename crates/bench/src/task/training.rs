@@ -71,6 +71,19 @@ impl TrainingSet {
     }
 }
 
+impl TrainingSet {
+    /// Word problems of our own, of sentence patterns that are never trained on, to score heads of [`TrainingSet::Arithmetic`]
+    /// on.
+    ///
+    /// # Errors
+    /// If too few can be written.
+    pub fn unseen(self) -> Result<Corpus, BenchError> {
+        const PROBLEMS: usize = 300;
+        let problems = generate(Split::Test, 0, PROBLEMS, evaluate)?;
+        Ok(Corpus::with_tools(problems.into_iter().map(|p| p.example).collect(), arithmetic_names())?)
+    }
+}
+
 fn arithmetic_names() -> Vec<String> {
     ToolSet::arithmetic().names().map(str::to_owned).collect()
 }

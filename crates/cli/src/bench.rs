@@ -1,0 +1,35 @@
+//! `toolken bench`: the papers' benchmarks, every method, and a report that says what is significant.
+
+mod grid;
+
+use crate::exit::Exit;
+use clap::Subcommand;
+use std::path::PathBuf;
+
+pub const EXAMPLES: &str = "\
+Examples:
+  toolken bench grid arithmetic --out grids/arithmetic
+  toolken bench grid funcqa --data data --out grids/funcqa";
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Fit and score heads, teacher-forced: methods, priors, λ, weightings, seeds
+    #[command(after_help = grid::EXAMPLES)]
+    Grid(grid::Args),
+}
+
+impl Command {
+    pub fn run(self) -> anyhow::Result<Exit> {
+        match self {
+            Self::Grid(args) => args.run(),
+        }
+    }
+}
+
+/// Other people's data.
+#[derive(clap::Args)]
+pub struct Data {
+    /// The folder that holds toolkengpt/ and gsm8k/; only the built-in task needs none
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+}
