@@ -2,6 +2,9 @@
 
 use ::corpus::CorpusError;
 use ::corpus::import::ImportError;
+use ::head::HeadError;
+use ::tools::PackError;
+use decode::DecodeError;
 use lm::LmError;
 use std::io;
 use std::process::ExitCode;
@@ -40,6 +43,21 @@ fn is_about_input(error: &(dyn std::error::Error + 'static)) -> bool {
         matches!(error, ImportError::Layout { .. } | ImportError::Corpus(_))
     } else if let Some(error) = error.downcast_ref::<ImportError<std::convert::Infallible>>() {
         matches!(error, ImportError::Layout { .. } | ImportError::Corpus(_))
+    } else if let Some(error) = error.downcast_ref::<HeadError>() {
+        // A model's error stands for itself: it is transparent, so the chain does not show it.
+        match error {
+            HeadError::Io { .. } => false,
+            HeadError::Model(error) => is_about_input(error),
+            _ => true,
+        }
+    } else if let Some(error) = error.downcast_ref::<DecodeError>() {
+        match error {
+            DecodeError::Lm(error) => is_about_input(error),
+            DecodeError::NoWord { .. } => false,
+            _ => true,
+        }
+    } else if let Some(error) = error.downcast_ref::<PackError>() {
+        !matches!(error, PackError::Io { .. })
     } else {
         error.is::<::corpus::arithmetic::Exhausted>()
     }

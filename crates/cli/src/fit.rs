@@ -5,8 +5,8 @@ mod prior;
 use crate::extract::Source;
 use crate::{exit::Exit, output, progress};
 use head::{
-    Curve, Fit, Head, Method, MethodName, Metrics, Penalty, Rule, Search, Subset, Table, Training, Weighting,
-    choose_scale, diagnose, fit,
+    Curve, Fit, Head, Method, MethodName, Metrics, Penalty, Prior, Rule, Search, Start, Subset, Table,
+    Training, Weighting, choose_scale, diagnose, fit,
 };
 use lm::FrozenLm;
 use serde_json::json;
@@ -60,6 +60,13 @@ pub fn with_source(mut head: Head, model: &dyn FrozenLm, corpus_digest: &str) ->
     head
 }
 
+/// F(W) = the mean cross-entropy + λ‖W − W0‖²; the cross-entropy alone where the penalty is not squared.
+fn objective(head: &Head, trained: &Metrics) -> f64 {
+    let difference =
+        head.weights.data().iter().zip(head.prior.data()).map(|(w, w0)| f64::from(w - w0).powi(2));
+    trained.cross_entropy + head.meta.lambda.unwrap_or(0.0) * difference.sum::<f64>()
+}
+
 impl Args {
     pub fn run(self) -> anyhow::Result<Exit> {
         let corpus = ::corpus::read(&self.corpus)?;
@@ -70,19 +77,31 @@ impl Args {
         let all = Subset::all(table.groups().len());
         let texts = self.prior.texts(corpus.tools())?;
         let priors = self.prior.priors(&method.prior, self.seed)?;
-        let rows = (priors.iter())
-            .map(|(s, prior)| Ok((*s, prior.build(model.as_ref(), &texts, Some((&table, &all)))?)))
-            .collect::<Result<Vec<_>, head::HeadError>>()?;
+        let build =
+            |prior: &Prior, examples: &Subset| prior.build(model.as_ref(), &texts, Some((&table, examples)));
         let (Fit { mut head, .. }, curve) = match self.rule(&method)? {
-            None if rows.len() > 1 => anyhow::bail!("--scale auto is chosen with lambda: add --lambda auto"),
+            None if priors.len() > 1 => {
+                anyhow::bail!("--scale auto is chosen with lambda: add --lambda auto")
+            }
             None => {
                 method.prior = priors[0].1.clone();
-                (fit(&table, &all, &rows[0].1, &method, &mut |_| ())?, None)
+                (fit(&table, &all, &build(&method.prior, &all)?, &method, &mut |_| ())?, None)
             }
             Some(rule) => {
                 let search = Search { folds: self.folds, seed: self.seed, rule, ..Search::default() };
+                let makers: Vec<_> =
+                    priors.iter().map(|(_, prior)| |part: &Subset| build(prior, part)).collect();
+                let rows: Vec<_> = (priors.iter())
+                    .map(|(_, prior)| match prior {
+                        Prior::Contexts { .. } => Ok(None),
+                        prior => build(prior, &all).map(Some),
+                    })
+                    .collect::<Result<_, _>>()?;
+                let starts: Vec<(f64, Start<'_>)> = (priors.iter().zip(&makers).zip(&rows))
+                    .map(|(((s, _), make), rows)| (*s, rows.as_ref().map_or(Start::Of(make), Start::Rows)))
+                    .collect();
                 let bar = progress::bar("lambda", "fits", 0);
-                let found = choose_scale(&table, &all, &rows, &method, &search, &mut |done, total| {
+                let found = choose_scale(&table, &all, &starts, &method, &search, &mut |done, total| {
                     bar.set_length(total as u64);
                     bar.set_position(done as u64);
                 })?;
@@ -95,11 +114,12 @@ impl Args {
         head = with_source(head, model.as_ref(), &corpus.digest());
         head.save(&self.out)?;
         let trained = Metrics::of(&head, &table, &all, method.training.weighting)?;
+        let objective = objective(&head, &trained);
         let findings: Vec<String> =
             diagnose(&head, &table, &all, curve.as_ref())?.iter().map(ToString::to_string).collect();
         if self.json {
             output::json(&json!({
-                "head": self.out.display().to_string(), "meta": head.meta, "bias": head.bias,
+                "head": self.out.display().to_string(), "meta": head.meta, "bias": head.bias, "objective": objective,
                 "training": trained, "curve": curve, "findings": findings,
             }))?;
         } else {
@@ -110,7 +130,7 @@ impl Args {
 
     fn method(&self) -> anyhow::Result<Method> {
         let mut method = Method::named(self.method.parse::<MethodName>()?);
-        if let head::Prior::Uniform { seed } = &mut method.prior {
+        if let Prior::Uniform { seed } = &mut method.prior {
             *seed = self.seed;
         }
         if let head::Solver::Adam(settings) = &mut method.solver {

@@ -12,6 +12,7 @@ use crate::{
 };
 use lm::Matrix;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// How far from its optimum, in nats, a fit may be that is only compared with others; held-out losses differ by more.
 const SEARCH_GAP: f64 = 2e-4;
@@ -92,6 +93,36 @@ pub struct CurvePoint {
     pub metrics: Metrics,
 }
 
+/// W0 of the fits of a search.
+#[derive(Clone, Copy)]
+pub enum Start<'a> {
+    /// The same rows `(all tools, d)` for every fit.
+    Rows(&'a Matrix),
+    /// Made of the examples of each fit: rows that came from all examples would have seen the held-out ones.
+    Of(&'a dyn Fn(&Subset) -> Result<Matrix, HeadError>),
+}
+
+impl<'a> From<&'a Matrix> for Start<'a> {
+    fn from(rows: &'a Matrix) -> Self {
+        Self::Rows(rows)
+    }
+}
+
+impl<'a> From<&'a Start<'a>> for Start<'a> {
+    fn from(start: &'a Start<'a>) -> Self {
+        *start
+    }
+}
+
+impl Start<'_> {
+    fn rows(&self, subset: &Subset) -> Result<Cow<'_, Matrix>, HeadError> {
+        match self {
+            Self::Rows(rows) => Ok(Cow::Borrowed(rows)),
+            Self::Of(make) => make(subset).map(Cow::Owned),
+        }
+    }
+}
+
 /// What a search found.
 #[derive(Clone, Debug)]
 pub struct Selection {
@@ -108,10 +139,10 @@ pub struct Selection {
 /// # Errors
 /// If the method's solver is not exact, the grid is empty or has a value that is not positive, there are too few
 /// groups for the folds; as [`crate::fit()`].
-pub fn choose_lambda(
+pub fn choose_lambda<'a>(
     table: &Table<'_>,
     subset: &Subset,
-    prior: &Matrix,
+    start: impl Into<Start<'a>>,
     method: &Method,
     search: &Search,
     progress: &mut dyn FnMut(usize, usize),
@@ -121,13 +152,16 @@ pub fn choose_lambda(
             format!("lambda can be chosen for the exact solver alone, `{}` has another", method.name);
         return Err(HeadError::Setting(message));
     };
+    let start = start.into();
     let lambdas = grid(table, search)?;
     let folds = subset.folds(table, search.folds, search.seed)?;
     let mut done = 0;
     let (mut losses, mut scores) = (vec![Vec::new(); lambdas.len()], vec![Scores::default(); lambdas.len()]);
     for held_out in &folds {
-        let weights = method.training.weights(table, &subset.minus(held_out))?;
-        let mut objective = Objective::new(table, weights, prior, lambdas[0])?;
+        let train = subset.minus(held_out);
+        let prior = start.rows(&train)?;
+        let mut objective =
+            Objective::new(table, method.training.weights(table, &train)?, &prior, lambdas[0])?;
         let mut previous: Option<Solution> = None;
         for (at, &lambda) in lambdas.iter().enumerate() {
             objective.set_lambda(lambda);
@@ -136,7 +170,7 @@ pub fn choose_lambda(
                 Some(previous) => solve_after(previous, &objective, &settings, &mut |_| ()),
                 None => solve(&objective, objective.prior(), &settings, &mut |_| ()),
             };
-            let seen = Scores::of(&head_of(&objective, &solution, prior)?, table, held_out)?;
+            let seen = Scores::of(&head_of(&objective, &solution, &prior)?, table, held_out)?;
             losses[at].push(seen.cross_entropy(table, method.training.weighting));
             scores[at].extend(seen);
             previous = Some(solution);
@@ -149,9 +183,10 @@ pub fn choose_lambda(
         .collect();
     let chosen = choose(&points, search.rule);
 
-    let whole = Objective::new(table, method.training.weights(table, subset)?, prior, lambdas[chosen])?;
+    let prior = start.rows(subset)?;
+    let whole = Objective::new(table, method.training.weights(table, subset)?, &prior, lambdas[chosen])?;
     let solution = solve(&whole, whole.prior(), &settings, &mut |_| ());
-    let mut head = head_of(&whole, &solution, prior)?;
+    let mut head = head_of(&whole, &solution, &prior)?;
     head.bias = match search.bias {
         Bias::Fixed(bias) => bias,
         Bias::Auto => scores[chosen].best_bias(table).0,
@@ -175,23 +210,26 @@ pub struct ScaleSelection {
     pub curves: Vec<(f64, Curve)>,
 }
 
-/// Chooses a prior's scale too: of `(scale, W0)` candidates the one whose chosen λ has the lowest held-out cross-entropy.
+/// Chooses a prior's scale too: of `(scale, start)` candidates the one whose chosen λ has the lowest held-out cross-entropy.
 ///
 /// # Errors
 /// As [`choose_lambda`]; if there is no candidate.
-pub fn choose_scale(
+pub fn choose_scale<'a, P>(
     table: &Table<'_>,
     subset: &Subset,
-    candidates: &[(f64, Matrix)],
+    candidates: &'a [(f64, P)],
     method: &Method,
     search: &Search,
     progress: &mut dyn FnMut(usize, usize),
-) -> Result<ScaleSelection, HeadError> {
+) -> Result<ScaleSelection, HeadError>
+where
+    &'a P: Into<Start<'a>>,
+{
     let mut best: Option<(usize, Selection)> = None;
     let mut curves = Vec::with_capacity(candidates.len());
-    for (at, (scale, prior)) in candidates.iter().enumerate() {
+    for (at, (scale, start)) in candidates.iter().enumerate() {
         let mut each = |done, in_all| progress(at * in_all + done, candidates.len() * in_all);
-        let selection = choose_lambda(table, subset, prior, method, search, &mut each)?;
+        let selection = choose_lambda(table, subset, start, method, search, &mut each)?;
         curves.push((*scale, selection.curve.clone()));
         let value = |selection: &Selection| selection.curve.points[selection.curve.chosen].held_out;
         if best.as_ref().is_none_or(|(_, best)| value(&selection) < value(best)) {

@@ -69,7 +69,7 @@ pub use features::{FeatureSet, Features, Position, Positions, WORD};
 pub use fit::{Fit, FitProgress, Outcome, calls_by_tool, fit, fit_path, objective};
 pub use head_file::{Head, HeadMeta};
 pub use lambda::{
-    Bias, Curve, CurvePoint, Rule, ScaleSelection, Search, Selection, choose_lambda, choose_scale,
+    Bias, Curve, CurvePoint, Rule, ScaleSelection, Search, Selection, Start, choose_lambda, choose_scale,
 };
 pub use method::{Method, MethodName, Solver};
 pub use metrics::{ExampleScores, Metrics, Scores, ToolMetrics};

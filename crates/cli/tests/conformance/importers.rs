@@ -1,36 +1,10 @@
 //! The importers on the data they were written for. The counts are those of the data's own files.
 
-use std::path::PathBuf;
-use std::process::Command;
+use crate::{imported, shared};
 
-fn shared() -> PathBuf {
-    PathBuf::from(
-        std::env::var_os("TOOLKEN_SHARED")
-            .expect("set TOOLKEN_SHARED to the folder that holds data/, as `just conformance DIR` does"),
-    )
-    .join("data")
-}
-
-/// Imports with the binary, has the result checked by it, and returns the importer's account.
+/// Imports with the binary, and returns the importer's account.
 fn import(kind: &str, file: &str) -> serde_json::Value {
-    let data = shared();
-    let folder = tempfile::tempdir().expect("a folder");
-    let corpus = folder.path().join("corpus.jsonl");
-    let output = Command::new(env!("CARGO_BIN_EXE_toolken"))
-        .args(["corpus", "import", kind, "--json", "--tokenizer"])
-        .arg(data.join("toolkengpt/llama_tokenizer.model"))
-        .arg(data.join(file))
-        .arg(&corpus)
-        .output()
-        .expect("the binary runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let checked = Command::new(env!("CARGO_BIN_EXE_toolken"))
-        .args(["corpus", "check"])
-        .arg(&corpus)
-        .output()
-        .expect("runs");
-    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
-    serde_json::from_slice(&output.stdout).expect("an account in JSON")
+    imported(kind, &shared().join(file)).1
 }
 
 #[track_caller]

@@ -1,0 +1,251 @@
+//! The whole way on a model of a few thousand weights: what a run leaves behind, and what disturbs it.
+
+#[allow(dead_code, reason = "shared with other tests, which use more of it")]
+#[path = "../../lm/tests/tiny/mod.rs"]
+mod tiny;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// A folder with a tiny model, a corpus, and room for what is made of them.
+struct Place {
+    folder: TempDir,
+}
+
+impl Place {
+    fn new(examples: usize) -> Self {
+        let place = Self { folder: tempfile::tempdir().expect("a folder") };
+        fs::create_dir(place.at("model")).expect("a folder");
+        tiny::write(&place.at("model"), 1);
+        let count = examples.to_string();
+        place.done(&["corpus", "generate", &place.text("corpus.jsonl"), "--count", &count]);
+        place
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn text(&self, name: &str) -> String {
+        self.at(name).to_str().expect("UTF-8").to_owned()
+    }
+
+    /// The binary, with the models' cache in this place.
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_toolken"));
+        command
+            .args(args)
+            .env("TOOLKEN_MODELS", self.at("cache/models"))
+            .env_remove("RUST_LOG")
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        self.command(args).output().expect("the binary starts")
+    }
+
+    #[track_caller]
+    fn done(&self, args: &[&str]) -> serde_json::Value {
+        let output = self.run(args);
+        assert!(output.status.success(), "toolken {args:?}: {}", stderr(&output));
+        serde_json::from_slice(&output.stdout).unwrap_or_default()
+    }
+
+    /// Bad input (2) or a failure (1), said with these parts.
+    #[track_caller]
+    fn refused(&self, args: &[&str], code: i32, parts: &[&str]) {
+        let output = self.run(args);
+        assert_eq!(output.status.code(), Some(code), "toolken {args:?}: {}", stderr(&output));
+        for part in parts {
+            assert!(stderr(&output).contains(part), "{part:?} is not in: {}", stderr(&output));
+        }
+    }
+
+    fn extract(&self, features: &str) -> Vec<String> {
+        let (corpus, model, features) = (self.text("corpus.jsonl"), self.text("model"), self.text(features));
+        ["extract", &corpus, "--model", &model, "--features", &features, "--json"].map(String::from).to_vec()
+    }
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn strings(args: &[String]) -> Vec<&str> {
+    args.iter().map(String::as_str).collect()
+}
+
+/// The files below a folder, with their content.
+fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("readable").path();
+        if path.is_dir() {
+            found.extend(
+                files(&path).into_iter().map(|(below, content)| {
+                    (Path::new(path.file_name().expect("a name")).join(below), content)
+                }),
+            );
+        } else {
+            let content = fs::read(&path).expect("readable");
+            found.push((PathBuf::from(path.file_name().expect("a name")), content));
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn from_a_corpus_to_an_answer() {
+    let place = Place::new(60);
+    let [corpus, model, head] = ["corpus.jsonl", "model", "head.safetensors"].map(|name| place.text(name));
+    let fitted = place.done(&["fit", &corpus, "--model", &model, "--out", &head, "--folds", "3", "--json"]);
+    let metrics = &fitted["training"];
+    let loss = fitted["objective"].as_f64().expect("F(W)");
+    assert!(loss >= metrics["cross_entropy"].as_f64().expect("its first term"), "{fitted:#}");
+    assert!(metrics["calls"].as_u64().expect("calls") > 30);
+
+    let shown = place.done(&["head", "show", &head, "--model", &model, "--json"]);
+    let tools = shown["tools"].as_array().expect("tools");
+    assert_eq!(tools.len(), 13);
+    for tool in tools {
+        assert!(tool["moved"].as_f64().expect("a distance") >= 0.0, "{tool:#}");
+        assert!(!tool["near"].as_array().expect("words").is_empty(), "{tool:#}");
+    }
+
+    let ask = ["ask", "What is 2 + 2?", "--model", &model, "--head", &head, "--max-tokens", "12", "--json"];
+    let answer = place.done(&ask);
+    assert!(
+        answer["generation"]["text"].is_string() && answer["generation"]["decisions"].is_array(),
+        "{answer:#}"
+    );
+    assert_eq!(answer["generation"]["text"], place.done(&ask)["generation"]["text"], "greedy answers repeat");
+    let sampled = |seed: &str| {
+        place.done(&[&ask[..], &["--temperature", "1", "--seed", seed]].concat())["generation"]["text"]
+            .clone()
+    };
+    assert_eq!(sampled("1"), sampled("1"), "a seed repeats");
+    assert_ne!(sampled("1"), sampled("2"), "another seed draws anew");
+    let words = place.done(&[&ask[..], &["--no-tools"]].concat());
+    assert!(words["generation"]["decisions"].as_array().is_some_and(Vec::is_empty), "{words:#}");
+}
+
+#[test]
+fn questions_are_read_line_by_line() {
+    let place = Place::new(60);
+    let [corpus, model, head] = ["corpus.jsonl", "model", "head.safetensors"].map(|name| place.text(name));
+    place.done(&["fit", &corpus, "--model", &model, "--out", &head, "--lambda", "1e-3"]);
+    fs::write(place.at("questions"), "one?\n\ntwo?\n").expect("written");
+    let output = place
+        .command(&["ask", "--model", &model, "--head", &head, "--max-tokens", "5", "--json"])
+        .stdin(fs::File::open(place.at("questions")).expect("there"))
+        .output()
+        .expect("the binary starts");
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 2);
+}
+
+#[test]
+fn a_head_of_another_model_is_refused_by_name() {
+    let place = Place::new(40);
+    let [corpus, model, head] = ["corpus.jsonl", "model", "head.safetensors"].map(|name| place.text(name));
+    place.done(&["fit", &corpus, "--model", &model, "--out", &head, "--lambda", "1e-3"]);
+    fs::create_dir(place.at("other")).expect("a folder");
+    tiny::write(&place.at("other"), 2);
+    let other = place.text("other");
+    place.refused(
+        &["ask", "Why?", "--model", &other, "--head", &head],
+        2,
+        &["made for the model `model`", "`other`"],
+    );
+    fs::write(place.at("broken"), b"not a head").expect("written");
+    place.refused(&["ask", "Why?", "--model", &model, "--head", &place.text("broken")], 2, &["broken"]);
+    place.refused(&["head", "show", &place.text("none"), "--model", &model], 1, &["none"]);
+}
+
+#[test]
+fn a_killed_extraction_is_resumed_to_the_same_bytes() {
+    let place = Place::new(400);
+    place.done(&strings(&place.extract("whole")));
+    let begun = |folder: &Path| {
+        let stores = fs::read_dir(folder).into_iter().flatten().flatten();
+        stores.flat_map(|store| fs::read_dir(store.path()).into_iter().flatten().flatten()).count() > 0
+    };
+    let args = place.extract("killed");
+    let mut child = place
+        .command(&strings(&args))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the binary starts");
+    while !begun(&place.at("killed")) && child.try_wait().expect("a status").is_none() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().expect("killed");
+    child.wait().expect("ended");
+    place.done(&strings(&args));
+    let whole = |name: &str| {
+        let mut files = files(&place.at(name));
+        files.retain(|(path, _)| !path.to_string_lossy().contains(".unfinished-"));
+        files
+    };
+    assert!(whole("whole").len() > 2, "several parts");
+    assert_eq!(whole("killed"), whole("whole"));
+}
+
+#[test]
+fn two_processes_on_one_cache_end_with_the_same_store() {
+    let place = Place::new(200);
+    let args = place.extract("features");
+    let start = || {
+        place
+            .command(&strings(&args))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts")
+    };
+    let children = [start(), start(), start()];
+    for child in children {
+        let output = child.wait_with_output().expect("it ends");
+        assert!(output.status.success(), "{}", stderr(&output));
+    }
+    place.done(&strings(&place.extract("alone")));
+    assert_eq!(files(&place.at("features")), files(&place.at("alone")));
+}
+
+#[test]
+fn a_cache_that_cannot_be_written_is_named_and_nothing_is_half_there() {
+    let place = Place::new(60);
+    fs::write(place.at("features"), b"a file").expect("written");
+    place.refused(&strings(&place.extract("features")), 1, &["features"]);
+    let output = Command::new(env!("CARGO_BIN_EXE_toolken"))
+        .args(["model", "fetch", "smollm2-135m"])
+        .env("TOOLKEN_MODELS", place.at("features").join("models"))
+        .output()
+        .expect("the binary starts");
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stderr(&output).contains("features"), "{}", stderr(&output));
+}
+
+/// A limit on the size of files stands in for a full disk: every write beyond it fails.
+#[cfg(unix)]
+#[test]
+fn a_full_disk_is_an_error_and_leaves_no_half_file() {
+    let place = Place::new(60);
+    let args = place.extract("features");
+    let full = Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 64; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_toolken")])
+        .args(&args)
+        .output()
+        .expect("a shell");
+    assert_eq!(full.status.code(), Some(1), "{}", stderr(&full));
+    assert!(stderr(&full).contains("part-00000.safetensors"), "{}", stderr(&full));
+    let left: Vec<_> = files(&place.at("features")).into_iter().map(|(path, _)| path).collect();
+    assert!(left.is_empty(), "{left:?}");
+    place.done(&strings(&args));
+}
