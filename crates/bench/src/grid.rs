@@ -31,12 +31,26 @@ use tools::ToolSet;
 /// The values of λ that a path takes: the papers', and none.
 pub const LAMBDAS: [f64; 9] = [0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 0.8, 1.0];
 
-/// Does a unit's work.
-///
-/// # Errors
-/// As [`head::fit()`] and [`head::choose_lambda`].
-pub fn work(unit: &Unit, lm: &dyn FrozenLm, arena: &Arena<'_>) -> Result<Vec<Row>, BenchError> {
-    fitted::rows(unit, lm, arena)
+/// Does units' work, one after another.
+pub struct Worker<'a> {
+    lm: &'a dyn FrozenLm,
+    arena: Arena<'a>,
+    priors: fitted::Priors,
+}
+
+impl<'a> Worker<'a> {
+    /// A worker for a model and its features.
+    pub fn new(lm: &'a dyn FrozenLm, arena: Arena<'a>) -> Self {
+        Self { lm, arena, priors: fitted::Priors::default() }
+    }
+
+    /// The rows of a unit.
+    ///
+    /// # Errors
+    /// As [`head::fit()`], [`head::choose_lambda`] and [`head::empirical_bayes`].
+    pub fn work(&self, unit: &Unit) -> Result<Vec<Row>, BenchError> {
+        fitted::rows(unit, self.lm, &self.arena, &self.priors)
+    }
 }
 
 /// What priors know of tools: their own names, or others.

@@ -4,11 +4,16 @@ use super::arena::Split;
 use super::{Arena, AtBias, Cell, Kind, LAMBDAS, Lambda, Row, Unit, texts};
 use crate::BenchError;
 use head::{
-    AdamSettings, ExactSettings, Fit, HeadError, Method, Prior, Scores, Search, Solver, Subset, Training,
-    choose_lambda, fit, fit_path,
+    AdamSettings, ExactSettings, Fit, HeadError, Method, Penalty, Prior, Scores, Search, Solver, Start,
+    Subset, Training, choose_lambda, empirical_bayes, fit, fit_path,
 };
 use lm::{FrozenLm, Matrix};
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::time::Instant;
+
+/// λ / mean‖h‖² that empirical Bayes starts from.
+const EVIDENCE_START: f64 = 1e-8;
 
 /// Close enough for every figure of the grid.
 const TOLERANCE: f64 = 1e-4;
@@ -17,42 +22,83 @@ const MAX_STEPS: usize = 150;
 /// Biases of the calibration curve.
 const BIASES: std::ops::RangeInclusive<i32> = -8..=24;
 
-pub fn rows(unit: &Unit, lm: &dyn FrozenLm, arena: &Arena<'_>) -> Result<Vec<Row>, BenchError> {
+/// Rows of W0 that depend on no example, kept as they are made: the model is asked once for each.
+#[derive(Default)]
+pub struct Priors(RefCell<HashMap<String, Matrix>>);
+
+impl Priors {
+    fn build(
+        &self,
+        cell: &Cell,
+        lm: &dyn FrozenLm,
+        table: &head::Table<'_>,
+        part: &Subset,
+    ) -> Result<Matrix, HeadError> {
+        let make = || cell.prior.build(lm, &texts(table.tools(), cell.names), Some((table, part)));
+        if matches!(cell.prior, Prior::Contexts { .. }) {
+            return make();
+        }
+        let key = format!("{:?} {:?}", cell.prior, cell.names);
+        if let Some(rows) = self.0.borrow().get(&key) {
+            return Ok(rows.clone());
+        }
+        let rows = make()?;
+        self.0.borrow_mut().insert(key, rows.clone());
+        Ok(rows)
+    }
+}
+
+pub fn rows(
+    unit: &Unit,
+    lm: &dyn FrozenLm,
+    arena: &Arena<'_>,
+    priors: &Priors,
+) -> Result<Vec<Row>, BenchError> {
     let started = Instant::now();
     let cell = &unit.cell;
     let split = arena.split(cell.seed, cell.per_tool)?;
     let method = method(cell);
-    let texts = texts(arena.tools(), cell.names);
-    let build = |part: &Subset| -> Result<Matrix, HeadError> {
-        cell.prior.build(lm, &texts, Some((split.train, part)))
-    };
+    let build = |part: &Subset| priors.build(cell, lm, split.train, part);
     let prior = build(&split.fit_on)?;
+    let seen = |found: &Fit| Scores::of(&found.head, split.test, &split.score_on);
     let mut rows = match unit.kind {
         Kind::Own => {
             let found = fit(split.train, &split.fit_on, &prior, &method, &mut |_| ())?;
-            let mut row = row(unit, Lambda::Own, &found, &split)?;
+            let seen = seen(&found)?;
+            let mut row = row(unit, Lambda::Own, &found, &seen, &split);
             if cell.per_tool.is_none() {
-                row.chosen_bias = Some(adam_bias(cell, &method, &split, &build, &found)?);
-                row.along_bias = along_bias(&found, &split, cell)?;
+                let bias = held_out_bias(split.train, &split.fit_on, &method, &build, cell.seed)?;
+                calibrate(&mut row, &seen, &split, bias);
             }
             vec![row]
         }
         Kind::Path => fit_path(split.train, &split.fit_on, &prior, &method, &LAMBDAS)?
             .iter()
-            .map(|found| row(unit, Lambda::Fixed(found.head.meta.lambda.unwrap_or(0.0)), found, &split))
-            .collect::<Result<_, _>>()?,
+            .map(|found| {
+                let lambda = Lambda::Fixed(found.head.meta.lambda.unwrap_or(0.0));
+                Ok(row(unit, lambda, found, &seen(found)?, &split))
+            })
+            .collect::<Result<_, HeadError>>()?,
         Kind::Auto => {
             let search = Search { seed: cell.seed, ..Search::default() };
-            let found = choose_lambda(split.train, &split.fit_on, &prior, &method, &search, &mut |_, _| ())?;
-            let mut row = row(unit, Lambda::Auto, &found.fit, &split)?;
-            let seen = Scores::of(&found.fit.head, split.test, &split.score_on)?;
-            row.chosen_bias =
-                Some(AtBias::from(&seen.metrics(split.test, cell.weighting, found.fit.head.bias)));
-            row.along_bias = along_bias(&found.fit, &split, cell)?;
+            let start = match &cell.prior {
+                Prior::Contexts { .. } => Start::Of(&build),
+                _ => Start::Rows(&prior),
+            };
+            let found =
+                choose_lambda(split.train, &split.fit_on, start, &method, &search, &mut |_, _| ())?.fit;
+            let seen = seen(&found)?;
+            let mut row = row(unit, Lambda::Auto, &found, &seen, &split);
+            calibrate(&mut row, &seen, &split, found.head.bias);
             vec![row]
         }
         Kind::PerTool => {
-            return Err(BenchError::Setting("a lambda for each tool is not there yet".into()));
+            let lambda = EVIDENCE_START * split.train.mean_square_norm();
+            let method = Method { penalty: Penalty::Squared { lambda }, ..method };
+            let found = empirical_bayes(split.train, &split.fit_on, &prior, &method)?;
+            let mut row = row(unit, Lambda::PerTool, &found.fit, &seen(&found.fit)?, &split);
+            row.by_tool = found.lambdas;
+            vec![row]
         }
     };
     let seconds = started.elapsed().as_secs_f64() / rows.len().max(1) as f64;
@@ -77,10 +123,9 @@ pub fn method(cell: &Cell) -> Method {
     method
 }
 
-fn row(unit: &Unit, lambda: Lambda, found: &Fit, split: &Split<'_>) -> Result<Row, HeadError> {
-    let seen = Scores::of(&found.head, split.test, &split.score_on)?;
+fn row(unit: &Unit, lambda: Lambda, found: &Fit, seen: &Scores, split: &Split<'_>) -> Row {
     let meta = &found.head.meta;
-    Ok(Row {
+    Row {
         unit: unit.clone(),
         lambda,
         value: meta.lambda,
@@ -92,20 +137,14 @@ fn row(unit: &Unit, lambda: Lambda, found: &Fit, split: &Split<'_>) -> Result<Ro
         along_bias: Vec::new(),
         examples: seen.by_example(split.test, 0.0),
         seconds: 0.0,
-    })
+    }
 }
 
-/// The bias that folds of the training part choose for a method without a search of its own.
-fn adam_bias(
-    cell: &Cell,
-    method: &Method,
-    split: &Split<'_>,
-    build: &dyn Fn(&Subset) -> Result<Matrix, HeadError>,
-    found: &Fit,
-) -> Result<AtBias, HeadError> {
-    let bias = held_out_bias(split.train, &split.fit_on, method, build, cell.seed)?;
-    let seen = Scores::of(&found.head, split.test, &split.score_on)?;
-    Ok(AtBias::from(&seen.metrics(split.test, cell.weighting, bias)))
+/// Greedy figures with the bias that was chosen, and along it.
+fn calibrate(row: &mut Row, seen: &Scores, split: &Split<'_>, chosen: f32) {
+    let at = |bias| AtBias::from(&seen.metrics(split.test, row.unit.cell.weighting, bias));
+    row.chosen_bias = Some(at(chosen));
+    row.along_bias = BIASES.map(|half| at(half as f32 / 2.0)).collect();
 }
 
 /// The bias with the highest greedy F1 over held-out folds.
@@ -126,13 +165,6 @@ pub fn held_out_bias(
         pooled.extend(Scores::of(&found.head, table, &held_out)?);
     }
     Ok(pooled.best_bias(table).0)
-}
-
-fn along_bias(found: &Fit, split: &Split<'_>, cell: &Cell) -> Result<Vec<AtBias>, HeadError> {
-    let seen = Scores::of(&found.head, split.test, &split.score_on)?;
-    Ok(BIASES
-        .map(|half| AtBias::from(&seen.metrics(split.test, cell.weighting, half as f32 / 2.0)))
-        .collect())
 }
 
 /// Whether two seeds give different fits of this prior on the same data.

@@ -4,7 +4,7 @@ use super::Data;
 use crate::extract::Source;
 use crate::{exit::Exit, output, progress};
 use ::bench::BenchError;
-use ::bench::grid::{Arena, Cell, GridFile, GridMeta, Part, Row, plan, work};
+use ::bench::grid::{Arena, Cell, GridFile, GridMeta, Part, Row, Worker, plan};
 use ::bench::stats::mean_t;
 use ::bench::task::{TrainingSet, filled_solutions};
 use clap::ValueEnum;
@@ -127,11 +127,12 @@ impl Args {
         let mut file = GridFile::open(&self.out, &meta)?;
         let parts: Vec<Part> = self.parts.iter().map(|&part| part.into()).collect();
         let units = plan(&arena, &parts, self.seeds);
+        let worker = Worker::new(model.as_ref(), arena);
         let bar = progress::bar("grid", "fits", units.len() as u64);
         for unit in &units {
             if !file.has(unit) {
                 bar.set_message(label(&unit.cell));
-                file.add(&work(unit, model.as_ref(), &arena)?)?;
+                file.add(&worker.work(unit)?)?;
             }
             bar.inc(1);
         }
