@@ -19,6 +19,7 @@ mod store;
 pub use arena::Arena;
 pub use cell::{Adam, AtBias, Cell, Kind, Lambda, Names, Row, Unit};
 pub use describe::{prior_name, summary};
+pub use fitted::held_out_bias;
 pub use map::{MapOfRows, Placed, map_of_rows};
 pub use plan::{Part, plan};
 pub use store::{GridFile, GridMeta};

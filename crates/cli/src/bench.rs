@@ -1,6 +1,7 @@
 //! `toolken bench`: the papers' benchmarks, every method, and a report that says what is significant.
 
 mod grid;
+mod run;
 
 use crate::exit::Exit;
 use clap::Subcommand;
@@ -9,19 +10,24 @@ use std::path::PathBuf;
 pub const EXAMPLES: &str = "\
 Examples:
   toolken bench grid arithmetic --out grids/arithmetic
-  toolken bench grid funcqa --data data --out grids/funcqa";
+  toolken bench grid funcqa --data data --out grids/funcqa
+  toolken bench run arithmetic exact --out runs/arithmetic-exact --limit 40";
 
 #[derive(Subcommand)]
 pub enum Command {
     /// Fit and score heads, teacher-forced: methods, priors, λ, weightings, seeds
     #[command(after_help = grid::EXAMPLES)]
     Grid(grid::Args),
+    /// Answer a task's questions by one method
+    #[command(after_help = run::EXAMPLES)]
+    Run(run::Args),
 }
 
 impl Command {
     pub fn run(self) -> anyhow::Result<Exit> {
         match self {
             Self::Grid(args) => args.run(),
+            Self::Run(args) => args.run(),
         }
     }
 }

@@ -66,6 +66,17 @@ impl Prompts {
         Template::new(self.with_calls.as_str()).render(question)
     }
 
+    /// Worked answers with calls, those of one tool's template ahead of them; of a tool without a template, none.
+    pub fn with_calls_of(&self, tool: &str, question: &str) -> String {
+        let Some(template) = self.of_tool.get(tool) else {
+            return self.with_calls(question);
+        };
+        let blank = template.render("");
+        let blocks: Vec<&str> = blank.split("\n\n").filter(|block| !block.trim().is_empty()).collect();
+        let worked = &blocks[..blocks.len().saturating_sub(1)];
+        format!("{}\n\n{}", worked.join("\n\n"), self.with_calls(question))
+    }
+
     /// Worked answers that call one tool alone; nothing for a tool without a template.
     pub fn of_tool(&self, tool: &str) -> Option<&Template> {
         self.of_tool.get(tool)
