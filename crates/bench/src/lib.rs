@@ -2,8 +2,27 @@
 //!
 //! This crate owns what is compared and whether it differs.
 //!
+//! - [`task`] are the tasks: questions, tools, prompts, training sets; [`score`] says what is right.
+//! - [`method`] are the methods as values, [`answer`] answers questions by one of them, [`run`] keeps the answers.
+//! - [`grid`] fits and scores many heads, teacher-forced.
+//! - [`report`] is the page of grids and runs.
 //! - [`page`] is the skeleton of a self-contained HTML page, with drawings.
 //! - [`stats`] are intervals, paired tests, effect sizes, and what a test could have seen.
 
+pub mod answer;
+pub mod arithmetic;
+mod error;
+mod file;
+pub mod grid;
+pub mod heads;
+pub mod method;
 pub mod page;
+pub mod report;
+pub mod retrieve;
+pub mod run;
+pub mod score;
 pub mod stats;
+pub mod task;
+pub mod written;
+
+pub use error::BenchError;

@@ -3,8 +3,8 @@
 //! Results go to standard output, for people or with `--json` for machines; progress, warnings and errors go to standard
 //! error. The exit codes are those of [`exit::Exit`]. `RUST_LOG` sets what is logged, as `RUST_LOG=debug`.
 
-mod arithmetic;
 mod ask;
+mod bench;
 mod completions;
 mod corpus;
 mod demo;
@@ -18,6 +18,7 @@ mod output;
 mod progress;
 mod tools;
 
+use ::bench::arithmetic;
 use clap::{Parser, Subcommand};
 use exit::Exit;
 use std::io::Write;
@@ -68,6 +69,9 @@ enum Command {
     /// Language models: their files and tokens
     #[command(subcommand, after_help = model::EXAMPLES)]
     Model(model::Command),
+    /// The papers' benchmarks, every method, with statistics
+    #[command(subcommand, after_help = bench::EXAMPLES)]
+    Bench(bench::Command),
     /// Completions for a shell
     #[command(after_help = completions::EXAMPLES)]
     Completions(completions::Args),
@@ -84,6 +88,7 @@ impl Command {
             Self::Corpus(command) => command.run(),
             Self::Tools(command) => command.run(),
             Self::Model(command) => command.run(),
+            Self::Bench(command) => command.run(),
             Self::Completions(args) => args.run(),
         }
     }

@@ -5,7 +5,7 @@
 mod gsm8k;
 mod toolkengpt;
 
-pub use gsm8k::gsm8k;
+pub use gsm8k::{gsm8k, gsm8k_solution};
 pub use toolkengpt::{Layout, toolkengpt};
 
 use crate::{Corpus, CorpusError};

@@ -49,6 +49,6 @@ mod transcript;
 
 pub use engine::Engine;
 pub use error::DecodeError;
-pub use request::{Prompt, Request, Template};
+pub use request::{Insert, Insertion, Prompt, Request, Template};
 pub use settings::{Arguments, Calling, Settings};
 pub use trace::{Alternative, Attempt, By, CallOutcome, Counts, Decision, Event, Finish, Generation, Token};

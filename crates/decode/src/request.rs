@@ -2,6 +2,8 @@
 
 use crate::Settings;
 use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::sync::Arc;
 
 /// One generation to make.
 #[derive(Clone, Debug, PartialEq, Default)]
@@ -14,8 +16,52 @@ pub struct Request {
     pub disabled_tools: Vec<String>,
     /// Words that may not be chosen here, by id.
     pub disabled_words: Vec<u32>,
+    /// What is put into the text beside the model's own words, if anything.
+    pub insert: Option<Insert>,
     /// How to generate.
     pub settings: Settings,
+}
+
+/// Puts text of its own into a generation: asked after every word with the text generated so far, it says what follows.
+///
+/// So calls that a model writes out in words are answered: `<add>(1, 2)` is followed by `=3`, and the model goes on from
+/// there. What is put in is read as a segment of its own, and counts among [`Counts::results`](crate::Counts::results).
+#[derive(Clone)]
+pub struct Insert(Arc<Inserter>);
+
+type Inserter = dyn Fn(&str) -> Option<Insertion> + Send + Sync;
+
+/// What is put into the text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Insertion {
+    /// The text.
+    pub text: String,
+    /// It ends in a number, which the next token may not lengthen.
+    pub numeric: bool,
+}
+
+impl Insert {
+    /// Asks `what` after every word.
+    pub fn new(what: impl Fn(&str) -> Option<Insertion> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(what))
+    }
+
+    /// What follows this text.
+    pub(crate) fn after(&self, text: &str) -> Option<Insertion> {
+        self.0(text).filter(|insertion| !insertion.text.is_empty())
+    }
+}
+
+impl fmt::Debug for Insert {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Insert")
+    }
+}
+
+impl PartialEq for Insert {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
 }
 
 impl Request {

@@ -230,7 +230,19 @@ impl<'r> Row<'r> {
         let text = if tokenizer.is_control(word) { &[] } else { tokenizer.token_bytes(word) };
         let stop = self.transcript.push(text);
         self.conclude(pending.decision, Pick::Word(word), extended);
-        self.proceed(stop, vec![word], extended);
+        let mut ids = vec![word];
+        let stop = stop.or_else(|| self.insert(&mut ids, extended));
+        self.proceed(stop, ids, extended);
+    }
+
+    /// Puts in what the request wants after the text so far, its tokens behind `ids`.
+    fn insert(&mut self, ids: &mut Vec<u32>, extended: &Extended) -> Option<&'r str> {
+        let insertion = self.prepared.request.insert.as_ref()?.after(&self.transcript.text())?;
+        let read = extended.encode_segment(&insertion.text).ok()?;
+        self.counts.results += read.len();
+        self.after_number = insertion.numeric;
+        ids.extend(read);
+        self.transcript.push(insertion.text.as_bytes())
     }
 
     fn conclude(&mut self, decision: Option<Decision>, chosen: Pick, extended: &Extended) {

@@ -74,7 +74,8 @@ impl<'a> Curvature<'a> {
                 accumulate(u, h, width, sum);
             },
         );
-        let mut product: Vec<f64> = direction.iter().map(|x| 2.0 * objective.lambda * x).collect();
+        let ridge = |at: usize| 2.0 * objective.row_lambda(at / width);
+        let mut product: Vec<f64> = direction.iter().enumerate().map(|(at, x)| ridge(at) * x).collect();
         for (sum, _) in chunks {
             product.iter_mut().zip(sum).for_each(|(total, x)| *total += f64::from(x));
         }

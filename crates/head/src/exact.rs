@@ -236,7 +236,7 @@ impl<'a, 'b> Solver<'a, 'b> {
         Solution {
             objective: look.value + self.objective.word_term(),
             gradient_norm,
-            gap: match self.objective.lambda {
+            gap: match self.objective.least_lambda() {
                 0.0 => f64::INFINITY,
                 lambda => gradient_norm * gradient_norm / (4.0 * lambda),
             },

@@ -1,8 +1,10 @@
 //! A fit: data, prior and method in, a head out.
 
 use crate::{
-    Head, HeadError, Method, Objective, Progress, Solution, Solver, Status, Subset, Table, WORD, adam::adam,
-    exact::solve, unseen,
+    Head, HeadError, Method, Objective, Penalty, Progress, Solution, Solver, Status, Subset, Table, WORD,
+    adam::adam,
+    exact::{solve, solve_after},
+    unseen,
 };
 use lm::Matrix;
 
@@ -63,6 +65,43 @@ pub fn fit(
         }
     };
     Ok(Fit { head: with_provenance(head, &outcome, table, method), outcome })
+}
+
+/// Fits with the exact solver along λ, from the largest to the smallest, each fit starting from the one before; one fit a
+/// value, in that order. Zero may be among them.
+///
+/// # Errors
+/// As [`fit`]; if the method's solver is not exact.
+pub fn fit_path(
+    table: &Table<'_>,
+    subset: &Subset,
+    prior: &Matrix,
+    method: &Method,
+    lambdas: &[f64],
+) -> Result<Vec<Fit>, HeadError> {
+    let Solver::Exact(settings) = &method.solver else {
+        let message = format!("a path along lambda is the exact solver's, `{}` has another", method.name);
+        return Err(HeadError::Setting(message));
+    };
+    let mut lambdas = lambdas.to_vec();
+    lambdas.sort_unstable_by(|a, b| b.total_cmp(a));
+    lambdas.dedup();
+    let mut fits = Vec::with_capacity(lambdas.len());
+    let mut previous: Option<Solution> = None;
+    for lambda in lambdas {
+        let method = Method { penalty: Penalty::Squared { lambda }, ..method.clone() };
+        let objective = objective(table, subset, prior, &method)?;
+        // Without a penalty the solver has a path of its own.
+        let solution = match previous.as_ref().filter(|_| lambda > 0.0) {
+            Some(previous) => solve_after(previous, &objective, settings, &mut |_| ()),
+            None => solve(&objective, objective.prior(), settings, &mut |_| ()),
+        };
+        let head = head_of(&objective, &solution, prior)?;
+        let outcome = Outcome::Exact(solution.clone());
+        fits.push(Fit { head: with_provenance(head, &outcome, table, &method), outcome });
+        previous = Some(solution);
+    }
+    Ok(fits)
 }
 
 /// The objective that a method with a squared penalty minimises on a subset.

@@ -35,6 +35,7 @@ mod adam;
 mod curvature;
 mod diagnose;
 mod error;
+mod evidence;
 mod exact;
 mod extract;
 mod features;
@@ -63,16 +64,17 @@ mod unseen;
 pub use adam::{AdamSettings, Penalty, adam};
 pub use diagnose::{Finding, choice_by_tools, diagnose};
 pub use error::HeadError;
+pub use evidence::{Evidence, empirical_bayes};
 pub use exact::{ExactSettings, Progress, Solution, Status, solve, solve_after};
 pub use extract::{ExtractProgress, extract};
 pub use features::{FeatureSet, Features, Position, Positions, WORD};
-pub use fit::{Fit, FitProgress, Outcome, calls_by_tool, fit, objective};
+pub use fit::{Fit, FitProgress, Outcome, calls_by_tool, fit, fit_path, objective};
 pub use head_file::{Head, HeadMeta};
 pub use lambda::{
     Bias, Curve, CurvePoint, Rule, ScaleSelection, Search, Selection, Start, choose_lambda, choose_scale,
 };
 pub use method::{Method, MethodName, Solver};
-pub use metrics::{Metrics, Scores, ToolMetrics};
+pub use metrics::{ExampleScores, Metrics, Scores, ToolMetrics};
 pub use name::{bare_name, words_of_name};
 pub use neighbours::{Neighbour, nearest_words};
 pub use objective::{Objective, Training, Weighting};

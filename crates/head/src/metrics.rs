@@ -57,6 +57,23 @@ pub struct ToolMetrics {
     pub f1: Option<f64>,
 }
 
+/// One example's figures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ExampleScores {
+    /// Which example of the features.
+    pub example: u32,
+    /// Its labelled positions.
+    pub positions: u32,
+    /// Those of them that are calls.
+    pub calls: u32,
+    /// Calls at which the right tool is the best of the tools.
+    pub chosen: u32,
+    /// Calls at which it beats every word too.
+    pub recalled: u32,
+    /// The sum of its positions' cross-entropy, in nats.
+    pub loss: f64,
+}
+
 /// What a head says at some positions; from it every figure and the best bias follow.
 #[derive(Clone, Debug, Default)]
 pub struct Scores {
@@ -162,6 +179,27 @@ impl Scores {
         }
         let means: Vec<f64> = sums.iter().filter(|(_, n)| *n > 0).map(|(sum, n)| sum / *n as f64).collect();
         means.iter().sum::<f64>() / means.len() as f64
+    }
+
+    /// What became of each example, greedily with a bias, in the order of the examples: for comparisons that respect
+    /// that the positions of one example belong together.
+    pub fn by_example(&self, table: &Table<'_>, bias: f32) -> Vec<ExampleScores> {
+        let mut all = vec![ExampleScores::default(); table.groups().len()];
+        for (i, &id) in self.ids.iter().enumerate() {
+            let at = id as usize;
+            let scores = &mut all[table.example[at] as usize];
+            scores.example = table.example[at];
+            scores.positions += 1;
+            scores.loss += self.loss(table, i);
+            if table.tool[at] != WORD {
+                let chosen = table.tool[at] == self.best[i] as i32;
+                scores.calls += 1;
+                scores.chosen += u32::from(chosen);
+                scores.recalled += u32::from(chosen && self.best_logit[i] + bias > table.max[at]);
+            }
+        }
+        all.retain(|scores| scores.positions > 0);
+        all
     }
 
     /// All figures, greedy ones with a bias.

@@ -91,8 +91,10 @@ pub struct Objective<'a> {
     row_of: Vec<i32>,
     /// W0, `(fitted, d)`.
     pub(crate) prior: Vec<f32>,
-    /// λ.
+    /// λ, the largest where tools differ in it.
     pub(crate) lambda: f64,
+    /// What λ is multiplied by, by row of W: 1 unless tools have values of their own.
+    relative: Vec<f64>,
 }
 
 /// What a pass over some positions gives; the penalty is not in it.
@@ -145,7 +147,39 @@ impl<'a> Objective<'a> {
         let mut row_of = vec![WORD; tools];
         fitted.iter().enumerate().for_each(|(row, &k)| row_of[k] = row as i32);
         let prior = prior.select(fitted.iter().copied()).data().to_vec();
-        Ok(Self { table, weight, rows, fitted, row_of, prior, lambda })
+        let relative = vec![1.0; fitted.len()];
+        Ok(Self { table, weight, rows, fitted, row_of, prior, lambda, relative })
+    }
+
+    /// The same objective with a λ for each tool, by tool index: Σ_k λ_k ‖w_k − w0_k‖² is its penalty.
+    ///
+    /// # Errors
+    /// If there is not one for each tool, or one of a fitted tool is not positive.
+    pub fn with_lambdas(mut self, lambdas: &[f64]) -> Result<Self, HeadError> {
+        let tools = self.table.tools().len();
+        if lambdas.len() != tools {
+            let message = format!("{} values of lambda for {tools} tools", lambdas.len());
+            return Err(HeadError::Setting(message));
+        }
+        let own: Vec<f64> = self.fitted.iter().map(|&tool| lambdas[tool]).collect();
+        if let Some(lambda) = own.iter().find(|lambda| !(lambda.is_finite() && **lambda > 0.0)) {
+            return Err(HeadError::Setting(format!(
+                "lambda is {lambda} for a tool, expected a positive number"
+            )));
+        }
+        self.lambda = own.iter().copied().fold(0.0, f64::max);
+        self.relative = own.iter().map(|lambda| lambda / self.lambda).collect();
+        Ok(self)
+    }
+
+    /// λ of a row of W.
+    pub(crate) fn row_lambda(&self, row: usize) -> f64 {
+        self.lambda * self.relative[row]
+    }
+
+    /// The smallest λ of any row: F is 2λ-strongly convex with it.
+    pub(crate) fn least_lambda(&self) -> f64 {
+        self.lambda * self.relative.iter().copied().fold(f64::INFINITY, f64::min)
     }
 
     /// The same objective with another λ.
@@ -175,7 +209,8 @@ impl<'a> Objective<'a> {
         }
         let rows = self.rows.iter().copied().filter(|&id| weight[id as usize] > 0.0).collect();
         let (fitted, row_of, prior) = (self.fitted.clone(), self.row_of.clone(), self.prior.clone());
-        Some(Self { table: self.table, weight, rows, fitted, row_of, prior, lambda: self.lambda })
+        let relative = self.relative.clone();
+        Some(Self { table: self.table, weight, rows, fitted, row_of, prior, lambda: self.lambda, relative })
     }
 
     /// The table it is over.
@@ -196,6 +231,17 @@ impl<'a> Objective<'a> {
     /// ω of a position.
     pub(crate) fn weight(&self, id: u32) -> f64 {
         self.weight[id as usize]
+    }
+
+    /// Number of positions with weight.
+    pub(crate) fn positions(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// The curvature at `w` `(T, d)`, over all positions.
+    pub(crate) fn curvature(&self, w: &[f32]) -> Curvature<'_> {
+        let all: Vec<(u32, f64)> = self.rows.iter().map(|&id| (id, self.weight(id))).collect();
+        Curvature::new(self, w, &all)
     }
 
     /// Whether a position's label is a word.
@@ -255,15 +301,22 @@ impl<'a> Objective<'a> {
         chunks.into_iter().fold(0.0, |m, (largest, _)| m.max(f64::from(largest)))
     }
 
-    /// λ‖W − W0‖²_F, its gradient added to `gradient`.
+    /// Σ_k λ_k ‖w_k − w0_k‖², its gradient added to `gradient`.
     pub(crate) fn penalty(&self, w: &[f32], gradient: &mut [f64]) -> f64 {
-        let mut square = 0.0;
-        for ((g, &w), &prior) in gradient.iter_mut().zip(w).zip(&self.prior) {
-            let moved = f64::from(w) - f64::from(prior);
-            square += moved * moved;
-            *g += 2.0 * self.lambda * moved;
+        let width = self.table.width();
+        let mut value = 0.0;
+        let rows = gradient.chunks_mut(width).zip(w.chunks(width)).zip(self.prior.chunks(width));
+        for (row, ((gradient, w), prior)) in rows.enumerate() {
+            let lambda = self.row_lambda(row);
+            let mut square = 0.0;
+            for ((g, &w), &prior) in gradient.iter_mut().zip(w).zip(prior) {
+                let moved = f64::from(w) - f64::from(prior);
+                square += moved * moved;
+                *g += 2.0 * lambda * moved;
+            }
+            value += lambda * square;
         }
-        self.lambda * square
+        value
     }
 
     /// One pass over some positions, with logits in the precision `R`.
@@ -353,7 +406,6 @@ impl<'a> Objective<'a> {
 
     /// ∇²F(W) V: `w` and `direction` are `(T, d)`. For checks; solvers keep a curvature for many directions.
     pub fn hessian_product(&self, w: &[f32], direction: &[f64]) -> Vec<f64> {
-        let all: Vec<(u32, f64)> = self.rows.iter().map(|&id| (id, self.weight(id))).collect();
-        Curvature::new(self, w, &all).product(direction)
+        self.curvature(w).product(direction)
     }
 }

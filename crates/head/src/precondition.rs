@@ -62,7 +62,7 @@ impl Preconditioner {
 impl Block {
     fn new(curvature: &Curvature<'_>, tool: usize, columns: usize) -> Self {
         let objective = curvature.objective();
-        let (table, lambda) = (objective.table(), objective.lambda);
+        let (table, lambda) = (objective.table(), objective.row_lambda(tool));
         let (positions, weights): (Vec<u32>, Vec<f64>) = curvature.block(tool).unzip();
         let shares: Vec<f64> = positions
             .iter()

@@ -145,6 +145,11 @@ impl<'a> Table<'a> {
         self.groups
     }
 
+    /// The label of every position, a tool's index or [`WORD`], with its example.
+    pub fn labels(&self) -> impl Iterator<Item = (i32, u32)> {
+        self.tool.iter().copied().zip(self.example.iter().copied())
+    }
+
     /// The mean of ‖h‖² over all positions: the scale that makes λ comparable between models.
     pub fn mean_square_norm(&self) -> f64 {
         self.norm.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / self.len() as f64

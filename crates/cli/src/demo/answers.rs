@@ -3,6 +3,7 @@
 use crate::{arithmetic, progress};
 use ::corpus::arithmetic::Problem;
 use ::tools::ToolSet;
+pub use bench::score::ends_right as is_right;
 use decode::{Arguments, Calling, Engine, Generation, Prompt, Request, Settings};
 use head::Head;
 use lm::FrozenLm;
@@ -55,46 +56,4 @@ pub fn answer(
 pub fn bare(problem: &Problem) -> &str {
     let question = problem.question.strip_prefix("Q: ").unwrap_or(&problem.question);
     question.strip_suffix("\nA:").unwrap_or(question)
-}
-
-/// Whether the text's last sentence ends in the expected answer: numbers within 0.1 %, other answers to the letter.
-pub fn is_right(text: &str, expected: &str) -> bool {
-    let text = text.trim().trim_end_matches('.');
-    if text.ends_with(expected)
-        && !text[..text.len() - expected.len()].ends_with(|c: char| c.is_alphanumeric() || c == '.')
-    {
-        return true;
-    }
-    let text = text.replace(',', "");
-    let last =
-        text.rsplit(|c: char| !(c.is_ascii_digit() || c == '.' || c == '-')).find(|part| !part.is_empty());
-    match (last.and_then(|x| x.parse::<f64>().ok()), expected.replace(',', "").parse::<f64>()) {
-        (Some(found), Ok(expected)) => (found - expected).abs() <= 1e-3 * expected.abs(),
-        _ => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_answer_is_the_last_number_or_the_last_words() {
-        for (text, expected, right) in [
-            (" They have 12*3=36.", "36", true),
-            (" That is 36.02 cm.", "36", true),
-            (" That is 37.", "36", false),
-            (" There are 136.", "36", false),
-            (" It costs 1.36.", "36", false),
-            (" The key hangs on hook 7.", "7", true),
-            (" It is -4.", "-4", true),
-            (" It is 4.", "-4", false),
-            (" It holds 12,345.", "12345", true),
-            ("", "4", false),
-            (" It is in Paris.", "Paris", true),
-            (" It is in Rome.", "Paris", false),
-        ] {
-            assert_eq!(is_right(text, expected), right, "{text} {expected}");
-        }
-    }
 }

@@ -45,35 +45,69 @@ pub fn gsm8k(path: &Path) -> Result<Import, ImportError<Infallible>> {
 }
 
 fn example(index: usize, entry: &Entry) -> Result<Example, &'static str> {
-    let mut text = format!("Question: {}\nAnswer: ", entry.question);
-    let answer = entry.answer.lines().collect::<Vec<_>>().join(" ");
-    let mut calls = Vec::new();
+    match gsm8k_solution(&format!("gsm8k-{index:04}"), &entry.question, &entry.answer)? {
+        (example, None) => Ok(example),
+        (_, Some(reason)) => Err(reason),
+    }
+}
+
+/// One question with its annotated solution, as the importer writes it.
+///
+/// An equation that is no single tool's (`30/100*5832`) has no call: its result is left out of the loss, since no label
+/// of it would be right. The second value is then why.
+///
+/// # Errors
+/// Why the solution is no example at all.
+///
+/// ```
+/// let solution = toolken_corpus::import::gsm8k_solution("one", "How many?", "2*3=<<2*3=6>>6 and 1+2*3=<<1+2*3=7>>7\n#### 7");
+/// let (example, reason) = solution.unwrap();
+/// assert_eq!(example.text, "Question: How many?\nAnswer: 2*3=6 and 1+2*3=7 #### 7");
+/// assert_eq!((example.calls.len(), reason), (1, Some("an equation mixes operators")));
+/// assert_eq!(example.loss, Some(vec![[0, 44], [45, 52]]));
+/// ```
+pub fn gsm8k_solution(
+    id: &str,
+    question: &str,
+    answer: &str,
+) -> Result<(Example, Option<&'static str>), &'static str> {
+    let mut text = format!("Question: {question}\nAnswer: ");
+    let answer = answer.lines().collect::<Vec<_>>().join(" ");
+    let (mut calls, mut left_out, mut reason) = (Vec::new(), Vec::new(), None);
     let mut pieces = answer.split("<<");
     text.push_str(pieces.next().unwrap_or_default());
     for piece in pieces {
         let (equation, rest) = piece.split_once(">>").ok_or("an annotation without an end")?;
         let (expression, result) = equation.split_once('=').ok_or("an annotation without `=`")?;
-        let (tool, args) = operation(expression)?;
         let space = rest.len() - rest.trim_start_matches(' ').len();
         let number = number_at_start(&rest[space..]);
-        if value(number).is_none() || value(number) != value(result) {
-            return Err("the text does not repeat an annotation's result");
-        }
         let start = text.len() + space;
-        calls.push(Call {
-            tool: tool.to_owned(),
-            start,
-            end: start + number.len(),
-            args: Some(args.join(", ")),
-        });
+        let end = start + number.len();
+        match operation(expression) {
+            _ if value(number).is_none() || value(number) != value(result) => {
+                return Err("the text does not repeat an annotation's result");
+            }
+            Ok((tool, args)) => {
+                calls.push(Call { tool: tool.to_owned(), start, end, args: Some(args.join(", ")) });
+            }
+            Err(fault) => {
+                left_out.push([start, end]);
+                reason = reason.or(Some(fault));
+            }
+        }
         text.push_str(rest);
     }
     if calls.is_empty() {
-        return Err("no annotation");
+        return Err(reason.unwrap_or("no annotation"));
     }
-    let example = Example { id: format!("gsm8k-{index:04}"), text, calls, ..Example::default() };
+    let loss = reason.map(|_| {
+        let starts = std::iter::once(0).chain(left_out.iter().map(|range| range[1]));
+        let ends = left_out.iter().map(|range| range[0]).chain([text.len()]);
+        starts.zip(ends).map(|(from, to)| [from, to]).filter(|[from, to]| from < to).collect()
+    });
+    let example = Example { id: id.to_owned(), text, calls, loss, ..Example::default() };
     if example.faults().is_empty() {
-        Ok(example)
+        Ok((example, reason))
     } else {
         Err("the text holds a NUL, or its id is not its own")
     }

@@ -3,7 +3,8 @@
 use crate::mock::{Mock, ask, ask_with};
 use std::collections::BTreeMap;
 use toolken_decode::{
-    Arguments, Calling, Counts, DecodeError, Engine, Finish, Prompt, Request, Settings, Template,
+    Arguments, Calling, Counts, DecodeError, Engine, Finish, Insert, Insertion, Prompt, Request, Settings,
+    Template,
 };
 
 /// Adds 2 and 3 after `A:`, then goes on.
@@ -240,4 +241,27 @@ fn heads_and_tools_that_do_not_belong_together_are_refused() {
     assert!(mismatch(&mock.head(), &client).contains("`add` is run by the caller"));
     let narrow = head::Head::new(vec!["add".into()], lm::Matrix::zeros(1, 3)).unwrap();
     assert!(mismatch(&narrow, &mock.tool_set()).contains("width"));
+}
+
+/// A program that answers calls written in words: what it puts in is read, counted, and not lengthened.
+#[test]
+fn text_is_put_in_where_the_request_wants_it() {
+    let insert = Insert::new(|text| {
+        text.ends_with("add(2, 3)").then(|| Insertion { text: "=5".into(), numeric: true })
+    });
+    let mock = Mock::new(&[])
+        .says("A:", " add(2, 3)")
+        .scores("add(2, 3)=5", &[("7", 9.0), (".", 1.0)])
+        .says("=5.", " So");
+    let request = Request { insert: Some(insert.clone()), ..ask("A:") };
+    let generation = Engine::words_only(&mock).run(std::slice::from_ref(&request)).unwrap().remove(0);
+    assert_eq!(generation.text, " add(2, 3)=5. So");
+    assert_eq!(generation.tokens.results, 2);
+    // A stop string may end in what is put in, and several requests do not get in each other's way.
+    let stopping =
+        Request { settings: Settings { stop: vec!["=5".into()], ..Settings::default() }, ..request.clone() };
+    let both = Engine::words_only(&mock).run(&[stopping, request]).unwrap();
+    assert_eq!(both[0].text, " add(2, 3)");
+    assert_eq!(both[0].finish, Finish::Stop { string: "=5".into() });
+    assert_eq!(both[1].text, generation.text);
 }

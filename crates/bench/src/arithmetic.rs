@@ -1,9 +1,9 @@
-//! The arithmetic functions and word problems as the commands use them.
+//! The arithmetic functions and the built-in word problems: how prompts show them, and what a call gives.
 
-use ::corpus::arithmetic::{argument_demos, few_shot_prompt};
-use ::tools::{Function, Number, Rounding};
+use corpus::arithmetic::{argument_demos, few_shot_prompt};
 use decode::Template;
 use std::collections::BTreeMap;
+use tools::{Function, Number, Rounding};
 
 /// A function's result as a text holds it, rounded as in the reference; nothing for an unknown name or a failed call.
 pub fn evaluate(tool: &str, args: &[f64]) -> Option<String> {

@@ -1,0 +1,328 @@
+//! Questions answered by a method, many at a time.
+//!
+//! The questions of a batch decode together, what their prompts share is computed once, and each comes out as it would by
+//! itself.
+
+use crate::BenchError;
+use crate::method::{Among, Method};
+use crate::retrieve::Ranker;
+use crate::task::{Question, Task};
+use crate::written::{CallMade, Form, json_calls, positional};
+use decode::{
+    Arguments, Calling, Counts, Decision, Engine, Event, Finish, Generation, Prompt, Request, Settings,
+};
+use head::Head;
+use lm::{Chat, ChatTemplate, FrozenLm, Message, ToolCall};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::num::NonZeroUsize;
+
+/// Turns of one question in function calling.
+const MOST_TURNS: usize = 8;
+
+/// How a question was answered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Answered {
+    /// What the model wrote, with the results that were put in.
+    pub text: String,
+    /// Why it ended.
+    pub finish: Finish,
+    /// Every call, in order, failed ones too.
+    pub calls: Vec<CallMade>,
+    /// Tools as retrieval ranked them, where it did.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ranked: Vec<String>,
+    /// What it cost in tokens.
+    pub tokens: Counts,
+    /// Wall time in microseconds; in a batch, the others' share included.
+    pub micros: u64,
+    /// Decisions between words and tools.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub decisions: Vec<Decision>,
+}
+
+/// Answers a task's questions by one method.
+pub struct Answerer<'a> {
+    /// The model.
+    pub lm: &'a dyn FrozenLm,
+    /// The task.
+    pub task: &'a Task,
+    /// The method.
+    pub method: Method,
+    /// The head of a method with tool tokens.
+    pub head: Option<&'a Head>,
+    /// The bias on tools; the head's own if not given.
+    pub bias: Option<f32>,
+    /// Where the arguments of tool tokens are written.
+    pub arguments: Arguments,
+    /// Questions that decode together.
+    pub batch: NonZeroUsize,
+}
+
+/// Hears of a question, by its place, when it is answered.
+pub type OnAnswer<'f> = dyn FnMut(usize, Answered) -> Result<(), BenchError> + 'f;
+
+impl Answerer<'_> {
+    /// Answers the questions, telling of each as it is done, in whatever order that is.
+    ///
+    /// # Errors
+    /// If the method needs a head and has none, the model has no chat template that function calling can use, or the model
+    /// fails; the first error of `done`.
+    pub fn answer(&self, questions: &[Question], done: &mut OnAnswer<'_>) -> Result<(), BenchError> {
+        let ranked = self.ranked(questions)?;
+        match self.method {
+            Method::FunctionCalling => self.in_turns(questions, done),
+            Method::ToolTokens { .. } => {
+                let head = self
+                    .head
+                    .ok_or_else(|| BenchError::Setting(format!("the method {} needs a head", self.method)))?;
+                let demos = self.task.prompts.by_tool().clone();
+                let engine = Engine::new(self.lm, head, &self.task.tools)?;
+                let engine = if self.arguments == Arguments::Demos { engine.demos(demos)? } else { engine };
+                self.generate(engine, questions, &ranked, done)
+            }
+            _ => self.generate(Engine::words_only(self.lm), questions, &ranked, done),
+        }
+    }
+
+    /// Each question's tools as retrieval ranks them; nothing for methods without retrieval.
+    fn ranked(&self, questions: &[Question]) -> Result<Vec<Vec<String>>, BenchError> {
+        let Some(by) = self.method.retriever() else {
+            return Ok(vec![Vec::new(); questions.len()]);
+        };
+        let ranker = Ranker::new(by, &self.task.tools, self.lm)?;
+        questions.iter().map(|question| ranker.rank(&question.text)).collect()
+    }
+
+    fn generate(
+        &self,
+        engine: Engine<'_>,
+        questions: &[Question],
+        ranked: &[Vec<String>],
+        done: &mut OnAnswer<'_>,
+    ) -> Result<(), BenchError> {
+        let requests = (questions.iter().zip(ranked))
+            .map(|(question, ranked)| self.request(question, ranked))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut failed = None;
+        engine.batch(self.batch).run_with(&requests, &mut |event| {
+            if let Event::Done { request, generation } = event {
+                let answered = self.answered(generation, &ranked[request]);
+                if failed.is_none() {
+                    failed = done(request, answered).err();
+                }
+            }
+        })?;
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// What is asked of the engine for one question.
+    fn request(&self, question: &Question, ranked: &[String]) -> Result<Request, BenchError> {
+        let (prompts, text) = (&self.task.prompts, question.text.as_str());
+        let step = vec!["\n\n".to_owned(), "\nQ:".to_owned(), "\nQuestion:".to_owned()];
+        let line = vec!["\n".to_owned()];
+        let (prompt, stop) = match self.method {
+            Method::ZeroShot => (self.alone(text)?, step),
+            Method::ChainOfThought | Method::ToolTokens { react: false, .. } => {
+                (Prompt::Raw(prompts.plain(text)), line)
+            }
+            Method::InContext => (Prompt::Raw(prompts.with_calls(text)), line),
+            Method::Retrieved(_) => {
+                let tool = ranked.first().map_or("", String::as_str);
+                (Prompt::Raw(prompts.with_calls_of(tool, text)), line)
+            }
+            Method::React => (Prompt::Raw(prompts.react(text)), step),
+            Method::ToolTokens { react: true, .. } => (Prompt::Raw(prompts.react_with_tokens(text)), step),
+            Method::FunctionCalling => {
+                return Err(BenchError::Setting("function calling goes in turns".into()));
+            }
+        };
+        let insert = self.form().map(|form| form.insert(&self.task.tools));
+        let disabled_tools = match self.method {
+            Method::ToolTokens { among: Some(Among { k, .. }), .. } => {
+                ranked.iter().skip(k).cloned().collect()
+            }
+            _ => Vec::new(),
+        };
+        let tokens = matches!(self.method, Method::ToolTokens { .. });
+        Ok(Request {
+            question: Some(text.to_owned()),
+            disabled_tools,
+            insert,
+            settings: Settings {
+                calling: if tokens { Calling::Auto } else { Calling::Off },
+                arguments: self.arguments,
+                bias: self.bias,
+                max_tokens: self.max_tokens(),
+                stop,
+                ..Settings::default()
+            },
+            ..Request::new(prompt)
+        })
+    }
+
+    /// Thoughts and actions take more words than plain answers.
+    fn max_tokens(&self) -> usize {
+        match self.method {
+            Method::React | Method::ToolTokens { react: true, .. } | Method::ZeroShot => {
+                self.task.max_tokens * 3 / 2
+            }
+            _ => self.task.max_tokens,
+        }
+    }
+
+    /// How calls in words look, for methods that have them.
+    fn form(&self) -> Option<Form> {
+        match self.method {
+            Method::InContext | Method::Retrieved(_) => Some(Form::InLine),
+            Method::React => Some(Form::Action),
+            _ => None,
+        }
+    }
+
+    fn answered(&self, generation: &Generation, ranked: &[String]) -> Answered {
+        let calls = match self.form() {
+            Some(form) => form.calls(&self.task.tools, &generation.text),
+            None => {
+                let attempts = generation.decisions.iter().flat_map(|decision| &decision.attempts);
+                attempts
+                    .map(|attempt| CallMade {
+                        tool: attempt.tool.clone(),
+                        arguments: attempt.arguments.clone(),
+                        result: attempt.outcome.result().map(str::to_owned),
+                        error: attempt.outcome.error().map(str::to_owned),
+                    })
+                    .collect()
+            }
+        };
+        Answered {
+            text: generation.text.clone(),
+            finish: generation.finish.clone(),
+            calls,
+            ranked: ranked.to_vec(),
+            tokens: generation.tokens,
+            micros: generation.micros,
+            decisions: generation.decisions.clone(),
+        }
+    }
+
+    /// The question without worked answers: through the model's chat template where it has one.
+    fn alone(&self, question: &str) -> Result<Prompt, BenchError> {
+        let instruction = self.task.prompts.instruction();
+        if self.lm.tokenizer().chat_template().is_none() {
+            return Ok(Prompt::Raw(format!("{instruction}\n\nQuestion: {question}\nAnswer:")));
+        }
+        let messages = [Message::user(format!("{instruction}\n\n{question}"))];
+        Ok(Prompt::Rendered(ChatTemplate::of(self.lm.tokenizer())?.render(&Chat::turn(&messages))?))
+    }
+
+    /// Function calling: turns of all questions together, until each has answered without a call.
+    fn in_turns(&self, questions: &[Question], done: &mut OnAnswer<'_>) -> Result<(), BenchError> {
+        let template = ChatTemplate::of(self.lm.tokenizer())?;
+        let schemas = self.schemas();
+        let instruction = self.task.prompts.instruction();
+        let begin = |question: &Question| Conversation {
+            messages: vec![Message::user(format!("{instruction}\n\n{}", question.text))],
+            answered: None,
+            turns: 0,
+        };
+        let mut conversations: Vec<Conversation> = questions.iter().map(begin).collect();
+        let mut open: Vec<usize> = (0..questions.len()).collect();
+        let mut engine = Engine::words_only(self.lm).batch(self.batch);
+        while !open.is_empty() {
+            // No more than a batch at once: a run that is stopped then loses no more than that.
+            let now: Vec<usize> = open.iter().copied().take(self.batch.get()).collect();
+            let requests = now
+                .iter()
+                .map(|&i| {
+                    let messages = &conversations[i].messages;
+                    let chat = Chat { messages, tools: &schemas, add_generation_prompt: true };
+                    let settings = Settings {
+                        calling: Calling::Off,
+                        max_tokens: self.task.max_tokens,
+                        stop: vec!["</tool_call>".into()],
+                        ..Settings::default()
+                    };
+                    Ok(Request { settings, ..Request::new(Prompt::Rendered(template.render(&chat)?)) })
+                })
+                .collect::<Result<Vec<_>, BenchError>>()?;
+            for (&i, generation) in now.iter().zip(engine.run(&requests)?) {
+                if let Some(answered) = conversations[i].turn(&self.task.tools, &generation) {
+                    done(i, answered)?;
+                    open.retain(|&other| other != i);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The tools in the layout of the API.
+    fn schemas(&self) -> Vec<Value> {
+        let schema = |tool: &tools::Tool| {
+            let function =
+                json!({"name": tool.name, "description": tool.description, "parameters": tool.parameters});
+            json!({"type": "function", "function": function})
+        };
+        self.task.tools.iter().map(schema).collect()
+    }
+}
+
+/// One question's turns.
+struct Conversation {
+    messages: Vec<Message>,
+    answered: Option<Answered>,
+    turns: usize,
+}
+
+impl Conversation {
+    /// Takes a turn of the model: runs its calls, or ends with its answer.
+    fn turn(&mut self, tools: &tools::ToolSet, generation: &Generation) -> Option<Answered> {
+        let text = generation.text.trim();
+        let calls = json_calls(text);
+        let so_far = self.answered.get_or_insert_with(|| Answered {
+            text: String::new(),
+            finish: generation.finish.clone(),
+            calls: Vec::new(),
+            ranked: Vec::new(),
+            tokens: Counts::default(),
+            micros: 0,
+            decisions: Vec::new(),
+        });
+        let (sum, turn) = (&mut so_far.tokens, &generation.tokens);
+        (sum.prompt, sum.chosen) = (sum.prompt + turn.prompt, sum.chosen + turn.chosen);
+        so_far.micros += generation.micros;
+        so_far.finish = generation.finish.clone();
+        self.turns += 1;
+        so_far.text.push_str(if so_far.text.is_empty() { "" } else { "\n" });
+        so_far.text.push_str(text);
+        let in_full = matches!(generation.finish, Finish::ContextFull { .. });
+        if calls.is_empty() || self.turns >= MOST_TURNS || in_full {
+            return self.answered.take();
+        }
+        let made: Vec<ToolCall> = calls
+            .iter()
+            .map(|(name, arguments)| ToolCall::new(None, name.clone(), object(arguments)))
+            .collect();
+        self.messages.push(Message::calls("", made));
+        for (name, arguments) in &calls {
+            let made = CallMade::run(tools, name, &positional(arguments));
+            let result = match (&made.result, &made.error) {
+                (Some(result), _) => result.clone(),
+                (None, reason) => format!("error: {}", reason.as_deref().unwrap_or("no result")),
+            };
+            so_far.text.push_str(&format!("\n[{name}] {result}"));
+            match made.result {
+                Some(_) => so_far.tokens.calls += 1,
+                None => so_far.tokens.failed_calls += 1,
+            }
+            self.messages.push(Message::tool(None, name.clone(), result));
+            so_far.calls.push(made);
+        }
+        None
+    }
+}
+
+/// Arguments as a template wants them, an object.
+fn object(arguments: &Value) -> Value {
+    if arguments.is_object() { arguments.clone() } else { json!({ "args": arguments }) }
+}

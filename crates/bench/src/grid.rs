@@ -1,0 +1,64 @@
+//! The teacher-forced grid: many heads, fitted and scored from features that were computed once.
+//!
+//! Features are split into a part to fit on and a part to score on. A corpus with a test of its own (GSM8K's gold solutions
+//! with enlarged numbers, our problems of unseen patterns) is scored on that, and the seed moves only what is random in a
+//! method. A corpus without one (FuncQA) is cut into five folds: seed s scores fold s mod 5 of the s / 5-th cut, so that
+//! five seeds score every example once.
+//!
+//! A grid is a directory: `grid.toml` says what it is of, `grid.jsonl` has a line a [`Row`]. Work is done in [`Unit`]s, and a
+//! unit's rows are written at once: a grid that was killed goes on where it was, with the same result.
+
+mod arena;
+mod cell;
+mod describe;
+mod fitted;
+mod map;
+mod plan;
+mod store;
+
+pub use arena::Arena;
+pub use cell::{Adam, AtBias, Cell, Kind, Lambda, Names, Row, Unit};
+pub use describe::{prior_name, summary};
+pub use fitted::held_out_bias;
+pub use map::{MapOfRows, Placed, map_of_rows, maps};
+pub use plan::{Part, plan};
+pub use store::{GridFile, GridMeta};
+
+use crate::BenchError;
+use head::ToolText;
+use lm::FrozenLm;
+use tools::ToolSet;
+
+/// The values of λ that a path takes: the papers', and none.
+pub const LAMBDAS: [f64; 9] = [0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 0.8, 1.0];
+
+/// Does units' work, one after another.
+pub struct Worker<'a> {
+    lm: &'a dyn FrozenLm,
+    arena: Arena<'a>,
+    priors: fitted::Priors,
+}
+
+impl<'a> Worker<'a> {
+    /// A worker for a model and its features.
+    pub fn new(lm: &'a dyn FrozenLm, arena: Arena<'a>) -> Self {
+        Self { lm, arena, priors: fitted::Priors::default() }
+    }
+
+    /// The rows of a unit.
+    ///
+    /// # Errors
+    /// As [`head::fit()`], [`head::choose_lambda`] and [`head::empirical_bayes`].
+    pub fn work(&self, unit: &Unit) -> Result<Vec<Row>, BenchError> {
+        fitted::rows(unit, self.lm, &self.arena, &self.priors)
+    }
+}
+
+/// What priors know of tools: their own names, or others.
+pub(crate) fn texts(tools: &[String], names: Names) -> Vec<ToolText> {
+    let known = ToolSet::arithmetic();
+    let description = |name: &str| known.by_name(name).map_or("", |tool| &tool.description).to_owned();
+    (tools.iter().enumerate())
+        .map(|(k, name)| ToolText { name: names.of(k, name), description: description(name) })
+        .collect()
+}

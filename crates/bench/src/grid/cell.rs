@@ -1,0 +1,150 @@
+//! What a cell of the grid is, and what is found in it.
+
+use head::{ExampleScores, MethodName, Metrics, Prior, Weighting};
+use serde::{Deserialize, Serialize};
+
+/// All that decides a fit, besides λ.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cell {
+    /// The method.
+    pub method: MethodName,
+    /// W0.
+    pub prior: Prior,
+    /// What the tools are called, as priors see them.
+    pub names: Names,
+    /// How positions are averaged.
+    pub weighting: Weighting,
+    /// Settings of Adam, for methods that use it.
+    pub adam: Option<Adam>,
+    /// At most so many training examples a tool; all of them if not given.
+    pub per_tool: Option<usize>,
+    /// Decides the fold where there are folds, and whatever is random.
+    pub seed: u64,
+}
+
+/// Settings of Adam.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Adam {
+    /// The learning rate.
+    pub rate: f64,
+    /// Passes over the examples.
+    pub epochs: usize,
+}
+
+/// What the tools are called, as priors see them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Names {
+    /// What they are called.
+    #[default]
+    Own,
+    /// `tool_1`, `tool_2`, …
+    Tool,
+    /// `func_42`, `func_43`, …
+    Func,
+}
+
+impl Names {
+    /// The name of the tool at place `k`, whose own is `own`.
+    pub fn of(self, k: usize, own: &str) -> String {
+        match self {
+            Self::Own => own.to_owned(),
+            Self::Tool => format!("tool_{}", k + 1),
+            Self::Func => format!("func_{}", k + 42),
+        }
+    }
+}
+
+/// What a unit does with its cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Fits along fixed values of λ.
+    Path,
+    /// Fits with the λ that cross-validation on the training part chooses.
+    Auto,
+    /// Fits with a λ for each tool, by empirical Bayes.
+    PerTool,
+    /// Fits with the method's own penalty.
+    Own,
+}
+
+/// What is worked on at once: a cell, and what is done with it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Unit {
+    /// What is done.
+    pub kind: Kind,
+    /// With what.
+    pub cell: Cell,
+}
+
+impl Unit {
+    /// What tells it from others: itself, as JSON.
+    pub fn key(&self) -> String {
+        serde_json::to_string(self).expect("names and numbers are always JSON")
+    }
+}
+
+/// Which λ a row is of.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Lambda {
+    /// This one.
+    Fixed(f64),
+    /// The one that cross-validation chose.
+    Auto,
+    /// One a tool, by empirical Bayes.
+    PerTool,
+    /// The method's own penalty.
+    Own,
+}
+
+/// Greedy figures with a bias.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AtBias {
+    /// The bias.
+    pub bias: f32,
+    /// Share of calls that are called rightly.
+    pub recall: Option<f64>,
+    /// Share of word positions that are calls.
+    pub false_calls: Option<f64>,
+    /// Share of greedy calls that are right.
+    pub precision: Option<f64>,
+    /// The harmonic mean of precision and recall.
+    pub f1: Option<f64>,
+}
+
+impl From<&Metrics> for AtBias {
+    fn from(m: &Metrics) -> Self {
+        Self { bias: m.bias, recall: m.recall, false_calls: m.false_calls, precision: m.precision, f1: m.f1 }
+    }
+}
+
+/// One fit, and what it is worth on the part that it has not seen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// The unit that it belongs to.
+    pub unit: Unit,
+    /// Its λ.
+    pub lambda: Lambda,
+    /// The value of λ, where there is one.
+    pub value: Option<f64>,
+    /// λ / mean‖h‖².
+    pub scaled: Option<f64>,
+    /// Each tool's λ, where they differ.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_tool: Vec<f64>,
+    /// How the solver ended.
+    pub solver: String,
+    /// Figures without a bias.
+    pub metrics: Metrics,
+    /// Greedy figures with the bias that held-out training examples chose, where they were asked.
+    pub chosen_bias: Option<AtBias>,
+    /// Greedy figures along the bias, where it was calibrated.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub along_bias: Vec<AtBias>,
+    /// Every scored example.
+    pub examples: Vec<ExampleScores>,
+    /// Seconds that the fit took; a path's are shared among its rows.
+    pub seconds: f64,
+}

@@ -1,0 +1,179 @@
+//! Fits a unit's heads and scores them.
+
+use super::arena::Split;
+use super::{Arena, AtBias, Cell, Kind, LAMBDAS, Lambda, Row, Unit, texts};
+use crate::BenchError;
+use head::{
+    AdamSettings, ExactSettings, Fit, HeadError, Method, Penalty, Prior, Scores, Search, Solver, Start,
+    Subset, Training, choose_lambda, empirical_bayes, fit, fit_path,
+};
+use lm::{FrozenLm, Matrix};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::time::Instant;
+
+/// λ / mean‖h‖² that empirical Bayes starts from.
+const EVIDENCE_START: f64 = 1e-8;
+
+/// Close enough for every figure of the grid.
+const TOLERANCE: f64 = 1e-4;
+/// Steps of one fit; only λ = 0 comes near.
+const MAX_STEPS: usize = 150;
+/// Biases of the calibration curve.
+const BIASES: std::ops::RangeInclusive<i32> = -8..=24;
+
+/// Rows of W0 that depend on no example, kept as they are made: the model is asked once for each.
+#[derive(Default)]
+pub struct Priors(RefCell<HashMap<String, Matrix>>);
+
+impl Priors {
+    fn build(
+        &self,
+        cell: &Cell,
+        lm: &dyn FrozenLm,
+        table: &head::Table<'_>,
+        part: &Subset,
+    ) -> Result<Matrix, HeadError> {
+        let make = || cell.prior.build(lm, &texts(table.tools(), cell.names), Some((table, part)));
+        if matches!(cell.prior, Prior::Contexts { .. }) {
+            return make();
+        }
+        let key = format!("{:?} {:?}", cell.prior, cell.names);
+        if let Some(rows) = self.0.borrow().get(&key) {
+            return Ok(rows.clone());
+        }
+        let rows = make()?;
+        self.0.borrow_mut().insert(key, rows.clone());
+        Ok(rows)
+    }
+}
+
+pub fn rows(
+    unit: &Unit,
+    lm: &dyn FrozenLm,
+    arena: &Arena<'_>,
+    priors: &Priors,
+) -> Result<Vec<Row>, BenchError> {
+    let started = Instant::now();
+    let cell = &unit.cell;
+    let split = arena.split(cell.seed, cell.per_tool)?;
+    let method = method(cell);
+    let build = |part: &Subset| priors.build(cell, lm, split.train, part);
+    let prior = build(&split.fit_on)?;
+    let seen = |found: &Fit| Scores::of(&found.head, split.test, &split.score_on);
+    let mut rows = match unit.kind {
+        Kind::Own => {
+            let found = fit(split.train, &split.fit_on, &prior, &method, &mut |_| ())?;
+            let seen = seen(&found)?;
+            let mut row = row(unit, Lambda::Own, &found, &seen, &split);
+            if cell.per_tool.is_none() {
+                let bias = held_out_bias(split.train, &split.fit_on, &method, &build, cell.seed)?;
+                calibrate(&mut row, &seen, &split, bias);
+            }
+            vec![row]
+        }
+        Kind::Path => fit_path(split.train, &split.fit_on, &prior, &method, lambdas(cell))?
+            .iter()
+            .map(|found| {
+                let lambda = Lambda::Fixed(found.head.meta.lambda.unwrap_or(0.0));
+                Ok(row(unit, lambda, found, &seen(found)?, &split))
+            })
+            .collect::<Result<_, HeadError>>()?,
+        Kind::Auto => {
+            let search = Search { seed: cell.seed, ..Search::default() };
+            let start = match &cell.prior {
+                Prior::Contexts { .. } => Start::Of(&build),
+                _ => Start::Rows(&prior),
+            };
+            let found =
+                choose_lambda(split.train, &split.fit_on, start, &method, &search, &mut |_, _| ())?.fit;
+            let seen = seen(&found)?;
+            let mut row = row(unit, Lambda::Auto, &found, &seen, &split);
+            calibrate(&mut row, &seen, &split, found.head.bias);
+            vec![row]
+        }
+        Kind::PerTool => {
+            let lambda = EVIDENCE_START * split.train.mean_square_norm();
+            let method = Method { penalty: Penalty::Squared { lambda }, ..method };
+            let found = empirical_bayes(split.train, &split.fit_on, &prior, &method)?;
+            let mut row = row(unit, Lambda::PerTool, &found.fit, &seen(&found.fit)?, &split);
+            row.by_tool = found.lambdas;
+            vec![row]
+        }
+    };
+    let seconds = started.elapsed().as_secs_f64() / rows.len().max(1) as f64;
+    rows.iter_mut().for_each(|row| row.seconds = seconds);
+    Ok(rows)
+}
+
+/// λ = 0 has no use for W0, and the longest way: a path takes it for one prior, the zero one, with all examples.
+fn lambdas(cell: &Cell) -> &'static [f64] {
+    let all = &LAMBDAS;
+    if cell.prior == Prior::Zero && cell.per_tool.is_none() { all } else { &all[1..] }
+}
+
+/// The method of a cell; λ is set by whoever fits.
+pub fn method(cell: &Cell) -> Method {
+    let mut method = Method::named(cell.method);
+    method.prior = cell.prior.clone();
+    method.training = Training { weighting: cell.weighting, calls_only: false };
+    match &mut method.solver {
+        Solver::Exact(settings) => {
+            *settings = ExactSettings { tolerance: TOLERANCE, max_steps: MAX_STEPS, ..*settings };
+        }
+        Solver::Adam(settings) => {
+            let chosen = cell.adam.map_or((settings.rate, settings.epochs), |adam| (adam.rate, adam.epochs));
+            *settings = AdamSettings { rate: chosen.0, epochs: chosen.1, seed: cell.seed, ..*settings };
+        }
+    }
+    method
+}
+
+fn row(unit: &Unit, lambda: Lambda, found: &Fit, seen: &Scores, split: &Split<'_>) -> Row {
+    let meta = &found.head.meta;
+    Row {
+        unit: unit.clone(),
+        lambda,
+        value: meta.lambda,
+        scaled: meta.lambda_scaled,
+        by_tool: Vec::new(),
+        solver: meta.solver.clone(),
+        metrics: seen.metrics(split.test, unit.cell.weighting, 0.0),
+        chosen_bias: None,
+        along_bias: Vec::new(),
+        examples: seen.by_example(split.test, 0.0),
+        seconds: 0.0,
+    }
+}
+
+/// Greedy figures with the bias that was chosen, and along it.
+fn calibrate(row: &mut Row, seen: &Scores, split: &Split<'_>, chosen: f32) {
+    let at = |bias| AtBias::from(&seen.metrics(split.test, row.unit.cell.weighting, bias));
+    row.chosen_bias = Some(at(chosen));
+    row.along_bias = BIASES.map(|half| at(half as f32 / 2.0)).collect();
+}
+
+/// The bias with the highest greedy F1 over held-out folds.
+///
+/// # Errors
+/// As [`head::fit()`].
+pub fn held_out_bias(
+    table: &head::Table<'_>,
+    subset: &Subset,
+    method: &Method,
+    build: &dyn Fn(&Subset) -> Result<Matrix, HeadError>,
+    seed: u64,
+) -> Result<f32, HeadError> {
+    let mut pooled = Scores::default();
+    for held_out in subset.folds(table, Search::default().folds, seed)? {
+        let part = subset.minus(&held_out);
+        let found = fit(table, &part, &build(&part)?, method, &mut |_| ())?;
+        pooled.extend(Scores::of(&found.head, table, &held_out)?);
+    }
+    Ok(pooled.best_bias(table).0)
+}
+
+/// Whether two seeds give different fits of this prior on the same data.
+pub fn is_random(prior: &Prior) -> bool {
+    matches!(prior, Prior::Uniform { .. } | Prior::Text { text: head::Text::Unrelated { .. }, .. })
+}

@@ -1,0 +1,192 @@
+//! Which cells a grid has, the most telling first.
+
+use super::fitted::is_random;
+use super::{Adam, Arena, Cell, Kind, Names, Unit};
+use head::{Method, MethodName, Pool, Prior, Scale, Source, Text, Weighting};
+
+/// Examples a tool along a learning curve.
+const LEARNING: [usize; 6] = [1, 2, 4, 8, 16, 32];
+
+/// A part of the grid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The methods as published, at both learning rates, and ours with the λ that cross-validation chooses.
+    Methods,
+    /// λ from 0 to 1, both weightings, for each of a few priors.
+    Lambda,
+    /// Every prior, pooling and source.
+    Priors,
+    /// Names that say nothing.
+    Names,
+    /// Few examples a tool.
+    Learning,
+    /// Every prior with the other weighting, and with the λ that cross-validation chooses.
+    Rest,
+}
+
+impl Part {
+    /// All parts, in order.
+    pub const ALL: [Self; 6] =
+        [Self::Methods, Self::Lambda, Self::Names, Self::Learning, Self::Priors, Self::Rest];
+
+    /// The name on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Methods => "methods",
+            Self::Lambda => "lambda",
+            Self::Priors => "priors",
+            Self::Names => "names",
+            Self::Learning => "learning",
+            Self::Rest => "rest",
+        }
+    }
+}
+
+/// The units of these parts, without repetition. What depends on no seed has one, unless seeds decide the fold.
+pub fn plan(arena: &Arena<'_>, parts: &[Part], seeds: u64) -> Vec<Unit> {
+    let mut units: Vec<Unit> = Vec::new();
+    let published = Adam { rate: arena.published.0, epochs: arena.published.1 };
+    for part in parts {
+        let cells: Vec<(Kind, Cell)> = match part {
+            Part::Methods => methods(published),
+            Part::Lambda => {
+                let priors = [Prior::Zero, text(Text::Name, Source::HeadRows, Pool::Mean), contexts()];
+                both_weightings()
+                    .flat_map(|w| priors.clone().map(|prior| (Kind::Path, exact(prior, w))))
+                    .collect()
+            }
+            Part::Priors => {
+                priors().into_iter().map(|p| (Kind::Path, exact(p, Weighting::PerPosition))).collect()
+            }
+            Part::Names => names(published),
+            Part::Learning => learning(published),
+            Part::Rest => {
+                let auto = priors().into_iter().map(|p| (Kind::Auto, exact(p, Weighting::PerPosition)));
+                let other = priors().into_iter().map(|p| (Kind::Path, exact(p, Weighting::PerExample)));
+                auto.chain(other).collect()
+            }
+        };
+        for (kind, cell) in cells {
+            let random =
+                arena.has_folds() || cell.adam.is_some() || cell.per_tool.is_some() || is_random(&cell.prior);
+            for seed in 0..if random { seeds } else { 1 } {
+                let unit =
+                    Unit { kind, cell: Cell { prior: seeded(&cell.prior, seed), seed, ..cell.clone() } };
+                if !units.contains(&unit) {
+                    units.push(unit);
+                }
+            }
+        }
+    }
+    units
+}
+
+fn both_weightings() -> impl Iterator<Item = Weighting> {
+    [Weighting::PerPosition, Weighting::PerExample].into_iter()
+}
+
+fn exact(prior: Prior, weighting: Weighting) -> Cell {
+    Cell {
+        method: MethodName::Exact,
+        prior,
+        names: Names::Own,
+        weighting,
+        adam: None,
+        per_tool: None,
+        seed: 0,
+    }
+}
+
+/// A method as published.
+fn adam(method: MethodName, adam: Adam) -> Cell {
+    let Method { prior, training, .. } = Method::named(method);
+    Cell {
+        method,
+        prior,
+        names: Names::Own,
+        weighting: training.weighting,
+        adam: Some(adam),
+        per_tool: None,
+        seed: 0,
+    }
+}
+
+const PUBLISHED: [MethodName; 3] =
+    [MethodName::ToolkenGpt, MethodName::TokenLearning, MethodName::TokenLearningCode];
+
+fn methods(published: Adam) -> Vec<(Kind, Cell)> {
+    let mut cells: Vec<(Kind, Cell)> = vec![(Kind::Auto, exact(Prior::Zero, Weighting::PerPosition))];
+    cells.extend(PUBLISHED.map(|method| (Kind::Own, adam(method, published))));
+    cells.push((Kind::Auto, exact(Prior::Zero, Weighting::PerExample)));
+    cells.push((Kind::Auto, exact(text(Text::Name, Source::HeadRows, Pool::Mean), Weighting::PerPosition)));
+    cells.push((
+        Kind::Auto,
+        exact(text(Text::Description, Source::HeadRows, Pool::Mean), Weighting::PerPosition),
+    ));
+    cells.push((Kind::Auto, exact(contexts(), Weighting::PerPosition)));
+    let other = Adam { rate: if published.rate > 5e-4 { 1e-4 } else { 1e-3 }, ..published };
+    cells.extend(PUBLISHED.map(|method| (Kind::Own, adam(method, other))));
+    // TokenLearning with the larger pooling, the papers' comparison.
+    let mut max = adam(MethodName::TokenLearning, published);
+    max.prior =
+        Prior::Text { text: Text::Name, source: Source::HeadRows, pool: Pool::Max, scale: Scale::AsIs };
+    cells.push((Kind::Own, max));
+    cells.push((Kind::PerTool, exact(Prior::Zero, Weighting::PerPosition)));
+    cells
+}
+
+fn names(published: Adam) -> Vec<(Kind, Cell)> {
+    let mut cells = Vec::new();
+    for names in [Names::Own, Names::Tool, Names::Func] {
+        for method in [MethodName::TokenLearning, MethodName::TokenLearningCode] {
+            cells.push((Kind::Own, Cell { names, ..adam(method, published) }));
+        }
+        let name = text(Text::Name, Source::HeadRows, Pool::Mean);
+        cells.push((Kind::Auto, Cell { names, ..exact(name, Weighting::PerPosition) }));
+    }
+    cells
+}
+
+fn learning(published: Adam) -> Vec<(Kind, Cell)> {
+    let few = |cell: Cell| LEARNING.map(|count| Cell { per_tool: Some(count), ..cell.clone() });
+    let name = text(Text::Name, Source::HeadRows, Pool::Mean);
+    let mut cells = Vec::new();
+    for prior in [Prior::Zero, name, contexts()] {
+        cells.extend(few(exact(prior, Weighting::PerPosition)).map(|cell| (Kind::Path, cell)));
+    }
+    for method in PUBLISHED {
+        cells.extend(few(adam(method, published)).map(|cell| (Kind::Own, cell)));
+    }
+    cells
+}
+
+/// Every prior of the comparison.
+fn priors() -> Vec<Prior> {
+    let mut all = vec![Prior::Zero, Prior::Uniform { seed: 0 }, contexts()];
+    for source in [Source::HeadRows, Source::InputRows, Source::HiddenStates { bos: true }] {
+        for kind in [Text::Name, Text::Description, Text::Unrelated { seed: 0 }] {
+            all.extend([Pool::Mean, Pool::Max].map(|pool| text(kind, source, pool)));
+        }
+    }
+    all
+}
+
+/// Rows of a text, all of the word head's mean norm, so that sources are compared and not scales.
+fn text(text: Text, source: Source, pool: Pool) -> Prior {
+    Prior::Text { text, source, pool, scale: Scale::Unit { factor: 1.0, centred: false } }
+}
+
+fn contexts() -> Prior {
+    Prior::Contexts { scale: Scale::Unit { factor: 1.0, centred: true } }
+}
+
+/// The same prior with what is random in it drawn by another seed.
+fn seeded(prior: &Prior, seed: u64) -> Prior {
+    match prior.clone() {
+        Prior::Uniform { .. } => Prior::Uniform { seed },
+        Prior::Text { text: Text::Unrelated { .. }, source, pool, scale } => {
+            Prior::Text { text: Text::Unrelated { seed }, source, pool, scale }
+        }
+        prior => prior,
+    }
+}

@@ -1,0 +1,108 @@
+//! The report: grids and runs as one self-contained page that says what differs, and whether it could be chance.
+
+mod browser;
+mod contrast;
+mod forced;
+mod generation;
+mod lambda;
+mod pictures;
+
+pub use contrast::{Contrast, Figure, contrast};
+
+use crate::BenchError;
+use crate::grid::{GridMeta, MapOfRows, Row};
+use crate::page::Page;
+use crate::run::{Record, RunMeta};
+
+/// A grid that is reported.
+#[derive(Clone, Debug)]
+pub struct Grid {
+    /// What it is of.
+    pub meta: GridMeta,
+    /// Its rows.
+    pub rows: Vec<Row>,
+    /// Maps of heads, by name.
+    pub maps: Vec<(String, MapOfRows)>,
+}
+
+/// A run that is reported.
+#[derive(Clone, Debug)]
+pub struct RunOf {
+    /// What it is of.
+    pub meta: RunMeta,
+    /// Its answers.
+    pub records: Vec<Record>,
+}
+
+/// The page.
+///
+/// # Errors
+/// If a record cannot be written as JSON.
+pub fn html(grids: &[Grid], runs: &[RunOf]) -> Result<String, BenchError> {
+    let mut models: Vec<&str> = grids.iter().map(|g| g.meta.model.as_str()).collect();
+    models.extend(runs.iter().map(|r| r.meta.model.as_str()));
+    models.sort_unstable();
+    models.dedup();
+    let lead = format!(
+        "{} grids, {} runs; models: {}. Intervals are of 95 %; p-values are two-sided, corrected by Holm within a table; \
+         * below 0.05, ** below 0.01, *** below 0.001.",
+        grids.len(),
+        runs.len(),
+        models.join(", ")
+    );
+    let mut page = Page::new("Tool tokens: benchmarks", &lead);
+    if grids.iter().any(|grid| !forced::claims(grid).is_empty()) {
+        let html: String = grids.iter().map(|grid| titled(&name(grid), &forced::claims(grid))).collect();
+        page.section("claims", "The papers' claims here", &html);
+    }
+    if !runs.is_empty() {
+        page.section("generation", "Answers", &generation::tables(runs));
+    }
+    type Part = fn(&Grid) -> String;
+    let parts: [(&str, &str, Part); 8] = [
+        ("methods", "Heads, teacher-forced", forced::methods),
+        ("lambda", "λ", lambda::section),
+        ("priors", "Priors and pooling", pictures::priors),
+        ("names", "Names that say nothing", forced::names),
+        ("learning", "Examples a tool", pictures::learning),
+        ("confusion", "Which tool for which", pictures::confusion),
+        ("bias", "The bias", pictures::bias),
+        ("map", "Where rows go", pictures::maps),
+    ];
+    for (id, title, part) in parts {
+        let html: String = grids.iter().map(|grid| titled(&name(grid), &part(grid))).collect();
+        if !html.is_empty() {
+            page.section(id, title, &html);
+        }
+    }
+    if !runs.is_empty() {
+        page.section("questions", "Questions", browser::HTML);
+        page.script(&browser::script(runs)?);
+    }
+    Ok(page.render())
+}
+
+/// A grid's part below a line that says what it is of; nothing for nothing.
+fn titled(title: &str, html: &str) -> String {
+    if html.is_empty() { String::new() } else { format!("<h3>{}</h3>\n{html}", crate::page::escape(title)) }
+}
+
+fn name(grid: &Grid) -> String {
+    let scored = match grid.meta.training {
+        crate::task::TrainingSet::FuncQa => "scored on its folds",
+        crate::task::TrainingSet::Gsm8k => "scored on GSM8K-XL's solutions",
+        crate::task::TrainingSet::Arithmetic => "scored on unseen patterns",
+    };
+    format!("{}, {} examples, {scored}; {}", grid.meta.training.as_str(), grid.meta.examples, grid.meta.model)
+}
+
+/// A share in percent.
+fn percent(x: f64) -> String {
+    format!("{:.1}", 100.0 * x)
+}
+
+/// A p-value with its marks.
+fn p_value(p: f64) -> String {
+    let stars = crate::stats::stars(p);
+    if p < 0.001 { format!("<0.001 {stars}") } else { format!("{p:.3} {stars}").trim_end().to_owned() }
+}

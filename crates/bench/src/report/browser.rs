@@ -1,0 +1,100 @@
+//! A browser over single questions with their traces.
+
+use super::RunOf;
+use crate::BenchError;
+use crate::page::script_json;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// What the script fills.
+pub const HTML: &str = r#"<div class="controls">
+<label>task <select id="b-task"></select></label>
+<label>A <select id="b-a"></select></label>
+<label>B <select id="b-b"></select></label>
+<label>show <select id="b-show"><option value="all">all</option><option value="ab">A right, B wrong</option><option value="ba">B right, A wrong</option><option value="both">both right</option><option value="none">both wrong</option><option value="failed">a call failed</option></select></label>
+<label>find <input id="b-find" type="search"></label>
+<span id="b-count"></span>
+</div>
+<div id="b-list"></div>"#;
+
+const SCRIPT: &str = include_str!("browser.js");
+
+#[derive(Serialize)]
+struct Asked<'a> {
+    id: &'a str,
+    text: &'a str,
+    expected: &'a str,
+    tools: &'a [String],
+    answers: BTreeMap<String, Answer<'a>>,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    text: &'a str,
+    strict: bool,
+    lax: bool,
+    calls: Vec<String>,
+    failed: bool,
+    /// Decisions between words and tools: what was chosen, and the rivals with their probabilities.
+    decisions: Vec<String>,
+    ranked: &'a [String],
+}
+
+/// The browser's script with its data.
+///
+/// # Errors
+/// If the data cannot be written as JSON.
+pub fn script(runs: &[RunOf]) -> Result<String, BenchError> {
+    let mut tasks: BTreeMap<String, BTreeMap<&str, Asked<'_>>> = BTreeMap::new();
+    for run in runs {
+        let meta = &run.meta;
+        let questions = tasks.entry(format!("{}, {}", meta.task, meta.model)).or_default();
+        let seed = meta
+            .head
+            .as_ref()
+            .map_or_else(String::new, |h| format!(", bias {}, seed {}", h.bias_rule, h.seed));
+        for record in &run.records {
+            let question = &record.question;
+            let asked = questions.entry(question.id.as_str()).or_insert_with(|| Asked {
+                id: &question.id,
+                text: &question.text,
+                expected: &question.answer,
+                tools: &question.tools,
+                answers: BTreeMap::new(),
+            });
+            let answered = &record.answered;
+            let calls = answered.calls.iter().map(|call| match (&call.result, &call.error) {
+                (Some(result), _) => format!("{}({}) = {result}", call.tool, call.arguments),
+                (None, reason) => {
+                    let reason = reason.as_deref().unwrap_or("no result");
+                    format!("{}({}) failed: {reason}", call.tool, call.arguments)
+                }
+            });
+            let answer = Answer {
+                text: &answered.text,
+                strict: record.score.strict,
+                lax: record.score.lax,
+                calls: calls.collect(),
+                failed: answered.calls.iter().any(|call| call.error.is_some()),
+                decisions: answered.decisions.iter().map(decision).collect(),
+                ranked: &answered.ranked,
+            };
+            asked.answers.insert(format!("{}{seed}", meta.method), answer);
+        }
+    }
+    let data: BTreeMap<String, Vec<Asked<'_>>> =
+        tasks.into_iter().map(|(task, asked)| (task, asked.into_values().collect())).collect();
+    let json = script_json(&data).map_err(|e| BenchError::Setting(format!("the report's questions: {e}")))?;
+    Ok(format!("const DATA = {json};\n{SCRIPT}"))
+}
+
+fn decision(decision: &decode::Decision) -> String {
+    let name = |token: &decode::Token| match token {
+        decode::Token::Tool(name) => format!("<{name}>"),
+        decode::Token::Word(word) => format!("{word:?}"),
+    };
+    let rivals: Vec<String> =
+        decision.alternatives.iter().map(|rival| format!("{} {:.3}", name(&rival.token), rival.p)).collect();
+    let chosen = decision.chosen.as_ref().map_or_else(|| "nothing".into(), name);
+    format!("at {}: {chosen}; P(tool) {:.3}; {}", decision.at, decision.p_tool, rivals.join(", "))
+}

@@ -1,0 +1,107 @@
+//! Two kinds of rows against each other: over seeds, and over the scored examples.
+
+use crate::grid::Row;
+use crate::stats::{
+    BootstrapTest, LEVEL, PairedT, RESAMPLES, mean, minimal_detectable_shift, paired_bootstrap, paired_t,
+    variance,
+};
+use std::collections::BTreeMap;
+
+/// What is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Figure {
+    /// Share of calls at which the right tool is the best of the tools.
+    Choice,
+    /// Share of calls at which it beats every word too, without a bias.
+    Recall,
+    /// Cross-entropy, in nats a position.
+    CrossEntropy,
+}
+
+impl Figure {
+    /// The figure of a row.
+    pub fn of(self, row: &Row) -> Option<f64> {
+        match self {
+            Self::Choice => row.metrics.choice,
+            Self::Recall => row.metrics.recall,
+            Self::CrossEntropy => Some(row.metrics.cross_entropy),
+        }
+    }
+
+    /// An example's share in the figure, and its weight.
+    fn of_example(self, scores: &head::ExampleScores) -> (f64, f64) {
+        match self {
+            Self::Choice => (scores.chosen.into(), scores.calls.into()),
+            Self::Recall => (scores.recalled.into(), scores.calls.into()),
+            Self::CrossEntropy => (scores.loss, scores.positions.into()),
+        }
+    }
+}
+
+/// A comparison of a with b.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Contrast {
+    /// The mean of a and of b over seeds.
+    pub means: (f64, f64),
+    /// The paired t-test over seeds; where one of them depends on no seed, its one value stands for all.
+    pub seeds: Option<PairedT>,
+    /// The paired bootstrap over examples.
+    pub examples: Option<BootstrapTest>,
+    /// The smallest difference that the examples would show with probability 0.8.
+    pub detectable: Option<f64>,
+}
+
+/// Compares rows of two kinds, paired by seed and by example; nothing if they share none.
+pub fn contrast(a: &[&Row], b: &[&Row], figure: Figure) -> Option<Contrast> {
+    let (values_a, values_b) = (by_seed(a, figure), by_seed(b, figure));
+    let means = (mean(&values(&values_a))?, mean(&values(&values_b))?);
+    let (pairs_a, pairs_b): (Vec<f64>, Vec<f64>) = paired(&values_a, &values_b).into_iter().unzip();
+    let (of_a, of_b) = (by_example(a, figure), by_example(b, figure));
+    let shared: Vec<(f64, f64, f64)> = of_a
+        .iter()
+        .filter_map(|(example, &(x, weight))| Some((x, of_b.get(example)?.0, weight)))
+        .filter(|(_, _, weight)| *weight > 0.0)
+        .collect();
+    let column = |of: fn(&(f64, f64, f64)) -> f64| shared.iter().map(of).collect::<Vec<f64>>();
+    let weights = column(|s| s.2);
+    let examples = paired_bootstrap(&column(|s| s.0), &column(|s| s.1), &weights, RESAMPLES, 0, LEVEL);
+    let share = weights.iter().sum::<f64>() / weights.len().max(1) as f64;
+    let differences: Vec<f64> = shared.iter().map(|(a, b, _)| (a - b) / share).collect();
+    let detectable = variance(&differences)
+        .and_then(|spread| minimal_detectable_shift(differences.len(), spread.sqrt(), 0.05, 0.8));
+    Some(Contrast { means, seeds: paired_t(&pairs_a, &pairs_b, LEVEL), examples, detectable })
+}
+
+impl Contrast {
+    /// The p-value that tables correct: over examples, else over seeds.
+    pub fn p(&self) -> f64 {
+        self.examples.map(|test| test.p).or(self.seeds.map(|test| test.p)).unwrap_or(1.0)
+    }
+}
+
+fn by_seed(rows: &[&Row], figure: Figure) -> BTreeMap<u64, f64> {
+    rows.iter().filter_map(|row| Some((row.unit.cell.seed, figure.of(row)?))).collect()
+}
+
+fn values(of: &BTreeMap<u64, f64>) -> Vec<f64> {
+    of.values().copied().collect()
+}
+
+fn paired(a: &BTreeMap<u64, f64>, b: &BTreeMap<u64, f64>) -> Vec<(f64, f64)> {
+    match (a.len(), b.len()) {
+        (1, _) => a.values().flat_map(|&a| b.values().map(move |&b| (a, b))).collect(),
+        (_, 1) => b.values().flat_map(|&b| a.values().map(move |&a| (a, b))).collect(),
+        _ => a.iter().filter_map(|(seed, &a)| Some((a, *b.get(seed)?))).collect(),
+    }
+}
+
+/// Every scored example's mean over the seeds that scored it.
+fn by_example(rows: &[&Row], figure: Figure) -> BTreeMap<u32, (f64, f64)> {
+    let mut sums: BTreeMap<u32, (f64, f64, f64)> = BTreeMap::new();
+    for scores in rows.iter().flat_map(|row| &row.examples) {
+        let (value, weight) = figure.of_example(scores);
+        let sum = sums.entry(scores.example).or_default();
+        *sum = (sum.0 + value, sum.1 + weight, sum.2 + 1.0);
+    }
+    sums.into_iter().map(|(example, (value, weight, n))| (example, (value / n, weight / n))).collect()
+}

@@ -1,0 +1,244 @@
+//! Tables of teacher-forced figures.
+
+use super::contrast::{Contrast, Figure, contrast};
+use super::{Grid, p_value, percent};
+use crate::grid::{Kind, Lambda, Names, Row, summary};
+use crate::page::{Cell, escape, table};
+use crate::stats::{LEVEL, holm, mean_t};
+use head::{MethodName, Pool, Prior, Text, Weighting};
+use std::collections::BTreeMap;
+
+/// Rows that differ in their seed alone, in the order of their first.
+pub fn groups(grid: &Grid, keep: impl Fn(&Row) -> bool) -> Vec<(String, Vec<&Row>)> {
+    let mut order: Vec<(String, Vec<&Row>)> = Vec::new();
+    let mut places: BTreeMap<String, usize> = BTreeMap::new();
+    for row in grid.rows.iter().filter(|row| keep(row)) {
+        let name = summary(row);
+        let place = *places.entry(name.clone()).or_insert_with(|| {
+            order.push((name, Vec::new()));
+            order.len() - 1
+        });
+        order[place].1.push(row);
+    }
+    order
+}
+
+/// Whether a row is of full data and own names.
+pub fn plain(row: &Row) -> bool {
+    row.unit.cell.per_tool.is_none() && row.unit.cell.names == Names::Own
+}
+
+/// The rows that others are compared with: the exact optimum, zero prior, λ by cross-validation.
+fn ours(row: &Row) -> bool {
+    plain(row)
+        && row.unit.kind == Kind::Auto
+        && row.unit.cell.prior == Prior::Zero
+        && row.unit.cell.weighting == Weighting::PerPosition
+}
+
+/// Methods as published and ours, each against ours.
+pub fn methods(grid: &Grid) -> String {
+    let all = groups(grid, |row| plain(row) && row.unit.kind != Kind::Path && !is_rest(row));
+    let base: Vec<&Row> = grid.rows.iter().filter(|row| ours(row)).collect();
+    against(&all, &base, "The first row is what the others are compared with.")
+}
+
+/// Priors with a chosen λ are the pictures' matter.
+fn is_rest(row: &Row) -> bool {
+    row.unit.kind == Kind::Auto
+        && matches!(&row.unit.cell.prior, Prior::Text { pool, .. } if *pool == Pool::Max)
+}
+
+/// Names that say nothing.
+pub fn names(grid: &Grid) -> String {
+    let others = groups(grid, |row| row.unit.cell.names != Names::Own);
+    let mut html = String::new();
+    for (name, rows) in &others {
+        let Some(first) = rows.first() else { continue };
+        let twin = |row: &&Row| {
+            let (a, b) = (&row.unit.cell, &first.unit.cell);
+            row.unit.kind == first.unit.kind
+                && a.names == Names::Own
+                && (a.method, &a.prior, a.weighting, a.adam, a.per_tool)
+                    == (b.method, &b.prior, b.weighting, b.adam, b.per_tool)
+        };
+        let own: Vec<&Row> = grid.rows.iter().filter(twin).collect();
+        html += &format!(
+            "<p>{}</p>{}",
+            escape(name),
+            lines(&[("this, against own names", contrast(rows, &own, Figure::Choice))])
+        );
+    }
+    html
+}
+
+/// The papers' claims, each as a comparison.
+pub fn claims(grid: &Grid) -> String {
+    let own = |method: MethodName| -> Vec<&Row> {
+        let published =
+            |row: &&Row| plain(row) && row.unit.kind == Kind::Own && row.unit.cell.method == method;
+        let rate = grid.rows.iter().find(|row| published(row)).and_then(|row| row.unit.cell.adam);
+        grid.rows.iter().filter(|row| published(row) && row.unit.cell.adam == rate).collect()
+    };
+    let pooled = |rows: Vec<&'_ Row>, wanted: Pool| -> Vec<Row> {
+        let has = |row: &&&Row| matches!(&row.unit.cell.prior, Prior::Text { text: Text::Name, pool, .. } if *pool == wanted);
+        rows.iter().filter(has).map(|row| (*row).clone()).collect()
+    };
+    let (mean, max) = (
+        pooled(own(MethodName::TokenLearning), Pool::Mean),
+        pooled(own(MethodName::TokenLearning), Pool::Max),
+    );
+    let (mean, max): (Vec<&Row>, Vec<&Row>) = (mean.iter().collect(), max.iter().collect());
+    let toolkengpt = own(MethodName::ToolkenGpt);
+    let exact: Vec<&Row> = grid.rows.iter().filter(|row| ours(row)).collect();
+    let found: Vec<(&str, Option<Contrast>)> = vec![
+        ("TokenLearning (paper) − ToolkenGPT, choice", contrast(&mean, &toolkengpt, Figure::Choice)),
+        ("TokenLearning (paper) − ToolkenGPT, recall", contrast(&mean, &toolkengpt, Figure::Recall)),
+        (
+            "TokenLearning (released) − ToolkenGPT, choice",
+            contrast(&own(MethodName::TokenLearningCode), &toolkengpt, Figure::Choice),
+        ),
+        ("mean pooling − max pooling, choice", contrast(&mean, &max, Figure::Choice)),
+        ("exact − ToolkenGPT, choice", contrast(&exact, &toolkengpt, Figure::Choice)),
+        ("exact − TokenLearning (paper), choice", contrast(&exact, &mean, Figure::Choice)),
+    ];
+    if found.iter().all(|(_, contrast)| contrast.is_none()) { String::new() } else { lines(&found) }
+}
+
+/// Comparisons as a table.
+fn lines(found: &[(&str, Option<Contrast>)]) -> String {
+    let known: Vec<(&str, &Contrast)> =
+        found.iter().filter_map(|(name, c)| Some((*name, c.as_ref()?))).collect();
+    if known.is_empty() {
+        return String::new();
+    }
+    let adjusted = holm(&known.iter().map(|(_, c)| c.p()).collect::<Vec<_>>());
+    let rows: Vec<Vec<Cell>> = known
+        .iter()
+        .zip(adjusted)
+        .map(|((name, c), p)| {
+            let difference = c.examples.map(|test| test.difference);
+            vec![
+                Cell::text(name),
+                Cell::number(&percent(c.means.0)),
+                Cell::number(&percent(c.means.1)),
+                Cell::number(&difference.map_or_else(
+                    || percent(c.means.0 - c.means.1),
+                    |d| format!("{:+.1} [{:+.1}, {:+.1}]", 100.0 * d.value, 100.0 * d.low, 100.0 * d.high),
+                )),
+                Cell::number(&p_value(p)),
+                Cell::number(&c.seeds.map_or_else(|| "–".into(), |t| p_value(t.p))),
+                Cell::number(&c.seeds.map_or_else(|| "–".into(), |t| format!("{:.1}", t.d_z))),
+                Cell::number(&c.detectable.map_or_else(|| "–".into(), percent)),
+            ]
+        })
+        .collect();
+    table(
+        &[
+            "",
+            "%",
+            "%",
+            "difference, points",
+            "p, examples (Holm)",
+            "p, seeds",
+            "d_z, seeds",
+            "detectable, points",
+        ],
+        &rows,
+        "Intervals and p over examples by paired bootstrap; over seeds by paired t. Detectable: what the examples show with \
+         probability 0.8.",
+    )
+}
+
+/// A table of groups, each against a base.
+fn against(all: &[(String, Vec<&Row>)], base: &[&Row], note: &str) -> String {
+    if all.is_empty() {
+        return String::new();
+    }
+    let contrasts: Vec<Option<Contrast>> = all
+        .iter()
+        .map(|(_, rows)| contrast(rows, base, Figure::Choice).filter(|_| !same(rows, base)))
+        .collect();
+    let known: Vec<f64> = contrasts.iter().flatten().map(Contrast::p).collect();
+    let mut adjusted = holm(&known).into_iter();
+    let rows: Vec<Vec<Cell>> = all
+        .iter()
+        .zip(&contrasts)
+        .map(|((name, rows), contrast)| {
+            let over = |value: &dyn Fn(&Row) -> Option<f64>, scale: f64, digits: usize| {
+                let values: Vec<f64> = rows.iter().filter_map(|row| value(row)).collect();
+                let shown = mean_t(&values, LEVEL).map(|i| {
+                    let half = (i.high - i.value) * scale;
+                    let value = i.value * scale;
+                    if i.n > 1 {
+                        format!("{value:.digits$} ±{half:.digits$}")
+                    } else {
+                        format!("{value:.digits$}")
+                    }
+                });
+                Cell::number(&shown.unwrap_or_else(|| "–".into()))
+            };
+            let mut cells = vec![
+                Cell::text(name),
+                Cell::number(&rows.len().to_string()),
+                over(&|row| row.metrics.choice, 100.0, 1),
+                over(&|row| row.metrics.recall, 100.0, 1),
+                over(&|row| row.metrics.precision, 100.0, 1),
+                over(&|row| row.metrics.f1, 100.0, 1),
+                over(&|row| row.chosen_bias.and_then(|b| b.f1), 100.0, 1),
+                over(&|row| row.metrics.false_calls, 100.0, 3),
+                over(&|row| row.metrics.call_nll, 1.0, 3),
+                over(&|row| row.metrics.tool_tax, 1000.0, 2),
+            ];
+            match contrast {
+                Some(c) => {
+                    let p = adjusted.next().unwrap_or(1.0);
+                    let d = c.examples.map(|test| test.difference);
+                    cells.push(Cell::number(&d.map_or_else(
+                        || "–".into(),
+                        |d| {
+                            format!("{:+.1} [{:+.1}, {:+.1}]", 100.0 * d.value, 100.0 * d.low, 100.0 * d.high)
+                        },
+                    )));
+                    cells.push(Cell::number(&p_value(p)));
+                    cells.push(Cell::number(&c.detectable.map_or_else(|| "–".into(), percent)));
+                }
+                None => cells.extend(["–", "–", "–"].map(Cell::number)),
+            }
+            cells
+        })
+        .collect();
+    table(
+        &[
+            "",
+            "seeds",
+            "choice",
+            "recall",
+            "precision",
+            "F1",
+            "F1 at chosen bias",
+            "false calls",
+            "call NLL",
+            "tool tax ×1000",
+            "choice − first",
+            "p (Holm)",
+            "detectable",
+        ],
+        &rows,
+        &format!(
+            "Percent, means over seeds with Student's interval; NLL and tax in nats. Greedy figures without a bias but where said. {note}"
+        ),
+    )
+}
+
+fn same(a: &[&Row], b: &[&Row]) -> bool {
+    a.first().map(|row| summary(row)) == b.first().map(|row| summary(row))
+}
+
+/// The λ of a row that is one of a path.
+pub fn fixed(row: &Row) -> Option<f64> {
+    match row.lambda {
+        Lambda::Fixed(lambda) => Some(lambda),
+        _ => None,
+    }
+}

@@ -1,0 +1,128 @@
+//! Tables of answers: how many are right, and whether methods differ.
+
+use super::{RunOf, p_value, percent};
+use crate::page::{Cell, escape, table};
+use crate::stats::{LEVEL, Paired, cohens_h, holm, minimal_detectable_difference, wilson};
+use std::collections::BTreeMap;
+
+/// One table a task, model and set of questions.
+pub fn tables(runs: &[RunOf]) -> String {
+    let mut groups: BTreeMap<(String, String, String), Vec<&RunOf>> = BTreeMap::new();
+    for run in runs.iter().filter(|run| !run.records.is_empty()) {
+        let meta = &run.meta;
+        let questions =
+            meta.limit.map_or_else(|| "all".to_owned(), |n| format!("{n} (seed {})", meta.sample_seed));
+        groups.entry((meta.task.to_string(), meta.model.clone(), questions)).or_default().push(run);
+    }
+    groups
+        .into_iter()
+        .map(|((task, model, questions), runs)| {
+            format!(
+                "<h3>{}</h3>\n{}",
+                escape(&format!("{task}, {questions} questions; {model}")),
+                of_task(&runs)
+            )
+        })
+        .collect()
+}
+
+fn of_task(runs: &[&RunOf]) -> String {
+    // The plain exact head is what the others are compared with; where there is none, the first run.
+    let base = runs.iter().find(|run| run.meta.method.to_string() == "exact").or(runs.first());
+    let Some(base) = base else { return String::new() };
+    let pairs: Vec<Option<Paired>> =
+        runs.iter().map(|run| (!std::ptr::eq(*run, *base)).then(|| paired(run, base))).collect();
+    let mut adjusted = holm(&pairs.iter().flatten().map(Paired::p).collect::<Vec<_>>()).into_iter();
+    let rows: Vec<Vec<Cell>> = runs
+        .iter()
+        .zip(&pairs)
+        .map(|(run, pair)| {
+            let n = run.records.len();
+            let right = run.records.iter().filter(|r| r.score.strict).count();
+            let lax = run.records.iter().filter(|r| r.score.lax).count();
+            let calls: usize = run.records.iter().map(|r| r.answered.calls.len()).sum();
+            let failed: usize = run
+                .records
+                .iter()
+                .map(|r| r.answered.calls.iter().filter(|c| c.error.is_some()).count())
+                .sum();
+            let first = run.records.iter().filter(|r| !r.question.tools.is_empty()).count();
+            let first_right = run
+                .records
+                .iter()
+                .filter(|r| {
+                    r.question
+                        .tools
+                        .first()
+                        .is_some_and(|gold| r.answered.calls.first().is_some_and(|c| c.tool == *gold))
+                })
+                .count();
+            let tokens: usize =
+                run.records.iter().map(|r| r.answered.tokens.chosen + r.answered.tokens.arguments).sum();
+            let interval = wilson(right, n, LEVEL);
+            let head = run
+                .meta
+                .head
+                .as_ref()
+                .map_or_else(String::new, |h| format!(", bias {}, seed {}", h.bias_rule, h.seed));
+            let mut cells = vec![
+                Cell::text(&format!("{}{head}", run.meta.method)),
+                Cell::number(&n.to_string()),
+                Cell::number(&interval.map_or_else(
+                    || "–".into(),
+                    |i| format!("{} [{}, {}]", percent(i.value), percent(i.low), percent(i.high)),
+                )),
+                Cell::number(&percent(lax as f64 / n.max(1) as f64)),
+                Cell::number(&format!("{:.2}", calls as f64 / n.max(1) as f64)),
+                Cell::number(&failed.to_string()),
+                Cell::number(&percent(first_right as f64 / first.max(1) as f64)),
+                Cell::number(&format!("{:.0}", tokens as f64 / n.max(1) as f64)),
+            ];
+            match pair {
+                Some(pair) => {
+                    let (a, b) = (share(pair.both + pair.first, pair), share(pair.both + pair.second, pair));
+                    cells.push(Cell::number(&format!("{:+.1}", 100.0 * pair.difference())));
+                    cells.push(Cell::number(&format!("{} : {}", pair.first, pair.second)));
+                    cells.push(Cell::number(&p_value(adjusted.next().unwrap_or(1.0))));
+                    cells.push(Cell::number(&format!("{:+.2}", cohens_h(a, b))));
+                    cells.push(Cell::number(
+                        &minimal_detectable_difference(pair.n(), pair.discordant(), 0.05, 0.8)
+                            .map_or_else(|| "–".into(), percent),
+                    ));
+                }
+                None => cells.extend(["–"; 5].map(Cell::number)),
+            }
+            cells
+        })
+        .collect();
+    table(
+        &[
+            "method",
+            "questions",
+            "right, strictly",
+            "as the reference",
+            "calls a question",
+            "failed calls",
+            "first tool right",
+            "tokens",
+            "points against exact",
+            "alone right",
+            "p (McNemar, Holm)",
+            "Cohen's h",
+            "detectable",
+        ],
+        &rows,
+        "Percent; Wilson's intervals. Alone right: questions that this method alone, and that exact alone, has right. \
+         Detectable: the difference that so many questions show with probability 0.8 at the discordance seen.",
+    )
+}
+
+fn paired(a: &RunOf, b: &RunOf) -> Paired {
+    let of_b: BTreeMap<&str, bool> =
+        b.records.iter().map(|r| (r.question.id.as_str(), r.score.strict)).collect();
+    Paired::count(a.records.iter().filter_map(|r| Some((r.score.strict, *of_b.get(r.question.id.as_str())?))))
+}
+
+fn share(count: usize, of: &Paired) -> f64 {
+    count as f64 / of.n().max(1) as f64
+}

@@ -1,0 +1,192 @@
+//! Runs: a method's answers to a task's questions, in a directory that survives being killed.
+//!
+//! `run.toml` holds everything needed to repeat the run, `questions.jsonl` a line a question with its whole trace, and
+//! `head.safetensors` the head of a method that has one. Started again, a run answers what is missing.
+
+use crate::BenchError;
+use crate::answer::Answered;
+use crate::file::{whole_lines, write_whole};
+use crate::method::Method;
+use crate::score::Score;
+use crate::task::{Question, Task, TaskName};
+use head::{MethodName, Weighting};
+use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
+use std::fs::{self, File, OpenOptions};
+use std::io::{Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+const META: &str = "run.toml";
+const QUESTIONS: &str = "questions.jsonl";
+
+/// Version of a run's rules.
+pub const VERSION: u32 = 1;
+
+/// Everything needed to repeat a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunMeta {
+    /// Version of a run's rules.
+    pub version: u32,
+    /// The task.
+    pub task: TaskName,
+    /// Its version.
+    pub task_version: u32,
+    /// Questions, if fewer than all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+    /// The seed of their sample.
+    pub sample_seed: u64,
+    /// The method.
+    pub method: Method,
+    /// The model's name.
+    pub model: String,
+    /// SHA-256 of its weights.
+    pub model_digest: String,
+    /// The engine and its arithmetic.
+    pub engine: String,
+    /// Rounding of the arithmetic functions: `reference` or `full`.
+    pub rounding: String,
+    /// Cap on the tokens of an answer, before what a method adds to it.
+    pub max_tokens: usize,
+    /// The head, for a method with tool tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<HeadOfRun>,
+}
+
+/// The head of a run, and how it is used.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HeadOfRun {
+    /// How it was fitted.
+    pub method: MethodName,
+    /// SHA-256 of the training corpus.
+    pub corpus: String,
+    /// Its examples.
+    pub examples: usize,
+    /// The seed of whatever was random, the folds included.
+    pub seed: u64,
+    /// How positions were averaged.
+    pub weighting: Weighting,
+    /// How the bias was chosen: `published`, `auto` or `given`.
+    pub bias_rule: String,
+    /// Adam's rate and epochs, where it was used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adam: Option<(f64, usize)>,
+    /// Where arguments are written: `demos` or `in-place`.
+    pub arguments: String,
+}
+
+/// One question's line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The question.
+    pub question: Question,
+    /// What it is worth.
+    pub score: Score,
+    /// How it was answered.
+    #[serde(flatten)]
+    pub answered: Answered,
+}
+
+/// A run's directory.
+#[derive(Debug)]
+pub struct Run {
+    folder: PathBuf,
+    questions: File,
+    done: HashSet<String>,
+}
+
+impl Run {
+    /// Opens a run, or begins one. What an interruption left half written is dropped.
+    ///
+    /// # Errors
+    /// [`BenchError::Data`] if the directory holds another run, or a line that cannot be read.
+    pub fn open(folder: &Path, meta: &RunMeta) -> Result<Self, BenchError> {
+        fs::create_dir_all(folder).map_err(|e| BenchError::io(folder, e))?;
+        let path = folder.join(META);
+        if path.exists() {
+            let found = Self::meta(folder)?;
+            if found != *meta {
+                return Err(BenchError::data(
+                    path,
+                    format!(
+                        "another run is there ({} on {} with {}, or with other settings): give another directory",
+                        found.method, found.task, found.model
+                    ),
+                ));
+            }
+        } else {
+            let text = toml::to_string(meta).map_err(|e| BenchError::data(&path, e.to_string()))?;
+            write_whole(&path, text.as_bytes())?;
+        }
+        let path = folder.join(QUESTIONS);
+        let mut questions = OpenOptions::new()
+            .create(true)
+            .read(true)
+            .write(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(|e| BenchError::io(&path, e))?;
+        let whole = whole_lines(&mut questions, &path)?;
+        let done = parse(&whole, &path)?.into_iter().map(|record| record.question.id).collect();
+        Ok(Self { folder: folder.to_owned(), questions, done })
+    }
+
+    /// What a run's directory is of.
+    ///
+    /// # Errors
+    /// If there is none, or it cannot be read.
+    pub fn meta(folder: &Path) -> Result<RunMeta, BenchError> {
+        let path = folder.join(META);
+        let text = fs::read_to_string(&path).map_err(|e| BenchError::io(&path, e))?;
+        toml::from_str(&text).map_err(|e| BenchError::data(&path, e.to_string()))
+    }
+
+    /// All whole lines of a run's directory, in the order of the questions' ids.
+    ///
+    /// # Errors
+    /// As [`Run::open`].
+    pub fn read(folder: &Path) -> Result<Vec<Record>, BenchError> {
+        let path = folder.join(QUESTIONS);
+        let text = fs::read_to_string(&path).map_err(|e| BenchError::io(&path, e))?;
+        let mut records = parse(text.rfind('\n').map_or("", |end| &text[..end]), &path)?;
+        records.sort_by(|a, b| a.question.id.cmp(&b.question.id));
+        Ok(records)
+    }
+
+    /// The questions of a task that have no answer yet.
+    pub fn missing(&self, task: &Task) -> Vec<Question> {
+        task.questions.iter().filter(|question| !self.done.contains(&question.id)).cloned().collect()
+    }
+
+    /// Where the run's head is kept.
+    pub fn head_path(&self) -> PathBuf {
+        self.folder.join("head.safetensors")
+    }
+
+    /// Adds a question's answer.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn add(&mut self, record: &Record) -> Result<(), BenchError> {
+        let path = self.folder.join(QUESTIONS);
+        let mut line = serde_json::to_vec(record).map_err(|e| BenchError::data(&path, e.to_string()))?;
+        line.push(b'\n');
+        let write = |file: &mut File| {
+            file.seek(SeekFrom::End(0))?;
+            file.write_all(&line)?;
+            file.sync_data()
+        };
+        write(&mut self.questions).map_err(|e| BenchError::io(&path, e))?;
+        self.done.insert(record.question.id.clone());
+        Ok(())
+    }
+}
+
+fn parse(text: &str, path: &Path) -> Result<Vec<Record>, BenchError> {
+    let read = |(i, line)| {
+        serde_json::from_str(line).map_err(|e| {
+            BenchError::data(path, format!("line {}: {e}: delete the line, and run again", i + 1))
+        })
+    };
+    text.lines().enumerate().map(read).collect()
+}

@@ -1,0 +1,158 @@
+//! Whether an answer is right: strictly, and as laxly as the reference says it.
+//!
+//! A number is right within 0.1 % of the expected one. The reference (ToolkenGPT's evaluation) takes the text after the
+//! last mark, or all of it where there is no mark; drops commas; takes the last match of `[-+]?\d*\.\d+|\d+`, which loses
+//! the sign of whole numbers; and 0 where nothing matches. Strictly, the mark must be there, and the sign counts.
+
+use fancy_regex::Regex;
+use serde::{Deserialize, Serialize};
+use std::sync::LazyLock;
+
+/// How answers of a task are scored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scoring {
+    /// The last number after a mark (`####`, `answer is`).
+    Number {
+        /// The mark.
+        mark: String,
+    },
+    /// The answer is what the text ends with, but for a full stop: a number, or words to the letter.
+    Ending,
+}
+
+/// What an answer is worth.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Score {
+    /// Right by the strict rule.
+    pub strict: bool,
+    /// Right by the reference's rule.
+    pub lax: bool,
+    /// What was taken for the answer by the strict rule; nothing if there was none, which is wrong and no abstention.
+    pub found: Option<String>,
+}
+
+impl Scoring {
+    /// Scores a generated text against the expected answer.
+    ///
+    /// ```
+    /// use toolken_bench::score::Scoring;
+    /// let rule = Scoring::Number { mark: "####".into() };
+    /// let score = rule.score(" 3*12=36, lost 40. #### -4", "-4");
+    /// assert!(score.strict && !score.lax); // the reference reads 4
+    /// ```
+    pub fn score(&self, text: &str, expected: &str) -> Score {
+        match self {
+            Self::Number { mark } => {
+                let after = text.rsplit_once(mark.as_str()).map(|(_, after)| after);
+                let found = after.and_then(signed_number);
+                Score {
+                    strict: found.as_deref().is_some_and(|found| is_close(found, expected)),
+                    lax: is_close(&lax_number(after.unwrap_or(text)), expected),
+                    found,
+                }
+            }
+            Self::Ending => {
+                let right = ends_right(text, expected);
+                let last = text.trim().trim_end_matches('.').rsplit(char::is_whitespace).next();
+                Score { strict: right, lax: right, found: last.filter(|x| !x.is_empty()).map(str::to_owned) }
+            }
+        }
+    }
+}
+
+static SIGNED: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"(?<![\w.)])[-+]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?"));
+static LAX: LazyLock<Regex> = LazyLock::new(|| pattern(r"[-+]?\d*\.\d+|\d+"));
+
+fn pattern(pattern: &str) -> Regex {
+    Regex::new(pattern).expect("a pattern of this file")
+}
+
+/// The last number with its sign; thousands separators and dollars are dropped.
+fn signed_number(text: &str) -> Option<String> {
+    last(&SIGNED, &text.replace([',', '$'], "").replace('−', "-"))
+}
+
+fn lax_number(text: &str) -> String {
+    last(&LAX, &text.replace(',', "")).unwrap_or_else(|| "0".into())
+}
+
+fn last(pattern: &Regex, text: &str) -> Option<String> {
+    pattern.find_iter(text).filter_map(Result::ok).last().map(|found| found.as_str().to_owned())
+}
+
+/// |found − expected| ≤ 0.1 % of |expected|.
+fn is_close(found: &str, expected: &str) -> bool {
+    match (found.parse::<f64>(), expected.replace(',', "").parse::<f64>()) {
+        (Ok(found), Ok(expected)) => (found - expected).abs() <= 1e-3 * expected.abs(),
+        _ => false,
+    }
+}
+
+/// Whether the text's last sentence ends in the expected answer: numbers within 0.1 %, other answers to the letter.
+pub fn ends_right(text: &str, expected: &str) -> bool {
+    let text = text.trim().trim_end_matches('.');
+    if text.ends_with(expected)
+        && !text[..text.len() - expected.len()].ends_with(|c: char| c.is_alphanumeric() || c == '.')
+    {
+        return true;
+    }
+    let text = text.replace(',', "");
+    let last =
+        text.rsplit(|c: char| !(c.is_ascii_digit() || c == '.' || c == '-')).find(|part| !part.is_empty());
+    last.is_some_and(|found| is_close(found, expected))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_after_the_mark_strictly_and_as_the_reference_takes_them() {
+        let rule = |mark: &str| Scoring::Number { mark: mark.into() };
+        for (mark, text, expected, strict, lax) in [
+            ("####", " 2*3=6. #### 6", "6", true, true),
+            ("####", " 2*3=6. #### 6.005", "6", true, true),
+            ("####", " 2*3=6. #### 6.01", "6", false, false),
+            // The reference has no sign before whole numbers: wrong for right, and right for wrong.
+            ("####", " #### -4", "-4", true, false),
+            ("####", " #### -4", "4", false, true),
+            ("####", " #### -3.4881", "-3.4881", true, true),
+            // Without a mark the reference takes the last number of all.
+            ("####", " It is 6", "6", false, true),
+            ("####", "", "0", false, true),
+            ("####", " #### 1 #### 2", "2", true, true),
+            ("####", " #### $1,250,000", "1250000", true, true),
+            ("####", " #### 1.5e6", "1500000", true, false),
+            ("####", " #### 12-5", "5", true, true),
+            ("answer is", " So, the answer is 777.41 dollars.", "777.41", true, true),
+            ("answer is", " The answer is 5. So the answer is", "5", false, false),
+            ("answer is", " the answer is .5", "0.5", true, true),
+            ("answer is", " the answer is √2", "1.4142", false, false),
+        ] {
+            let score = rule(mark).score(text, expected);
+            assert_eq!((score.strict, score.lax), (strict, lax), "{text:?} {expected}");
+        }
+    }
+
+    #[test]
+    fn an_answer_is_the_last_number_or_the_last_words() {
+        for (text, expected, right) in [
+            (" They have 12*3=36.", "36", true),
+            (" That is 36.02 cm.", "36", true),
+            (" That is 37.", "36", false),
+            (" There are 136.", "36", false),
+            (" It costs 1.36.", "36", false),
+            (" The key hangs on hook 7.", "7", true),
+            (" It is -4.", "-4", true),
+            (" It is 4.", "-4", false),
+            (" It holds 12,345.", "12345", true),
+            ("", "4", false),
+            (" It is in Paris.", "Paris", true),
+            (" It is in Rome.", "Paris", false),
+        ] {
+            assert_eq!(ends_right(text, expected), right, "{text} {expected}");
+        }
+    }
+}

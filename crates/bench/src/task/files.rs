@@ -1,0 +1,40 @@
+//! Files of other people's data.
+
+use crate::BenchError;
+use serde::de::DeserializeOwned;
+use std::path::{Path, PathBuf};
+
+/// The folder of other people's data, which this task needs.
+pub fn folder<'a>(data: Option<&'a Path>, what: &str) -> Result<&'a Path, BenchError> {
+    data.ok_or_else(|| {
+        BenchError::Setting(format!(
+            "{what} needs other people's data: give the folder that holds toolkengpt/ and gsm8k/ with --data DIR, or take \
+             the task `arithmetic`, which needs none"
+        ))
+    })
+}
+
+/// A text file.
+pub fn text(path: &Path) -> Result<String, BenchError> {
+    std::fs::read_to_string(path).map_err(|e| BenchError::io(path, e))
+}
+
+/// A JSON file.
+pub fn json<T: DeserializeOwned>(path: &Path) -> Result<T, BenchError> {
+    serde_json::from_str(&text(path)?).map_err(|e| BenchError::data(path, e.to_string()))
+}
+
+/// A file of JSON lines.
+pub fn json_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, BenchError> {
+    let text = text(path)?;
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    let read = |(i, line)| {
+        serde_json::from_str(line).map_err(|e| BenchError::data(path, format!("line {}: {e}", i + 1)))
+    };
+    lines.map(read).collect()
+}
+
+/// ToolkenGPT's file of prompts by tool: `llama_<add>.txt`.
+pub fn template_of(folder: &Path, tool: &str) -> PathBuf {
+    folder.join(format!("llama_<{tool}>.txt"))
+}

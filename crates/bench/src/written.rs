@@ -1,0 +1,216 @@
+//! Calls that a model writes in words: found in the text, run, and answered in the text.
+
+use decode::{Insert, Insertion};
+use fancy_regex::Regex;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::sync::LazyLock;
+use tools::{Outcome, ToolSet};
+
+/// A call that was made, and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallMade {
+    /// The tool's name as it was written.
+    pub tool: String,
+    /// The arguments as they were written.
+    pub arguments: String,
+    /// Its result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<String>,
+    /// Why there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+impl CallMade {
+    /// Runs a call.
+    pub fn run(tools: &ToolSet, tool: &str, arguments: &str) -> Self {
+        let outcome = match tools.by_name(tool) {
+            None => Err(format!("there is no tool `{tool}`")),
+            Some(tool) => match tool.run(arguments) {
+                Ok(Outcome::Done { text, .. }) => Ok(text),
+                Ok(Outcome::Client) => Err("the caller must run this tool".into()),
+                Err(e) => Err(e.to_string()),
+            },
+        };
+        let (result, error) = match outcome {
+            Ok(text) => (Some(text), None),
+            Err(reason) => (None, Some(reason)),
+        };
+        Self { tool: tool.to_owned(), arguments: arguments.to_owned(), result, error }
+    }
+}
+
+/// How calls in words look, and where their results go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// `2+3=<add>(2, 3)` goes on with `=5`. A call that fails is left as it is: the model writes its result.
+    InLine,
+    /// `Action: <add>(2, 3)` goes on with `Observation: 5` on the next line, or with the error.
+    Action,
+}
+
+static IN_LINE: LazyLock<Regex> = LazyLock::new(|| pattern(r"<([a-z_]+)>\(([^<>()\n]*)\)"));
+static ACTION: LazyLock<Regex> = LazyLock::new(|| pattern(r"Action:\s*<?([A-Za-z_]+)>?\(([^<>()\n]*)\)"));
+
+fn pattern(pattern: &str) -> Regex {
+    Regex::new(pattern).expect("a pattern of this file")
+}
+
+impl Form {
+    /// The calls of a whole text, run again: tools always answer alike.
+    pub fn calls(self, tools: &ToolSet, text: &str) -> Vec<CallMade> {
+        let found = self.pattern().captures_iter(text).filter_map(Result::ok);
+        found
+            .map(|captures| {
+                let part = |i| captures.get(i).map_or("", |m| m.as_str());
+                CallMade::run(tools, part(1), part(2))
+            })
+            .collect()
+    }
+
+    /// What answers the calls of a generation as they are written.
+    pub fn insert(self, tools: &ToolSet) -> Insert {
+        let tools = tools.clone();
+        Insert::new(move |text| self.answer(&tools, text))
+    }
+
+    fn pattern(self) -> &'static Regex {
+        match self {
+            Self::InLine => &IN_LINE,
+            Self::Action => &ACTION,
+        }
+    }
+
+    /// What follows a text, if it ends in a call.
+    fn answer(self, tools: &ToolSet, text: &str) -> Option<Insertion> {
+        // A token that closes the call may hold an equals sign or a line's end too.
+        let ends = text.trim_end_matches(['=', ' ', '\n']);
+        if !ends.ends_with(')') {
+            return None;
+        }
+        let tail = &ends[ends.rfind('\n').map_or(0, |at| at + 1)..];
+        let call = self.pattern().captures_iter(tail).filter_map(Result::ok).last()?;
+        if call.get(0)?.end() != tail.len() {
+            return None;
+        }
+        let made = CallMade::run(tools, call.get(1)?.as_str(), call.get(2)?.as_str());
+        let after = &text[ends.len()..];
+        match self {
+            Self::InLine => {
+                let result = made.result?;
+                let equals = if after.contains('=') { "" } else { "=" };
+                Some(Insertion { text: format!("{equals}{result}"), numeric: true })
+            }
+            Self::Action => {
+                let line = if after.contains('\n') { "" } else { "\n" };
+                let outcome = made.result.or(made.error.map(|reason| format!("error: {reason}")))?;
+                Some(Insertion { text: format!("{line}Observation: {outcome}\nThought:"), numeric: false })
+            }
+        }
+    }
+}
+
+/// The calls of a model's turn in JSON, `{"name": …, "arguments": {…}}`, in tags or bare: `(name, arguments)`.
+pub fn json_calls(text: &str) -> Vec<(String, Value)> {
+    let mut calls = Vec::new();
+    let mut from = 0;
+    while let Some(start) = text[from..].find('{').map(|at| from + at) {
+        let mut stream = serde_json::Deserializer::from_str(&text[start..]).into_iter::<Value>();
+        let parsed = stream.next().and_then(Result::ok);
+        let call = parsed.as_ref().and_then(|value| {
+            let name = value.get("name")?.as_str()?;
+            Some((name.to_owned(), value.get("arguments").or(value.get("parameters"))?.clone()))
+        });
+        from = match call {
+            Some(call) => {
+                calls.push(call);
+                start + stream.byte_offset()
+            }
+            None => start + 1,
+        };
+    }
+    calls
+}
+
+/// Arguments by name as a call's text has them: the values in order, lists laid out.
+pub fn positional(arguments: &Value) -> String {
+    fn values(value: &Value, out: &mut Vec<String>) {
+        match value {
+            Value::Object(map) => map.values().for_each(|value| values(value, out)),
+            Value::Array(list) => list.iter().for_each(|value| values(value, out)),
+            Value::String(text) => out.push(text.clone()),
+            other => out.push(other.to_string()),
+        }
+    }
+    let mut out = Vec::new();
+    values(arguments, &mut out);
+    out.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn answered(form: Form, text: &str) -> Option<String> {
+        form.answer(&ToolSet::arithmetic(), text).map(|insertion| insertion.text)
+    }
+
+    #[test]
+    fn calls_in_a_line_go_on_with_their_result() {
+        for (text, expected) in [
+            ("So 2+3=<add>(2, 3)", Some("=5")),
+            ("So 2+3=<add>(2,3)=", Some("5")),
+            ("So <add>(2,3) =", Some("5")),
+            ("So 2+3=<add>(2, 3", None),
+            ("So (2+3)", None),
+            ("<add>(2, 3)=5 (five)", None),
+            ("<add>(2, 3)=5", None),
+            ("<sine>(2)", None),
+            ("<add>(two, 3)", None),
+            ("<add>(<add>(1, 1), 3)", None),
+        ] {
+            assert_eq!(answered(Form::InLine, text).as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn actions_go_on_with_an_observation_or_an_error() {
+        let thought = |outcome: &str| format!("\nObservation: {outcome}\nThought:");
+        assert_eq!(answered(Form::Action, "Thought: sum\nAction: <add>(2, 3)"), Some(thought("5")));
+        assert_eq!(
+            answered(Form::Action, "Action: add(2, 3)\n").as_deref(),
+            Some("Observation: 5\nThought:")
+        );
+        let error = answered(Form::Action, "Action: <sine>(2)").expect("an error to see");
+        assert!(error.contains("error: there is no tool `sine`"), "{error}");
+        assert_eq!(answered(Form::Action, "Thought: f(2)"), None);
+        let calls = Form::Action
+            .calls(&ToolSet::arithmetic(), "Action: add(2, 3)\nObservation: 5\nAction: sqrt(-1)\n");
+        assert_eq!(calls[0].result.as_deref(), Some("5"));
+        assert!(calls[1].error.is_some());
+    }
+
+    #[test]
+    fn json_calls_are_found_in_tags_fences_and_bare() {
+        let call = |name: &str, arguments| (name.to_owned(), arguments);
+        assert_eq!(
+            json_calls("<tool_call>\n{\"name\": \"add\", \"arguments\": {\"args\": [2, 3]}}\n</tool_call>"),
+            [call("add", json!({"args": [2, 3]}))]
+        );
+        assert_eq!(
+            json_calls(
+                "{x} ```json\n{\"name\": \"ln\", \"arguments\": {\"x\": \"5\"}} {\"name\": \"log\", \"arguments\": {}}```"
+            ),
+            [call("ln", json!({"x": "5"})), call("log", json!({}))]
+        );
+        for text in
+            ["", "{", "{\"name\": 1}", "{\"name\": \"add\"}", "{\"name\": \"add\", \"arguments\": {", "{{{{"]
+        {
+            assert_eq!(json_calls(text), [], "{text}");
+        }
+        assert_eq!(positional(&json!({"args": [2, 3.5]})), "2, 3.5");
+        assert_eq!(positional(&json!({"x": "5%", "y": 2})), "5%, 2");
+    }
+}

@@ -1,0 +1,47 @@
+//! `toolken bench`: the papers' benchmarks, every method, and a report that says what is significant.
+
+mod grid;
+mod report;
+mod run;
+
+use crate::exit::Exit;
+use clap::Subcommand;
+use std::path::PathBuf;
+
+pub const EXAMPLES: &str = "\
+Examples:
+  toolken bench grid arithmetic --out grids/arithmetic
+  toolken bench grid funcqa --data data --out grids/funcqa
+  toolken bench run arithmetic exact --out runs/arithmetic-exact --limit 40
+  toolken bench report grids/* runs/* --out report.html";
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Fit and score heads, teacher-forced: methods, priors, λ, weightings, seeds
+    #[command(after_help = grid::EXAMPLES)]
+    Grid(grid::Args),
+    /// Answer a task's questions by one method
+    #[command(after_help = run::EXAMPLES)]
+    Run(run::Args),
+    /// Write grids and runs as one HTML page, with statistics
+    #[command(after_help = report::EXAMPLES)]
+    Report(report::Args),
+}
+
+impl Command {
+    pub fn run(self) -> anyhow::Result<Exit> {
+        match self {
+            Self::Grid(args) => args.run(),
+            Self::Run(args) => args.run(),
+            Self::Report(args) => args.run(),
+        }
+    }
+}
+
+/// Other people's data.
+#[derive(clap::Args)]
+pub struct Data {
+    /// The folder that holds toolkengpt/ and gsm8k/; only the built-in task needs none
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+}

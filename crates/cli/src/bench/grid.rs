@@ -1,0 +1,203 @@
+//! `toolken bench grid`: teacher-forced figures of many heads, from features that are computed once.
+
+use super::Data;
+use crate::extract::Source;
+use crate::{exit::Exit, output, progress};
+use ::bench::BenchError;
+use ::bench::grid::{Arena, Cell, GridFile, GridMeta, Part, Row, Worker, maps, plan};
+use ::bench::stats::mean_t;
+use ::bench::task::{TrainingSet, filled_solutions};
+use clap::ValueEnum;
+use head::{Features, Table};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+pub const EXAMPLES: &str = "\
+Examples:
+  toolken bench grid arithmetic --out grids/arithmetic --parts methods
+  toolken bench grid funcqa --data data --out grids/funcqa --seeds 5
+  toolken bench grid gsm8k --data data --out grids/gsm8k --limit 2000
+
+What is done is kept: the same command goes on where it was stopped.";
+
+/// Version of the grid's rules.
+const VERSION: u32 = 1;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The training set: funcqa, scored on its own folds; gsm8k, on GSM8K-XL's solutions; arithmetic, on unseen patterns
+    training: Training,
+    #[command(flatten)]
+    data: Data,
+    #[command(flatten)]
+    source: Source,
+    /// The grid's directory
+    #[arg(long)]
+    out: PathBuf,
+    /// Parts of the grid, in the order given
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_enum,
+        default_value = "methods,lambda,names,learning,priors,rest"
+    )]
+    parts: Vec<Which>,
+    /// Seeds of everything random; FuncQA's folds are seeds too
+    #[arg(long, default_value_t = 5)]
+    seeds: u64,
+    /// At most so many training examples, a seeded sample
+    #[arg(long)]
+    limit: Option<usize>,
+    /// The seed of that sample
+    #[arg(long, default_value_t = 0)]
+    sample_seed: u64,
+    /// Print one line of JSON a row instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Training {
+    #[value(name = "funcqa")]
+    FuncQa,
+    Gsm8k,
+    Arithmetic,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Which {
+    /// The methods as published, and ours
+    Methods,
+    /// λ from 0 to 1
+    Lambda,
+    /// Names that say nothing
+    Names,
+    /// Few examples a tool
+    Learning,
+    /// Every prior, source and pooling
+    Priors,
+    /// Every prior with the other weighting, and with the chosen λ
+    Rest,
+}
+
+impl From<Which> for Part {
+    fn from(which: Which) -> Self {
+        match which {
+            Which::Methods => Self::Methods,
+            Which::Lambda => Self::Lambda,
+            Which::Names => Self::Names,
+            Which::Learning => Self::Learning,
+            Which::Priors => Self::Priors,
+            Which::Rest => Self::Rest,
+        }
+    }
+}
+
+impl Args {
+    pub fn run(self) -> anyhow::Result<Exit> {
+        let training = match self.training {
+            Training::FuncQa => TrainingSet::FuncQa,
+            Training::Gsm8k => TrainingSet::Gsm8k,
+            Training::Arithmetic => TrainingSet::Arithmetic,
+        };
+        let data = self.data.data.as_deref();
+        let corpus = training.load(data, self.limit, self.sample_seed)?;
+        let test = test_corpus(training, data)?;
+        let model = self.source.model()?;
+        let train_store = self.source.features(model.as_ref(), &corpus)?;
+        let test_store = match &test {
+            Some(test) => Some(self.source.features(model.as_ref(), test)?),
+            None => None,
+        };
+        let train_table = Table::new(&train_store)?;
+        let test_table = test_store.as_ref().map(|store| Table::new(store)).transpose()?;
+        let arena = Arena::new(&train_table, test_table.as_ref(), training.published())?;
+        let meta = GridMeta {
+            version: VERSION,
+            training,
+            examples: train_store.groups().len(),
+            sample_seed: self.sample_seed,
+            corpus: corpus.digest(),
+            test_corpus: test.as_ref().map(::corpus::Corpus::digest),
+            model: model.card().name.clone(),
+            model_digest: model.card().digest.clone(),
+            engine: model.card().engine.clone(),
+            mean_square_norm: train_table.mean_square_norm(),
+        };
+        let mut file = GridFile::open(&self.out, &meta)?;
+        let parts: Vec<Part> = self.parts.iter().map(|&part| part.into()).collect();
+        let units = plan(&arena, &parts, self.seeds);
+        let worker = Worker::new(model.as_ref(), arena);
+        let bar = progress::bar("grid", "fits", units.len() as u64);
+        for unit in &units {
+            if !file.has(unit) {
+                bar.set_message(label(&unit.cell));
+                file.add(&worker.work(unit)?)?;
+            }
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+        if GridFile::maps(&self.out)?.is_empty() {
+            file.set_maps(&maps(model.as_ref(), &train_table, training.published())?)?;
+        }
+        let rows = GridFile::read(&self.out)?;
+        if self.json {
+            rows.iter().try_for_each(output::json)?;
+        } else {
+            output::text(format_args!("{}\n", table(&rows)))?;
+            output::text(format_args!("{} rows in {}\n", rows.len(), self.out.display()))?;
+        }
+        Ok(Exit::Done)
+    }
+}
+
+/// What is scored, where it is not the training set's own folds.
+fn test_corpus(training: TrainingSet, data: Option<&Path>) -> Result<Option<::corpus::Corpus>, BenchError> {
+    Ok(match (training, data) {
+        (TrainingSet::FuncQa, _) => None,
+        (TrainingSet::Gsm8k, Some(data)) => Some(filled_solutions(data)?.corpus),
+        (TrainingSet::Gsm8k, None) => None, // refused before, when the training set was read
+        (TrainingSet::Arithmetic, _) => Some(training.unseen()?),
+    })
+}
+
+/// A cell in a few words.
+fn label(cell: &Cell) -> String {
+    format!("{} seed {}", cell.method, cell.seed)
+}
+
+/// The rows' means over seeds.
+fn table(rows: &[Row]) -> comfy_table::Table {
+    let mut groups: BTreeMap<String, Vec<&Row>> = BTreeMap::new();
+    for row in rows.iter().filter(|row| row.unit.cell.per_tool.is_none()) {
+        groups.entry(::bench::grid::summary(row)).or_default().push(row);
+    }
+    let mut table =
+        output::table(["", "seeds", "choice", "recall", "false calls", "F1 at bias", "call NLL", "CE"]);
+    for (name, rows) in groups {
+        let show = |value: &dyn Fn(&Row) -> Option<f64>| {
+            let values: Vec<f64> = rows.iter().filter_map(|row| value(row)).collect();
+            mean_t(&values, 0.95).map_or_else(
+                || "–".into(),
+                |i| {
+                    if i.n > 1 {
+                        format!("{:.4} ±{:.4}", i.value, i.high - i.value)
+                    } else {
+                        format!("{:.4}", i.value)
+                    }
+                },
+            )
+        };
+        table.add_row([
+            name,
+            rows.len().to_string(),
+            show(&|row| row.metrics.choice),
+            show(&|row| row.metrics.recall),
+            show(&|row| row.metrics.false_calls),
+            show(&|row| row.chosen_bias.and_then(|b| b.f1)),
+            show(&|row| row.metrics.call_nll),
+            show(&|row| Some(row.metrics.cross_entropy)),
+        ]);
+    }
+    table
+}

@@ -1,0 +1,257 @@
+//! `toolken bench run`: a task's questions answered by one method, in a directory that can be gone on with.
+
+use super::Data;
+use crate::extract::Source;
+use crate::fit::with_source;
+use crate::{exit::Exit, output, progress};
+use ::bench::answer::Answerer;
+use ::bench::heads::{HeadPlan, fit_head};
+use ::bench::method::Method;
+use ::bench::run::{HeadOfRun, Record, Run, RunMeta, VERSION};
+use ::bench::stats::{LEVEL, wilson};
+use ::bench::task::{Task, TaskName};
+use anyhow::bail;
+use clap::ValueEnum;
+use head::{Head, Table};
+use lm::FrozenLm;
+use serde_json::json;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use tools::{Guards, Rounding};
+
+pub const EXAMPLES: &str = "\
+Examples:
+  toolken bench run arithmetic cot --out runs/arithmetic-cot --limit 40
+  toolken bench run funcqa-one-hop exact --data data --model qwen2.5-coder-0.5b --out runs/oh-exact
+  toolken bench run gsm8k-xl toolkengpt --data data --limit 150 --bias published --out runs/xl-toolkengpt
+  toolken bench run funcqa-multi-hop exact@5-bm25 --data data --out runs/mh-exact-5
+
+Tasks: funcqa-one-hop, funcqa-multi-hop, gsm8k-xl, arithmetic.
+Methods: zero-shot, cot, in-context, react, function-calling, bm25, similarity, toolkengpt, tokenlearning,
+tokenlearning-code, exact; HEAD@K-RETRIEVER for tool tokens among the K tools that bm25 or similarity ranks first;
+react-HEAD for ReAct whose actions are tool tokens.
+
+Every answer is kept as it comes: the same command goes on where it was stopped.";
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The task
+    task: TaskName,
+    /// The method
+    method: Method,
+    #[command(flatten)]
+    data: Data,
+    #[command(flatten)]
+    source: Source,
+    /// The run's directory
+    #[arg(long)]
+    out: PathBuf,
+    /// At most so many questions, a seeded sample
+    #[arg(long)]
+    limit: Option<usize>,
+    /// The seed of that sample
+    #[arg(long, default_value_t = 0)]
+    sample_seed: u64,
+    /// The bias on tools: published; auto, by greedy F1 on held-out training folds; or a number
+    #[arg(long, default_value = "auto")]
+    bias: String,
+    /// Decides what is random in a head's fit, and its folds
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Training examples of the head at most, a seeded sample
+    #[arg(long)]
+    train: Option<usize>,
+    /// Adam's learning rate; by default the published one of the training set
+    #[arg(long)]
+    rate: Option<f64>,
+    /// Adam's epochs; by default those of the published head
+    #[arg(long)]
+    epochs: Option<usize>,
+    /// Where the arguments of tool tokens are written
+    #[arg(long, value_enum, default_value = "demos")]
+    arguments: Where,
+    /// Rounding of the arithmetic functions
+    #[arg(long, value_enum, default_value = "reference")]
+    rounding: Round,
+    /// Questions that decode together; it does not change their answers
+    #[arg(long, default_value = "24")]
+    batch: NonZeroUsize,
+    /// Print the figures as one line of JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Where {
+    /// In a prompt of their own with worked calls of the tool
+    Demos,
+    /// In the text itself
+    InPlace,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Round {
+    /// As the reference rounds: to two decimals
+    Reference,
+    /// As many digits as there are
+    Full,
+}
+
+impl Args {
+    pub fn run(self) -> anyhow::Result<Exit> {
+        let data = self.data.data.as_deref();
+        let mut task = self.task.load(data)?;
+        if let Some(limit) = self.limit {
+            task = task.sampled(limit, self.sample_seed);
+        }
+        let rounding = match self.rounding {
+            Round::Reference => Rounding::Reference,
+            Round::Full => Rounding::Full,
+        };
+        task.tools = task.tools.with_arithmetic(rounding, Guards::default());
+        let bias = match self.bias.as_str() {
+            "published" => Some(task.published_bias),
+            "auto" => None,
+            number => match number.parse::<f32>() {
+                Ok(bias) if bias.is_finite() => Some(bias),
+                _ => bail!("--bias {number}: expected published, auto or a number"),
+            },
+        };
+        let model = self.source.model()?;
+        let plan = self.method.head().map(|method| self.plan(method));
+        let corpus = match plan {
+            Some(_) => Some(self.task.training().load(data, self.train, self.sample_seed)?),
+            None => None,
+        };
+        let of_head = plan.zip(corpus.as_ref()).map(|(plan, corpus)| self.of_head(&plan, corpus));
+        let mut run = Run::open(&self.out, &self.meta(&task, model.as_ref(), of_head))?;
+        let missing = run.missing(&task);
+        let head = match plan.zip(corpus.as_ref()) {
+            Some((plan, corpus)) if !missing.is_empty() => {
+                Some(self.head(&run, model.as_ref(), &plan, corpus)?)
+            }
+            _ => None,
+        };
+        let answerer = Answerer {
+            lm: model.as_ref(),
+            task: &task,
+            method: self.method,
+            head: head.as_ref(),
+            bias,
+            arguments: match self.arguments {
+                Where::Demos => decode::Arguments::Demos,
+                Where::InPlace => decode::Arguments::InPlace,
+            },
+            batch: self.batch,
+        };
+        let bar = progress::bar("answers", "questions", task.questions.len() as u64);
+        bar.set_position((task.questions.len() - missing.len()) as u64);
+        answerer.answer(&missing, &mut |i, answered| {
+            let question = missing[i].clone();
+            let score = task.scoring.score(&answered.text, &question.answer);
+            bar.inc(1);
+            run.add(&Record { question, score, answered })
+        })?;
+        bar.finish_and_clear();
+        self.show(&Run::read(&self.out)?)?;
+        Ok(Exit::Done)
+    }
+
+    fn plan(&self, method: head::MethodName) -> HeadPlan {
+        let (rate, epochs) = self.task.training().published();
+        HeadPlan { method, adam: (self.rate.unwrap_or(rate), self.epochs.unwrap_or(epochs)), seed: self.seed }
+    }
+
+    fn of_head(&self, plan: &HeadPlan, corpus: &::corpus::Corpus) -> HeadOfRun {
+        let method = plan.method();
+        let bias_rule = match self.bias.as_str() {
+            rule @ ("published" | "auto") => rule.to_owned(),
+            number => format!("given: {number}"),
+        };
+        HeadOfRun {
+            method: plan.method,
+            corpus: corpus.digest(),
+            examples: corpus.examples().len(),
+            seed: plan.seed,
+            weighting: method.training.weighting,
+            bias_rule,
+            adam: matches!(method.solver, head::Solver::Adam(_)).then_some(plan.adam),
+            arguments: match self.arguments {
+                Where::Demos => "demos".into(),
+                Where::InPlace => "in-place".into(),
+            },
+        }
+    }
+
+    fn meta(&self, task: &Task, model: &dyn FrozenLm, head: Option<HeadOfRun>) -> RunMeta {
+        let card = model.card();
+        RunMeta {
+            version: VERSION,
+            task: task.name,
+            task_version: task.version,
+            limit: self.limit,
+            sample_seed: self.sample_seed,
+            method: self.method,
+            model: card.name.clone(),
+            model_digest: card.digest.clone(),
+            engine: card.engine.clone(),
+            rounding: match self.rounding {
+                Round::Reference => "reference".into(),
+                Round::Full => "full".into(),
+            },
+            max_tokens: task.max_tokens,
+            head,
+        }
+    }
+
+    /// The run's head: the one that is kept, or one that is fitted and kept.
+    fn head(
+        &self,
+        run: &Run,
+        model: &dyn FrozenLm,
+        plan: &HeadPlan,
+        corpus: &::corpus::Corpus,
+    ) -> anyhow::Result<Head> {
+        let path = run.head_path();
+        if path.exists() {
+            return Ok(Head::load(&path)?);
+        }
+        let store = self.source.features(model, corpus)?;
+        let head = fit_head(model, &Table::new(&store)?, plan)?;
+        let head = with_source(head, model, &corpus.digest());
+        head.save(&path)?;
+        Ok(head)
+    }
+
+    fn show(&self, records: &[Record]) -> anyhow::Result<()> {
+        let count = |right: &dyn Fn(&Record) -> bool| records.iter().filter(|record| right(record)).count();
+        let (strict, lax) = (count(&|r| r.score.strict), count(&|r| r.score.lax));
+        let (calls, failed) = records.iter().fold((0, 0), |(calls, failed), r| {
+            let wrong = r.answered.calls.iter().filter(|call| call.error.is_some()).count();
+            (calls + r.answered.calls.len(), failed + wrong)
+        });
+        let interval = wilson(strict, records.len(), LEVEL);
+        if self.json {
+            output::json(&json!({
+                "task": self.task, "method": self.method, "questions": records.len(), "strict": strict, "lax": lax,
+                "interval": interval, "calls": calls, "failed_calls": failed,
+            }))?;
+            return Ok(());
+        }
+        let within = interval.map_or_else(String::new, |i| {
+            format!(
+                " ({:.1} %, 95 % interval {:.1} to {:.1})",
+                100.0 * i.value,
+                100.0 * i.low,
+                100.0 * i.high
+            )
+        });
+        output::text(format_args!(
+            "{} on {}: {strict} of {} right{within}; as the reference scores {lax}; {calls} calls, {failed} of them failed\n",
+            self.method,
+            self.task,
+            records.len()
+        ))?;
+        Ok(())
+    }
+}
