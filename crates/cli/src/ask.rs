@@ -32,7 +32,7 @@ pub struct Args {
     /// A tool pack: tools.toml and head.safetensors
     #[arg(long)]
     pack: Option<PathBuf>,
-    /// A file with the prompt, [QUESTION] in it; by default worked word problems
+    /// A file with the prompt, `[QUESTION]` in it; by default worked word problems
     #[arg(long, value_name = "FILE")]
     prompt: Option<PathBuf>,
     /// Answer with words alone
