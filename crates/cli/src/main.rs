@@ -15,6 +15,7 @@ mod head;
 mod json_lines;
 mod model;
 mod output;
+mod pack;
 mod progress;
 mod tools;
 
@@ -65,6 +66,9 @@ enum Command {
     /// The built-in tools: call, list
     #[command(subcommand, after_help = tools::EXAMPLES)]
     Tools(tools::Command),
+    /// Tool packs: from definitions and examples to tools in use
+    #[command(subcommand, after_help = pack::EXAMPLES)]
+    Pack(pack::Command),
     /// Language models: their files and tokens
     #[command(subcommand, after_help = model::EXAMPLES)]
     Model(model::Command),
@@ -83,6 +87,7 @@ impl Command {
             Self::Head(command) => command.run(),
             Self::Corpus(command) => command.run(),
             Self::Tools(command) => command.run(),
+            Self::Pack(command) => command.run(),
             Self::Model(command) => command.run(),
             Self::Completions(args) => args.run(),
         }
