@@ -17,6 +17,7 @@ mod model;
 mod output;
 mod pack;
 mod progress;
+mod serve;
 mod tools;
 
 use clap::{Parser, Subcommand};
@@ -69,6 +70,9 @@ enum Command {
     /// Tool packs: from definitions and examples to tools in use
     #[command(subcommand, after_help = pack::EXAMPLES)]
     Pack(pack::Command),
+    /// An OpenAI-compatible server over packs, with a playground
+    #[command(after_help = serve::EXAMPLES)]
+    Serve(serve::Args),
     /// Language models: their files and tokens
     #[command(subcommand, after_help = model::EXAMPLES)]
     Model(model::Command),
@@ -88,6 +92,7 @@ impl Command {
             Self::Corpus(command) => command.run(),
             Self::Tools(command) => command.run(),
             Self::Pack(command) => command.run(),
+            Self::Serve(args) => args.run(),
             Self::Model(command) => command.run(),
             Self::Completions(args) => args.run(),
         }

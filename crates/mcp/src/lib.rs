@@ -74,7 +74,7 @@ impl Client {
                 let mut command = tokio::process::Command::new(program);
                 command.args(arguments).kill_on_drop(true);
                 let (transport, _) = TokioChildProcess::builder(command)
-                    .stderr(std::process::Stdio::null())
+                    .stderr(std::process::Stdio::inherit())
                     .spawn()
                     .map_err(|e| failed(format!("cannot start it: {e}")))?;
                 within(server, limit, ().serve(transport)).await?.map_err(|e| failed(e.to_string()))?

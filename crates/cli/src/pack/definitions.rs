@@ -1,7 +1,7 @@
 //! Where a pack's tools and examples come from.
 
-use pack::Examples;
 use anyhow::{Context, bail};
+use pack::Examples;
 use std::path::PathBuf;
 use std::time::Duration;
 use tools::{McpServer, Pack, Tool, ToolSet};

@@ -1,8 +1,8 @@
 //! `toolken pack merge`.
 
 use crate::{exit::Exit, output};
-use pack::Examples;
 use anyhow::{Context, bail};
+use pack::Examples;
 use std::path::PathBuf;
 use tools::{Pack, ToolSet};
 

@@ -2,8 +2,8 @@
 
 use super::definitions::Sources;
 use crate::{exit::Exit, output};
-use pack::Examples;
 use anyhow::bail;
+use pack::Examples;
 use std::path::PathBuf;
 use tools::{Pack, ToolSet};
 
