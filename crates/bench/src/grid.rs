@@ -5,8 +5,8 @@
 //! method. A corpus without one (FuncQA) is cut into five folds: seed s scores fold s mod 5 of the s / 5-th cut, so that
 //! five seeds score every example once.
 //!
-//! A grid is a directory: `grid.toml` says what it is of, `grid.jsonl` has a line a [`Row`]. Work is done in [`Unit`]s, and a
-//! unit's rows are written at once: a grid that was killed goes on where it was, with the same result.
+//! A grid is a directory: `grid.toml` says what it is of, `grid.jsonl` has a line a [`Unit`]: an array of its [`Row`]s, which
+//! are there all or not at all. A grid that was killed goes on where it was, with the same result.
 
 mod arena;
 mod cell;

@@ -12,9 +12,9 @@
 pub mod answer;
 pub mod arithmetic;
 mod error;
-mod file;
 pub mod grid;
 pub mod heads;
+mod journal;
 pub mod method;
 pub mod page;
 pub mod report;

@@ -5,19 +5,16 @@
 
 use crate::BenchError;
 use crate::answer::Answered;
-use crate::file::{whole_lines, write_whole};
+use crate::journal::{self, Journal, Names};
 use crate::method::Method;
 use crate::score::Score;
 use crate::task::{Question, Task, TaskName};
 use head::{MethodName, Weighting};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
-use std::fs::{self, File, OpenOptions};
-use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-const META: &str = "run.toml";
-const QUESTIONS: &str = "questions.jsonl";
+const NAMES: Names = Names { meta: "run.toml", records: "questions.jsonl" };
 
 /// Version of a run's rules.
 pub const VERSION: u32 = 1;
@@ -91,7 +88,7 @@ pub struct Record {
 #[derive(Debug)]
 pub struct Run {
     folder: PathBuf,
-    questions: File,
+    questions: Journal<Record>,
     done: HashSet<String>,
 }
 
@@ -101,33 +98,13 @@ impl Run {
     /// # Errors
     /// [`BenchError::Data`] if the directory holds another run, or a line that cannot be read.
     pub fn open(folder: &Path, meta: &RunMeta) -> Result<Self, BenchError> {
-        fs::create_dir_all(folder).map_err(|e| BenchError::io(folder, e))?;
-        let path = folder.join(META);
-        if path.exists() {
-            let found = Self::meta(folder)?;
-            if found != *meta {
-                return Err(BenchError::data(
-                    path,
-                    format!(
-                        "another run is there ({} on {} with {}, or with other settings): give another directory",
-                        found.method, found.task, found.model
-                    ),
-                ));
-            }
-        } else {
-            let text = toml::to_string(meta).map_err(|e| BenchError::data(&path, e.to_string()))?;
-            write_whole(&path, text.as_bytes())?;
-        }
-        let path = folder.join(QUESTIONS);
-        let mut questions = OpenOptions::new()
-            .create(true)
-            .read(true)
-            .write(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(|e| BenchError::io(&path, e))?;
-        let whole = whole_lines(&mut questions, &path)?;
-        let done = parse(&whole, &path)?.into_iter().map(|record| record.question.id).collect();
+        let other = |found: &RunMeta| {
+            let of =
+                format!("{} on {} with {}, or with other settings", found.method, found.task, found.model);
+            format!("another run is there ({of})")
+        };
+        let (questions, found) = Journal::open(folder, NAMES, meta, other)?;
+        let done = found.into_iter().map(|record: Record| record.question.id).collect();
         Ok(Self { folder: folder.to_owned(), questions, done })
     }
 
@@ -136,9 +113,7 @@ impl Run {
     /// # Errors
     /// If there is none, or it cannot be read.
     pub fn meta(folder: &Path) -> Result<RunMeta, BenchError> {
-        let path = folder.join(META);
-        let text = fs::read_to_string(&path).map_err(|e| BenchError::io(&path, e))?;
-        toml::from_str(&text).map_err(|e| BenchError::data(&path, e.to_string()))
+        journal::meta(folder, NAMES)
     }
 
     /// All whole lines of a run's directory, in the order of the questions' ids.
@@ -146,9 +121,7 @@ impl Run {
     /// # Errors
     /// As [`Run::open`].
     pub fn read(folder: &Path) -> Result<Vec<Record>, BenchError> {
-        let path = folder.join(QUESTIONS);
-        let text = fs::read_to_string(&path).map_err(|e| BenchError::io(&path, e))?;
-        let mut records = parse(text.rfind('\n').map_or("", |end| &text[..end]), &path)?;
+        let mut records: Vec<Record> = journal::read(folder, NAMES)?;
         records.sort_by(|a, b| a.question.id.cmp(&b.question.id));
         Ok(records)
     }
@@ -167,26 +140,9 @@ impl Run {
     ///
     /// # Errors
     /// The system's.
-    pub fn add(&mut self, record: &Record) -> Result<(), BenchError> {
-        let path = self.folder.join(QUESTIONS);
-        let mut line = serde_json::to_vec(record).map_err(|e| BenchError::data(&path, e.to_string()))?;
-        line.push(b'\n');
-        let write = |file: &mut File| {
-            file.seek(SeekFrom::End(0))?;
-            file.write_all(&line)?;
-            file.sync_data()
-        };
-        write(&mut self.questions).map_err(|e| BenchError::io(&path, e))?;
-        self.done.insert(record.question.id.clone());
+    pub fn add(&mut self, record: Record) -> Result<(), BenchError> {
+        self.questions.add(std::slice::from_ref(&record))?;
+        self.done.insert(record.question.id);
         Ok(())
     }
-}
-
-fn parse(text: &str, path: &Path) -> Result<Vec<Record>, BenchError> {
-    let read = |(i, line)| {
-        serde_json::from_str(line).map_err(|e| {
-            BenchError::data(path, format!("line {}: {e}: delete the line, and run again", i + 1))
-        })
-    };
-    text.lines().enumerate().map(read).collect()
 }

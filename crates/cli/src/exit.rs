@@ -1,5 +1,6 @@
 //! What the process answers to whoever started it.
 
+use ::bench::BenchError;
 use ::corpus::CorpusError;
 use ::corpus::import::ImportError;
 use ::head::HeadError;
@@ -54,6 +55,15 @@ fn is_about_input(error: &(dyn std::error::Error + 'static)) -> bool {
         match error {
             DecodeError::Lm(error) => is_about_input(error),
             DecodeError::NoWord { .. } => false,
+            _ => true,
+        }
+    } else if let Some(error) = error.downcast_ref::<BenchError>() {
+        match error {
+            BenchError::Io { .. } => false,
+            BenchError::Lm(error) => is_about_input(error),
+            BenchError::Head(error) => is_about_input(error),
+            BenchError::Decode(error) => is_about_input(error),
+            BenchError::Corpus(error) => is_about_input(error),
             _ => true,
         }
     } else if let Some(error) = error.downcast_ref::<PackError>() {

@@ -277,3 +277,151 @@ fn a_full_disk_is_an_error_and_leaves_no_half_file() {
     assert!(left.is_empty(), "{left:?}");
     place.done(&strings(&args));
 }
+
+/// The answers of a run's directory: what can differ between two runs of the same.
+fn answers(folder: &Path) -> Vec<(String, String, serde_json::Value)> {
+    let text = fs::read_to_string(folder.join("questions.jsonl")).expect("answers");
+    let mut answers: Vec<_> = text
+        .lines()
+        .map(|line| {
+            let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
+            let id = line["question"]["id"].as_str().expect("an id").to_owned();
+            (id, line["text"].as_str().expect("a text").to_owned(), line["calls"].clone())
+        })
+        .collect();
+    answers.sort_by(|a, b| a.0.cmp(&b.0));
+    answers
+}
+
+/// Every method that needs no chat template: many questions at once are answered as one at a time, and a killed run ends with
+/// the same answers.
+#[test]
+fn benchmark_runs_are_the_same_in_batches_alone_and_after_a_kill() {
+    let place = Place::new(1);
+    let model = place.text("model");
+    for method in [
+        "zero-shot",
+        "cot",
+        "in-context",
+        "react",
+        "bm25",
+        "similarity",
+        "exact",
+        "exact@5-bm25",
+        "react-exact",
+    ] {
+        let run = |out: &str, batch: &str| {
+            let out = place.text(out);
+            place.done(&[
+                "bench",
+                "run",
+                "arithmetic",
+                method,
+                "--model",
+                &model,
+                "--out",
+                &out,
+                "--limit",
+                "5",
+                "--train",
+                "60",
+                "--batch",
+                batch,
+                "--json",
+            ])
+        };
+        let (together, alone) = (format!("{method}-together"), format!("{method}-alone"));
+        let figures = run(&together, "5");
+        assert_eq!(figures["questions"], 5);
+        let whole = answers(&place.at(&together));
+        run(&alone, "1");
+        assert_eq!(answers(&place.at(&alone)), whole, "{method}: one at a time");
+
+        // Killed in the middle of its third line.
+        let file = place.at(&alone).join("questions.jsonl");
+        let text = fs::read_to_string(&file).expect("answers");
+        let cut: usize = text.split_inclusive('\n').take(2).map(str::len).sum();
+        fs::write(&file, &text[..cut + 10]).expect("written");
+        assert_eq!(run(&alone, "2"), figures, "{method}: gone on with");
+        assert_eq!(answers(&place.at(&alone)), whole, "{method}: gone on with");
+    }
+    let out = place.text("exact-alone");
+    let other = ["bench", "run", "arithmetic", "exact", "--model", &model, "--out", &out, "--limit", "6"];
+    place.refused(&other, 2, &["run.toml", "another directory"]);
+    let native =
+        ["bench", "run", "arithmetic", "function-calling", "--model", &model, "--out", &place.text("native")];
+    place.refused(&native, 2, &["chat template"]);
+    let data = ["bench", "run", "funcqa-one-hop", "cot", "--model", &model, "--out", &place.text("funcqa")];
+    place.refused(&data, 2, &["--data"]);
+}
+
+/// The grid, gone on with after a kill, and the page of it.
+#[test]
+fn a_grid_is_gone_on_with_and_reported() {
+    let place = Place::new(1);
+    let (model, out) = (place.text("model"), place.text("grid"));
+    let grid = [
+        "bench",
+        "grid",
+        "arithmetic",
+        "--model",
+        &model,
+        "--out",
+        &out,
+        "--limit",
+        "80",
+        "--seeds",
+        "1",
+        "--parts",
+        "methods,lambda,names,learning",
+    ];
+    place.done(&grid);
+    let file = place.at("grid").join("grid.jsonl");
+    // All but the time that it took.
+    let rows = || -> Vec<serde_json::Value> {
+        let text = fs::read_to_string(&file).expect("rows");
+        let units =
+            text.lines().map(|line| serde_json::from_str::<Vec<serde_json::Value>>(line).expect("rows"));
+        let mut rows: Vec<_> = units.flatten().collect();
+        rows.iter_mut().for_each(|row| row["seconds"] = 0.into());
+        rows
+    };
+    let whole = rows();
+    for part in ["auto", "per-tool", "own", "path"] {
+        assert!(whole.iter().any(|row| row["unit"]["kind"] == part), "no row of kind {part}");
+    }
+    for names in ["own", "tool", "func"] {
+        assert!(whole.iter().any(|row| row["unit"]["cell"]["names"] == names), "no row with names {names}");
+    }
+    let text = fs::read_to_string(&file).expect("rows");
+    let last = text.trim_end().rfind('\n').expect("several lines");
+    fs::write(&file, &text[..last + 30]).expect("written");
+    place.done(&grid);
+    assert_eq!(rows().len(), whole.len());
+    assert_eq!(rows(), whole);
+
+    let run = place.text("run");
+    place.done(&["bench", "run", "arithmetic", "cot", "--model", &model, "--out", &run, "--limit", "3"]);
+    let page = place.text("report.html");
+    place.done(&["bench", "report", &out, &run, "--out", &page]);
+    let page = fs::read_to_string(page).expect("the page");
+    for section in [
+        "claims",
+        "generation",
+        "methods",
+        "lambda",
+        "priors",
+        "names",
+        "learning",
+        "confusion",
+        "bias",
+        "map",
+        "questions",
+    ] {
+        assert!(page.contains(&format!("<section id=\"{section}\">")), "no section {section}");
+    }
+    for outside in ["http:", "https:", "@import", " src="] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+    place.refused(&["bench", "report", &place.text("model"), "--out", &run], 2, &["grid.toml"]);
+}

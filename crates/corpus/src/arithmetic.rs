@@ -77,6 +77,12 @@ impl Problem {
     pub fn tools(&self) -> impl Iterator<Item = &str> {
         self.example.calls.iter().map(|call| call.tool.as_str())
     }
+
+    /// The question alone, without `Q:` and `A:`.
+    pub fn bare_question(&self) -> &str {
+        let question = self.question.strip_prefix("Q: ").unwrap_or(&self.question);
+        question.strip_suffix("\nA:").unwrap_or(question)
+    }
 }
 
 /// Not enough distinct problems could be made.

@@ -2,15 +2,14 @@
 
 use super::{MapOfRows, Row, Unit};
 use crate::BenchError;
+use crate::journal::{self, Journal, Names, write_whole};
 use crate::task::TrainingSet;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
-use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::fs;
 use std::path::{Path, PathBuf};
 
-const META: &str = "grid.toml";
-const ROWS: &str = "grid.jsonl";
+const NAMES: Names = Names { meta: "grid.toml", records: "grid.jsonl" };
 const MAPS: &str = "maps.json";
 
 /// What a grid is of: everything besides its cells.
@@ -43,7 +42,8 @@ pub struct GridMeta {
 #[derive(Debug)]
 pub struct GridFile {
     folder: PathBuf,
-    rows: File,
+    /// A line a unit, so that no unit is ever there in part.
+    units: Journal<Vec<Row>>,
     done: HashSet<String>,
 }
 
@@ -53,36 +53,14 @@ impl GridFile {
     /// # Errors
     /// [`BenchError::Data`] if the directory holds another grid, or a row that cannot be read.
     pub fn open(folder: &Path, meta: &GridMeta) -> Result<Self, BenchError> {
-        fs::create_dir_all(folder).map_err(|e| BenchError::io(folder, e))?;
-        let path = folder.join(META);
-        if path.exists() {
-            let found = Self::meta(folder)?;
-            if found != *meta {
-                return Err(BenchError::data(
-                    path,
-                    format!(
-                        "a grid of other data, another model or version is there ({}, {} examples, {}): give another directory",
-                        found.training.as_str(),
-                        found.examples,
-                        found.model
-                    ),
-                ));
-            }
-        } else {
-            let text = toml::to_string(meta).map_err(|e| BenchError::data(&path, e.to_string()))?;
-            crate::file::write_whole(&path, text.as_bytes())?;
-        }
-        let path = folder.join(ROWS);
-        let mut rows = OpenOptions::new()
-            .create(true)
-            .read(true)
-            .write(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(|e| BenchError::io(&path, e))?;
-        let whole = crate::file::whole_lines(&mut rows, &path)?;
-        let done = parse(&whole, &path)?.into_iter().map(|row| row.unit.key()).collect();
-        Ok(Self { folder: folder.to_owned(), rows, done })
+        let other = |found: &GridMeta| {
+            let (training, examples) = (found.training.as_str(), found.examples);
+            let of = format!("{training}, {examples} examples, {}", found.model);
+            format!("a grid of other data, another model or version is there ({of})")
+        };
+        let (units, found) = Journal::open(folder, NAMES, meta, other)?;
+        let done = found.iter().flatten().map(|row: &Row| row.unit.key()).collect();
+        Ok(Self { folder: folder.to_owned(), units, done })
     }
 
     /// What a grid's directory is of.
@@ -90,9 +68,7 @@ impl GridFile {
     /// # Errors
     /// If there is none, or it cannot be read.
     pub fn meta(folder: &Path) -> Result<GridMeta, BenchError> {
-        let path = folder.join(META);
-        let text = fs::read_to_string(&path).map_err(|e| BenchError::io(&path, e))?;
-        toml::from_str(&text).map_err(|e| BenchError::data(&path, e.to_string()))
+        journal::meta(folder, NAMES)
     }
 
     /// All rows of a grid's directory.
@@ -100,13 +76,7 @@ impl GridFile {
     /// # Errors
     /// As [`GridFile::open`].
     pub fn read(folder: &Path) -> Result<Vec<Row>, BenchError> {
-        let path = folder.join(ROWS);
-        let mut text = String::new();
-        File::open(&path)
-            .and_then(|mut file| file.read_to_string(&mut text))
-            .map_err(|e| BenchError::io(&path, e))?;
-        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-        parse(whole, &path)
+        Ok(journal::read::<Vec<Row>>(folder, NAMES)?.into_iter().flatten().collect())
     }
 
     /// The maps of a grid's directory; none if they are not made yet.
@@ -129,7 +99,7 @@ impl GridFile {
     pub fn set_maps(&self, maps: &[(String, MapOfRows)]) -> Result<(), BenchError> {
         let path = self.folder.join(MAPS);
         let json = serde_json::to_vec(maps).map_err(|e| BenchError::data(&path, e.to_string()))?;
-        crate::file::write_whole(&path, &json)
+        write_whole(&path, &json)
     }
 
     /// Whether a unit's rows are there.
@@ -141,30 +111,10 @@ impl GridFile {
     ///
     /// # Errors
     /// The system's.
-    pub fn add(&mut self, rows: &[Row]) -> Result<(), BenchError> {
-        let path = self.folder.join(ROWS);
-        let mut lines = String::new();
-        for row in rows {
-            let line = serde_json::to_string(row).map_err(|e| BenchError::data(&path, e.to_string()))?;
-            lines.push_str(&line);
-            lines.push('\n');
-        }
-        let write = |file: &mut File| {
-            file.seek(SeekFrom::End(0))?;
-            file.write_all(lines.as_bytes())?;
-            file.sync_data()
-        };
-        write(&mut self.rows).map_err(|e| BenchError::io(&path, e))?;
-        self.done.extend(rows.iter().map(|row| row.unit.key()));
+    pub fn add(&mut self, rows: Vec<Row>) -> Result<(), BenchError> {
+        let unit = [rows];
+        self.units.add(&unit)?;
+        self.done.extend(unit.iter().flatten().map(|row| row.unit.key()));
         Ok(())
     }
-}
-
-fn parse(text: &str, path: &Path) -> Result<Vec<Row>, BenchError> {
-    let read = |(i, line)| {
-        serde_json::from_str(line).map_err(|e| {
-            BenchError::data(path, format!("line {}: {e}: delete the line, and run the grid again", i + 1))
-        })
-    };
-    text.lines().enumerate().map(read).collect()
 }

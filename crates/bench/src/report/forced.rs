@@ -80,15 +80,12 @@ pub fn claims(grid: &Grid) -> String {
         let rate = grid.rows.iter().find(|row| published(row)).and_then(|row| row.unit.cell.adam);
         grid.rows.iter().filter(|row| published(row) && row.unit.cell.adam == rate).collect()
     };
-    let pooled = |rows: Vec<&'_ Row>, wanted: Pool| -> Vec<Row> {
-        let has = |row: &&&Row| matches!(&row.unit.cell.prior, Prior::Text { text: Text::Name, pool, .. } if *pool == wanted);
-        rows.iter().filter(has).map(|row| (*row).clone()).collect()
+    let pooled = |wanted: Pool| -> Vec<&Row> {
+        let mut rows = own(MethodName::TokenLearning);
+        rows.retain(|row| matches!(&row.unit.cell.prior, Prior::Text { text: Text::Name, pool, .. } if *pool == wanted));
+        rows
     };
-    let (mean, max) = (
-        pooled(own(MethodName::TokenLearning), Pool::Mean),
-        pooled(own(MethodName::TokenLearning), Pool::Max),
-    );
-    let (mean, max): (Vec<&Row>, Vec<&Row>) = (mean.iter().collect(), max.iter().collect());
+    let (mean, max) = (pooled(Pool::Mean), pooled(Pool::Max));
     let toolkengpt = own(MethodName::ToolkenGpt);
     let exact: Vec<&Row> = grid.rows.iter().filter(|row| ours(row)).collect();
     let found: Vec<(&str, Option<Contrast>)> = vec![
@@ -145,7 +142,8 @@ fn lines(found: &[(&str, Option<Contrast>)]) -> String {
             "detectable, points",
         ],
         &rows,
-        "Intervals and p over examples by paired bootstrap; over seeds by paired t. Detectable: what the examples show with \
+        "Intervals and p over examples by paired bootstrap; over seeds by paired t; where a set is \
+         scored on its folds a seed is a fold, and the spread of folds and of starts are mixed. Detectable: what the examples show with \
          probability 0.8.",
     )
 }

@@ -83,7 +83,8 @@ fn regrets(grid: &Grid) -> String {
     for (prior, weighting) in bases {
         let same =
             |row: &&Row| plain(row) && row.unit.cell.prior == *prior && row.unit.cell.weighting == weighting;
-        let mut lambdas: Vec<f64> = grid.rows.iter().filter(same).filter_map(fixed).collect();
+        let mut lambdas: Vec<f64> =
+            grid.rows.iter().filter(same).filter_map(fixed).filter(|&lambda| lambda > 0.0).collect();
         lambdas.sort_unstable_by(f64::total_cmp);
         lambdas.dedup();
         for (kind, name) in [(Kind::Auto, "auto"), (Kind::PerTool, "per tool, empirical Bayes")] {
@@ -106,7 +107,7 @@ fn regrets(grid: &Grid) -> String {
                 let worst = found.iter().max_by(|a, b| better(&a.1).total_cmp(&better(&b.1)));
                 let (Some(best), Some(worst)) = (best, worst) else { continue };
                 let mut cells = vec![
-                    Cell::text(&format!("{}, {weighting:?}", prior_name(prior))),
+                    Cell::text(&format!("{}, {weighting}", prior_name(prior))),
                     Cell::text(name),
                     Cell::text(unit),
                     Cell::number(&format!("{:.4}", best.1.means.0)),
@@ -143,6 +144,7 @@ fn regrets(grid: &Grid) -> String {
             "p",
         ],
         &rows,
-        "The best and the worst fixed λ are known in hindsight, on what is scored. Intervals and p by paired bootstrap over examples, not corrected.",
+        "The best and the worst fixed λ are known in hindsight, on what is scored; λ = 0, whose infimum need not be \
+         attained, is not among them. Intervals and p by paired bootstrap over examples, not corrected.",
     )
 }

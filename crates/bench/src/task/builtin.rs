@@ -43,11 +43,10 @@ pub fn task() -> Result<Task, BenchError> {
 }
 
 fn question(problem: Problem) -> Question {
-    let text = problem.question.strip_prefix("Q: ").unwrap_or(&problem.question);
     Question {
         tools: problem.tools().map(str::to_owned).collect(),
         id: problem.example.id.clone(),
-        text: text.strip_suffix("\nA:").unwrap_or(text).to_owned(),
+        text: problem.bare_question().to_owned(),
         answer: problem.answer.clone(),
     }
 }

@@ -6,7 +6,6 @@ use crate::score::Scoring;
 use corpus::Corpus;
 use corpus::import::gsm8k_solution;
 use serde::Deserialize;
-use serde_json::Number;
 use std::collections::BTreeMap;
 use std::path::Path;
 use tools::{Function, Tool, ToolSet};
@@ -15,11 +14,22 @@ use tools::{Function, Tool, ToolSet};
 pub(super) const TOOLS: [Function; 4] =
     [Function::Add, Function::Subtract, Function::Multiply, Function::Divide];
 
+/// What goes into a place of a question: 4096, or what stands as it is written, `27/64`.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Value {
+    Number(f64),
+    Text(String),
+}
+
 #[derive(Deserialize)]
 struct Entry {
     question: String,
     answer: String,
-    enhanced_v: Vec<Number>,
+    /// The original's values: they stand where nothing was enlarged.
+    #[serde(default)]
+    v: Vec<Value>,
+    enhanced_v: Vec<Value>,
     enhanced_process: Vec<String>,
     enhanced_result: f64,
 }
@@ -93,9 +103,13 @@ fn id(index: usize) -> String {
 /// Puts the enlarged numbers and the results of the enlarged equations into their places.
 fn fill(text: &str, entry: &Entry) -> String {
     let mut text = text.to_owned();
-    for (i, value) in entry.enhanced_v.iter().enumerate() {
-        text = text
-            .replace(&format!("{{v_{}}}", i + 1), &value.as_f64().map_or_else(|| value.to_string(), number));
+    let originals = entry.v.iter().skip(entry.enhanced_v.len());
+    for (i, value) in entry.enhanced_v.iter().chain(originals).enumerate() {
+        let value = match value {
+            Value::Number(x) => number(*x),
+            Value::Text(text) => text.clone(),
+        };
+        text = text.replace(&format!("{{v_{}}}", i + 1), &value);
     }
     for (i, process) in entry.enhanced_process.iter().enumerate() {
         let result =
@@ -159,6 +173,16 @@ mod tests {
             .collect();
         assert_eq!(calls, [("subtract", "4095.5"), ("divide", "2047.75")]);
         assert_eq!(reason, None);
+    }
+
+    #[test]
+    fn fractions_and_what_was_not_enlarged_stand_as_they_are_written() {
+        let entry: Entry = serde_json::from_str(
+            r#"{"question": "He gives {v_2} of {v_1} to a {v_3}.", "answer": "", "v": [20, "3/4", "friend"], "enhanced_v": [8000, "27/64"],
+            "enhanced_process": ["27/64*8000 = 3375.0"], "enhanced_result": 3375.0}"#,
+        )
+        .expect("an entry");
+        assert_eq!(fill(&entry.question, &entry), "He gives 27/64 of 8000 to a friend.");
     }
 
     #[test]

@@ -77,12 +77,7 @@ impl Prompts {
         format!("{}\n\n{}", worked.join("\n\n"), self.with_calls(question))
     }
 
-    /// Worked answers that call one tool alone; nothing for a tool without a template.
-    pub fn of_tool(&self, tool: &str) -> Option<&Template> {
-        self.of_tool.get(tool)
-    }
-
-    /// All of these.
+    /// By tool: worked answers that call it alone.
     pub fn by_tool(&self) -> &BTreeMap<String, Template> {
         &self.of_tool
     }

@@ -77,7 +77,7 @@ impl TrainingSet {
     ///
     /// # Errors
     /// If too few can be written.
-    pub fn unseen(self) -> Result<Corpus, BenchError> {
+    pub fn unseen() -> Result<Corpus, BenchError> {
         const PROBLEMS: usize = 300;
         let problems = generate(Split::Test, 0, PROBLEMS, evaluate)?;
         Ok(Corpus::with_tools(problems.into_iter().map(|p| p.example).collect(), arithmetic_names())?)

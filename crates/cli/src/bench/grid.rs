@@ -21,7 +21,7 @@ Examples:
 What is done is kept: the same command goes on where it was stopped.";
 
 /// Version of the grid's rules.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -132,7 +132,7 @@ impl Args {
         for unit in &units {
             if !file.has(unit) {
                 bar.set_message(label(&unit.cell));
-                file.add(&worker.work(unit)?)?;
+                file.add(worker.work(unit)?)?;
             }
             bar.inc(1);
         }
@@ -157,7 +157,7 @@ fn test_corpus(training: TrainingSet, data: Option<&Path>) -> Result<Option<::co
         (TrainingSet::FuncQa, _) => None,
         (TrainingSet::Gsm8k, Some(data)) => Some(filled_solutions(data)?.corpus),
         (TrainingSet::Gsm8k, None) => None, // refused before, when the training set was read
-        (TrainingSet::Arithmetic, _) => Some(training.unseen()?),
+        (TrainingSet::Arithmetic, _) => Some(TrainingSet::unseen()?),
     })
 }
 

@@ -150,7 +150,7 @@ impl Args {
             let question = missing[i].clone();
             let score = task.scoring.score(&answered.text, &question.answer);
             bar.inc(1);
-            run.add(&Record { question, score, answered })
+            run.add(Record { question, score, answered })
         })?;
         bar.finish_and_clear();
         self.show(&Run::read(&self.out)?)?;

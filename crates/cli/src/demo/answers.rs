@@ -32,9 +32,9 @@ pub fn answer(
     let prompt = arithmetic::prompt();
     let requests: Vec<Request> = (questions.iter())
         .map(|problem| Request {
-            question: Some(bare(problem).into()),
+            question: Some(problem.bare_question().into()),
             settings: settings(head.is_some()),
-            ..Request::new(Prompt::Raw(prompt.render(bare(problem))))
+            ..Request::new(Prompt::Raw(prompt.render(problem.bare_question())))
         })
         .collect();
     let tools = ToolSet::arithmetic();
@@ -50,10 +50,4 @@ pub fn answer(
     })?;
     bar.finish_and_clear();
     Ok(generations)
-}
-
-/// The question alone, without what [`arithmetic::prompt`] puts around it.
-pub fn bare(problem: &Problem) -> &str {
-    let question = problem.question.strip_prefix("Q: ").unwrap_or(&problem.question);
-    question.strip_suffix("\nA:").unwrap_or(question)
 }

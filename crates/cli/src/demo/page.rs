@@ -162,8 +162,7 @@ fn questions(found: &Found) -> String {
     let mut header = vec!["question", "expected"];
     header.extend(found.ways.iter().map(|way| way.name));
     let rows = found.questions.iter().enumerate().map(|(i, question)| {
-        let bare = super::answers::bare(question);
-        let mut row = vec![Cell::text(bare), Cell::text(&question.answer)];
+        let mut row = vec![Cell::text(question.bare_question()), Cell::text(&question.answer)];
         row.extend(found.ways.iter().map(|way| {
             let cell = Cell::text(way.generations[i].text.trim());
             if way.right[i] { cell.best() } else { cell }

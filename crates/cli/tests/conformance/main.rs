@@ -6,6 +6,7 @@ mod funcqa;
 mod importers;
 mod labels;
 mod outside;
+mod tasks;
 
 use corpus::Corpus;
 use std::path::{Path, PathBuf};
