@@ -7,6 +7,9 @@ mod importers;
 mod labels;
 mod outside;
 mod tasks;
+#[allow(dead_code, reason = "shared with other tests, which use more of it")]
+#[path = "../../../lm/tests/tiny/mod.rs"]
+mod tiny;
 
 use corpus::Corpus;
 use std::path::{Path, PathBuf};

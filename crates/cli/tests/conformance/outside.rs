@@ -1,7 +1,8 @@
 //! What other programs say of our files, and what we say of theirs: Python, in the environment of `scripts/python`.
 
-use crate::{imported, shared, text, toolken};
-use lm::{Device, Matrix};
+use crate::{imported, shared, text, tiny, toolken};
+use lm::{Device, Matrix, RowSource};
+use safetensors::SafeTensors;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -27,6 +28,13 @@ const IDS: [u32; 24] = [
     42, 6,
 ];
 
+fn relative_error(found: &[f32], expected: &[f32]) -> f64 {
+    assert_eq!(found.len(), expected.len());
+    let norm = |v: &mut dyn Iterator<Item = f64>| v.map(|x| x * x).sum::<f64>().sqrt();
+    let difference = norm(&mut found.iter().zip(expected).map(|(a, b)| f64::from(a - b)));
+    difference / norm(&mut expected.iter().map(|&x| f64::from(x)))
+}
+
 fn states(path: &Path) -> (Matrix, Vec<f32>) {
     let model = lm::load(path, Device::default()).expect("the model loads");
     let states = model.states(&IDS).expect("a pass");
@@ -41,9 +49,7 @@ fn twins(model: &str) {
     python("twin.py", &[text(&gguf), text(folder.path())]);
     let ((ours, mass), (theirs, twin_mass)) = (states(&gguf), states(folder.path()));
     for row in 0..ours.rows() {
-        let norm = |v: &mut dyn Iterator<Item = f32>| v.map(|x| f64::from(x).powi(2)).sum::<f64>().sqrt();
-        let difference = norm(&mut ours.row(row).iter().zip(theirs.row(row)).map(|(a, b)| a - b));
-        let error = difference / norm(&mut ours.row(row).iter().copied());
+        let error = relative_error(theirs.row(row), ours.row(row));
         assert!(error < 1e-4, "{model} position {row}: relative error {error}");
         assert!(
             (mass[row] - twin_mass[row]).abs() < 1e-3,
@@ -70,6 +76,66 @@ fn a_qwen2_is_its_safetensors_twin() {
 #[ignore = "needs Python with transformers: just conformance DIR"]
 fn a_gemma3_is_its_safetensors_twin() {
     twins("gemma-3-270m");
+}
+
+/// The tiny vocabulary with one merge, which every GGUF vocabulary of its kind has.
+fn vocabulary() -> serde_json::Value {
+    let mut tokenizer = tiny::tokenizer();
+    tokenizer["model"]["vocab"]["ab"] = tiny::VOCAB.into();
+    tokenizer["model"]["merges"] = serde_json::json!(["a b"]);
+    tokenizer
+}
+
+fn floats(tensors: &SafeTensors<'_>, name: &str) -> Vec<f32> {
+    let bytes = tensors.tensor(name).expect(name).data();
+    bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+}
+
+/// Rotary scaling of every kind, `rope_freqs`, tied and separate heads: as transformers computes them. Every type of GGUF:
+/// as gguf dequantises it.
+#[test]
+#[ignore = "needs Python with transformers and gguf: just conformance DIR"]
+fn variants_that_no_fetched_model_has() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("tokenizer.json"), vocabulary().to_string()).expect("written");
+    python("variants.py", &[text(folder.path())]);
+
+    let same = |path: &Path, oracle: &str| {
+        let bytes = fs::read(at(oracle).join("states.safetensors")).expect("states");
+        let tensors = SafeTensors::deserialize(&bytes).expect("safetensors");
+        let ids: Vec<u32> = floats(&tensors, "ids").into_iter().map(f32::to_bits).collect();
+        let model = lm::load(path, Device::default()).expect("the model loads");
+        let states = model.states(&ids).expect("a pass");
+        let expected = Matrix::new(ids.len(), states.cols(), floats(&tensors, "hidden"));
+        for row in 0..states.rows() {
+            let error = relative_error(states.row(row), expected.row(row));
+            assert!(error < 1e-4, "{} position {row}: relative error {error}", path.display());
+        }
+        let masses = model.word_mass(&states, &vec![None; ids.len()]).expect("masses");
+        for (row, (mass, expected)) in masses.iter().zip(floats(&tensors, "log_sum_exp")).enumerate() {
+            let found = mass.log_sum_exp;
+            assert!((found - expected).abs() < 1e-3, "{} position {row}: {found} {expected}", path.display());
+        }
+    };
+    for rope in ["plain", "linear", "llama3", "yarn"] {
+        for head in ["tied", "separate"] {
+            let name = format!("{rope}-{head}");
+            fs::copy(at("tokenizer.json"), at(&name).join("tokenizer.json")).expect("copied");
+            same(&at(&name), &name);
+        }
+    }
+    same(&at("rope_freqs.gguf"), "llama3-tied");
+
+    let bytes = fs::read(at("rows.safetensors")).expect("rows");
+    let rows = SafeTensors::deserialize(&bytes).expect("safetensors");
+    for kind in ["F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K"] {
+        let model = lm::load(&at(&format!("{kind}.gguf")), Device::default()).expect(kind);
+        let ids: Vec<u32> = (0..=tiny::VOCAB as u32).collect();
+        let found = model.rows(RowSource::Input, &ids).expect("rows");
+        let error = relative_error(found.data(), &floats(&rows, kind));
+        assert!(error < 1e-6, "{kind}: relative error {error}");
+    }
 }
 
 /// F(W), choice and recall from the files alone, by `scripts/objective.py`.
