@@ -66,6 +66,15 @@ fn is_about_input(error: &(dyn std::error::Error + 'static)) -> bool {
             BenchError::Corpus(error) => is_about_input(error),
             _ => true,
         }
+    } else if let Some(error) = error.downcast_ref::<::pack::FitError>() {
+        match error {
+            ::pack::FitError::Io { .. } => false,
+            ::pack::FitError::Model(error) => is_about_input(error),
+            ::pack::FitError::Head(error) => is_about_input(error),
+            ::pack::FitError::Decode(error) => is_about_input(error),
+            ::pack::FitError::Pack(error) => is_about_input(error),
+            ::pack::FitError::File { .. } | ::pack::FitError::Input(_) => true,
+        }
     } else if let Some(error) = error.downcast_ref::<PackError>() {
         !matches!(error, PackError::Io { .. })
     } else {

@@ -1,0 +1,35 @@
+//! `toolken pack add-tool`.
+
+use super::definitions::Sources;
+use super::fit::Options;
+use crate::exit::Exit;
+use std::path::PathBuf;
+use tools::Pack;
+
+pub const EXAMPLES: &str = "\
+Examples:
+  toolken pack add-tool office --tools weather.json --examples weather.jsonl --model qwen2.5-coder-0.5b
+  toolken pack add-tool office --examples more.jsonl";
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The pack's folder
+    dir: PathBuf,
+    #[command(flatten)]
+    sources: Sources,
+    #[command(flatten)]
+    options: Options,
+}
+
+impl Args {
+    pub fn run(self) -> anyhow::Result<Exit> {
+        let pack = Pack::at(&self.dir);
+        let (tools, mut examples, _) = pack::load(&pack)?;
+        let tools = self.sources.add_to(&tools, &mut examples)?;
+        // Fitted before anything is written: a failure leaves the pack as it was.
+        let exit = self.options.fit(&pack, &tools, &examples)?;
+        pack.save_tools(&tools)?;
+        examples.save(&self.dir.join("examples.jsonl"))?;
+        Ok(exit)
+    }
+}
