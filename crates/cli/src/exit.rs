@@ -54,7 +54,7 @@ fn is_about_input(error: &(dyn std::error::Error + 'static)) -> bool {
     } else if let Some(error) = error.downcast_ref::<DecodeError>() {
         match error {
             DecodeError::Lm(error) => is_about_input(error),
-            DecodeError::NoWord { .. } => false,
+            DecodeError::NoWord { .. } | DecodeError::Unfinished { .. } => false,
             _ => true,
         }
     } else if let Some(error) = error.downcast_ref::<BenchError>() {

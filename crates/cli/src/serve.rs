@@ -33,6 +33,10 @@ pub struct Args {
     /// A tool that the server runs itself, or a prefix that ends in *; may be given several times
     #[arg(long, value_name = "TOOL")]
     execute: Vec<String>,
+    /// A variable of the environment that MCP servers' processes get, beside path, home and language; may be given several
+    /// times
+    #[arg(long, value_name = "NAME")]
+    pass_env: Vec<String>,
     /// What becomes of a tool in a request that no pack has
     #[arg(long, value_enum, default_value = "refuse")]
     unknown_tools: Policy,
@@ -48,6 +52,9 @@ pub struct Args {
     /// Tokens of an answer at most
     #[arg(long, default_value_t = 512)]
     max_tokens: usize,
+    /// Seconds that a request's head, and then its body, may take to arrive
+    #[arg(long, default_value_t = 15)]
+    read_seconds: u64,
     /// Seconds that a tool may take
     #[arg(long, default_value_t = 20)]
     tool_seconds: u64,
@@ -70,6 +77,7 @@ impl Args {
             packs: self.pack.clone(),
             packs_dir: self.packs_dir.clone(),
             execute: self.execute.clone(),
+            passed_environment: self.pass_env.clone(),
             unknown_tools: match self.unknown_tools {
                 Policy::Refuse => UnknownTools::Refuse,
                 Policy::Prior => UnknownTools::Prior,
@@ -78,7 +86,8 @@ impl Args {
             queue: self.queue,
             context: self.context,
             max_tokens: self.max_tokens,
-            tool_limit: Duration::from_secs(self.tool_seconds),
+            read_limit: Duration::from_secs(self.read_seconds.max(1)),
+            tool_limit: Duration::from_secs(self.tool_seconds.max(1)),
             ..Config::default()
         };
         // The process serves one model from here to its end.

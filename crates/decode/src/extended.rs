@@ -127,7 +127,7 @@ impl<'a> Extended<'a> {
     pub(crate) fn encode(&self, prompt: &Prompt, text: &str) -> Result<Vec<u32>, LmError> {
         match prompt {
             Prompt::Raw(_) => self.encode_raw(text),
-            Prompt::Rendered(_) | Prompt::Chat(_) => self.tokenizer().encode(text, Specials::Parse),
+            Prompt::Rendered(_) | Prompt::Chat(_) => self.tokenizer().encode_rendered(text),
         }
     }
 
@@ -201,9 +201,9 @@ fn callable(
         // What runs elsewhere has its result in the conversation, wherever it would like to have it.
         _ => {
             let compiled = match grammars {
-                Some(grammars) => grammars.compile(&tool.parameters),
+                Some(grammars) => grammars.compile_parameters(&tool.parameters),
                 None => Grammars::new(lm.tokenizer())
-                    .and_then(|made| grammars.insert(Arc::new(made)).compile(&tool.parameters)),
+                    .and_then(|made| grammars.insert(Arc::new(made)).compile_parameters(&tool.parameters)),
             };
             Kind::Message(compiled.map_err(|e| {
                 DecodeError::Mismatch(format!("the tool `{name}`: its schema cannot be enforced: {e}"))

@@ -3,6 +3,7 @@
 //! The work is llguidance's. JSON is written as Python's `json.dumps` does it, with one space after `:` and `,`: the form
 //! in which chat templates show calls to their models.
 
+use crate::closed::closed;
 use llguidance::toktrie::{ApproximateTokEnv, TokEnv, TokRxInfo, TokTrie};
 use llguidance::{Matcher, ParserFactory, api::TopLevelGrammar};
 use lm::Tokenizer;
@@ -53,6 +54,16 @@ impl Grammars {
         let mut factory = ParserFactory::new_simple(&environment).map_err(|e| e.to_string())?;
         factory.quiet().limits_mut().verbose_errors = false;
         Ok(Self { factory })
+    }
+
+    /// Compiles the schema of a tool's parameters: an object that lists its properties holds no others, unless the schema says
+    /// that it may.
+    ///
+    /// # Errors
+    /// As [`Grammars::compile`].
+    pub fn compile_parameters(&self, parameters: &Value) -> Result<Grammar, String> {
+        // Where closing leaves no value (a required property that is not among the listed), the schema is taken as it is.
+        self.compile(&closed(parameters)).or_else(|_| self.compile(parameters))
     }
 
     /// Compiles a schema.
@@ -200,6 +211,20 @@ mod tests {
             good.iter().for_each(|text| assert!(grammar.admits(text), "{schema} refuses {text}"));
             bad.iter().for_each(|text| assert!(!grammar.admits(text), "{schema} admits {text}"));
         }
+    }
+
+    /// Many servers leave `additionalProperties` out; a call must still come to its end.
+    #[test]
+    fn parameters_hold_what_they_list_and_no_more() {
+        let compile = |schema: Value| Grammars::of_bytes().unwrap().compile_parameters(&schema).unwrap();
+        let grammar = compile(json!({"type": "object", "properties": {"a": {"type": "integer"}}}));
+        assert!(grammar.admits("{}") && grammar.admits(r#"{"a": 1}"#) && !grammar.admits(r#"{"b": 1}"#));
+        let grammar = compile(json!({"type": "object"}));
+        assert!(grammar.admits("{}") && !grammar.admits(r#"{"b": 1}"#));
+        let grammar = compile(json!({"type": "object", "properties": {"a": {}}, "required": ["b"]}));
+        assert!(grammar.admits(r#"{"b": 1}"#), "a required property that is not listed");
+        let grammar = compile(json!({"type": "object", "properties": {}, "additionalProperties": true}));
+        assert!(grammar.admits(r#"{"b": 1}"#));
     }
 
     #[test]

@@ -35,6 +35,7 @@
 //! ```
 
 mod choose;
+mod closed;
 mod engine;
 mod error;
 mod extended;

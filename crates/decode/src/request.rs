@@ -3,9 +3,9 @@
 use crate::Settings;
 use lm::{ChatTemplate, Message};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::fmt;
 use std::sync::Arc;
-use serde_json::Value;
 
 /// One generation to make.
 #[derive(Clone, Debug, Default)]

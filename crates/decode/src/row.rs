@@ -121,6 +121,12 @@ impl Row {
         !self.input.is_empty()
     }
 
+    /// Tokens that the model has read in the sequence which it reads in at present.
+    pub fn read_so_far(&self) -> usize {
+        let own = self.call.as_ref().and_then(|call| call.own.as_ref());
+        own.unwrap_or(&self.sequence).ids().len()
+    }
+
     /// The prompt and the text so far, as far as the model has read them.
     pub fn sequence(&self) -> &Sequence {
         &self.sequence

@@ -99,47 +99,26 @@ impl<'a> Session<'a> {
 
     /// One step of every row. Finished rows leave the session: `done` gets their outcome.
     ///
-    /// # Errors
-    /// What the model is to blame for; the rows it was reading for are then gone, and named by `done`'s absence.
+    /// A row that the model fails on ends with the error; the others go on.
     pub fn step(
         &mut self,
         on_event: &mut dyn FnMut(Event),
         done: &mut dyn FnMut(usize, Result<Generation, DecodeError>),
-    ) -> Result<(), DecodeError> {
+    ) {
         let mut failed: Vec<(usize, DecodeError)> = Vec::new();
-        let prefill = self.settings.prefill.max(1);
-        let (mut live, mut extendeds) = (Vec::new(), Vec::new());
-        for Slot { row, extended } in &mut self.slots {
-            if !row.is_finished() {
-                live.push(row);
-                extendeds.push(&*extended);
-            }
-        }
-        if !live.is_empty() {
-            let mut batch: Vec<(&mut Sequence, &[u32])> =
-                live.iter_mut().map(|row| row.input(prefill)).collect();
-            let lengths: Vec<usize> = batch.iter().map(|(_, ids)| ids.len()).collect();
-            let states = self.lm.extend(&mut batch)?;
-            self.read += lengths.iter().sum::<usize>() as u64;
-            let mut deciding = Vec::new();
-            let (mut ends, mut end) = (Vec::new(), 0);
-            for ((row, extended), length) in live.into_iter().zip(extendeds).zip(lengths) {
-                end += length;
-                if !row.reads_on(length) {
-                    deciding.push((row, extended));
-                    ends.push(end - 1);
-                }
-            }
-            if !deciding.is_empty() {
-                let hidden: Matrix = states.select(ends); // (rows, d)
-                let mut words = self.lm.logits(&hidden)?; // (rows, V)
-                for (i, (row, extended)) in deciding.into_iter().enumerate() {
-                    let demos = &mut HashMap::new();
-                    let mut around = Surroundings { extended, demos, on_event };
-                    if let Err(error) = row.decide(hidden.row(i), words.row_mut(i), &mut around) {
-                        failed.push((row.index(), error));
-                    }
-                }
+        let live: Vec<usize> = (0..self.slots.len()).filter(|&i| !self.slots[i].row.is_finished()).collect();
+        let lengths: Vec<usize> = live.iter().map(|&i| self.slots[i].row.read_so_far()).collect();
+        if !live.is_empty() && self.advance(&live, on_event, &mut failed).is_err() {
+            // Whose fault it was shows when each is read by itself.
+            for (&i, length) in live.iter().zip(lengths) {
+                let key = self.slots[i].row.index();
+                let untouched = self.slots[i].row.read_so_far() == length;
+                let alone = if untouched {
+                    self.advance(&[i], on_event, &mut failed)
+                } else {
+                    Err(DecodeError::Unfinished { index: key })
+                };
+                failed.extend(alone.err().map(|error| (key, error)));
             }
         }
         for (key, error) in failed {
@@ -157,6 +136,52 @@ impl<'a> Session<'a> {
             self.keep(slot.row.into_sequence());
             on_event(Event::Done { request: key, generation: &generation });
             done(key, Ok(generation));
+        }
+    }
+
+    /// Reads the next tokens of the rows at these places in one batch, and lets those decide that have read all of theirs.
+    ///
+    /// # Errors
+    /// If the batch could not be read; no row has decided then. What goes wrong with one row alone is put into `failed`.
+    fn advance(
+        &mut self,
+        places: &[usize],
+        on_event: &mut dyn FnMut(Event),
+        failed: &mut Vec<(usize, DecodeError)>,
+    ) -> Result<(), DecodeError> {
+        let (lm, prefill) = (self.lm, self.settings.prefill.max(1));
+        let here = self.slots.iter_mut().enumerate().filter(|(i, _)| places.contains(i));
+        let (mut rows, extendeds): (Vec<&mut Row>, Vec<&Arc<Extended>>) =
+            here.map(|(_, slot)| (&mut slot.row, &slot.extended)).unzip();
+        let mut batch: Vec<(&mut Sequence, &[u32])> = rows.iter_mut().map(|row| row.input(prefill)).collect();
+        let lengths: Vec<usize> = batch.iter().map(|(_, ids)| ids.len()).collect();
+        let states = lm.extend(&mut batch)?;
+        self.read += lengths.iter().sum::<usize>() as u64;
+        let mut deciding = Vec::new();
+        let (mut ends, mut end) = (Vec::new(), 0);
+        for ((row, extended), length) in rows.into_iter().zip(extendeds).zip(lengths) {
+            end += length;
+            if !row.reads_on(length) {
+                deciding.push((row, extended));
+                ends.push(end - 1);
+            }
+        }
+        if deciding.is_empty() {
+            return Ok(());
+        }
+        let hidden: Matrix = states.select(ends); // (rows, d)
+        let mut together = lm.logits(&hidden); // (rows, V)
+        for (i, (row, extended)) in deciding.into_iter().enumerate() {
+            let demos = &mut HashMap::new();
+            let mut around = Surroundings { extended, demos, on_event };
+            let decided = match &mut together {
+                Ok(words) => row.decide(hidden.row(i), words.row_mut(i), &mut around),
+                Err(_) => lm
+                    .logits(&hidden.select([i]))
+                    .map_err(DecodeError::from)
+                    .and_then(|mut words| row.decide(hidden.row(i), words.row_mut(0), &mut around)),
+            };
+            failed.extend(decided.err().map(|error| (row.index(), error)));
         }
         Ok(())
     }

@@ -6,7 +6,7 @@
 //! # async fn example() -> Result<(), toolken_mcp::McpError> {
 //! use std::time::Duration;
 //! let server = tools::McpServer::Command(vec!["mcp-server-time".into()]);
-//! let client = toolken_mcp::Client::connect(&server, Duration::from_secs(30)).await?;
+//! let client = toolken_mcp::Client::connect(&server, &[], Duration::from_secs(30)).await?;
 //! for tool in client.tools(Duration::from_secs(10)).await? {
 //!     println!("{}: {}", tool.name, tool.description);
 //! }
@@ -14,13 +14,38 @@
 //! # }
 //! ```
 
+mod bounded;
+
+use bounded::Bounded;
 use rmcp::model::{CallToolRequestParams, ContentBlock, JsonObject};
 use rmcp::service::{RoleClient, RunningService, ServiceExt};
-use rmcp::transport::{StreamableHttpClientTransport, TokioChildProcess};
+use rmcp::transport::StreamableHttpClientTransport;
 use serde_json::{Value, json};
 use std::future::Future;
+use std::process::Stdio;
 use std::time::Duration;
+use tokio::process::{Child, Command};
 use tools::{McpServer, McpTool, Runner, Tool};
+
+/// Variables of our own environment that a server's process gets; all others may hold secrets that are none of its business.
+const PASSED: [&str; 14] = [
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "TERM",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "TMPDIR",
+    "TEMP",
+    "TMP",
+    "SYSTEMROOT",
+    "APPDATA",
+];
+/// The longest line that a server's process may write.
+const LONGEST_LINE: usize = 4 << 20;
 
 /// What can go wrong with a server.
 #[derive(Debug, thiserror::Error)]
@@ -58,33 +83,42 @@ pub enum McpError {
 pub struct Client {
     server: McpServer,
     service: RunningService<RoleClient, ()>,
+    /// Killed when it is dropped.
+    _process: Option<Child>,
 }
 
 impl Client {
-    /// Starts or reaches a server and greets it.
+    /// Starts or reaches a server and greets it. A process that is started sees of our environment what every program needs
+    /// (its path, home, language) and the variables named in `passed`.
     ///
     /// # Errors
     /// [`McpError::Connect`], [`McpError::Timeout`].
-    pub async fn connect(server: &McpServer, limit: Duration) -> Result<Self, McpError> {
+    pub async fn connect(server: &McpServer, passed: &[String], limit: Duration) -> Result<Self, McpError> {
         let failed = |message: String| McpError::Connect { server: server.to_string(), message };
-        let service = match server {
+        let (service, process) = match server {
             McpServer::Command(words) => {
                 let (program, arguments) =
                     words.split_first().ok_or_else(|| failed("the command is empty".to_owned()))?;
-                let mut command = tokio::process::Command::new(program);
-                command.args(arguments).kill_on_drop(true);
-                let (transport, _) = TokioChildProcess::builder(command)
-                    .stderr(std::process::Stdio::inherit())
-                    .spawn()
-                    .map_err(|e| failed(format!("cannot start it: {e}")))?;
-                within(server, limit, ().serve(transport)).await?.map_err(|e| failed(e.to_string()))?
+                let names = PASSED.iter().copied().chain(passed.iter().map(String::as_str));
+                let environment = names.filter_map(|name| Some((name, std::env::var_os(name)?)));
+                let mut command = Command::new(program);
+                command.args(arguments).env_clear().envs(environment).kill_on_drop(true);
+                command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+                let mut process = command.spawn().map_err(|e| failed(format!("cannot start it: {e}")))?;
+                let (Some(input), Some(output)) = (process.stdin.take(), process.stdout.take()) else {
+                    return Err(failed("it has no standard input or output".to_owned()));
+                };
+                let transport = (Bounded::new(output, LONGEST_LINE), input);
+                let service = within(server, limit, ().serve(transport)).await?;
+                (service.map_err(|e| failed(e.to_string()))?, Some(process))
             }
             McpServer::Url(url) => {
                 let transport = StreamableHttpClientTransport::from_uri(url.as_str());
-                within(server, limit, ().serve(transport)).await?.map_err(|e| failed(e.to_string()))?
+                let service = within(server, limit, ().serve(transport)).await?;
+                (service.map_err(|e| failed(e.to_string()))?, None)
             }
         };
-        Ok(Self { server: server.clone(), service })
+        Ok(Self { server: server.clone(), service, _process: process })
     }
 
     /// The server's tools, all pages, under the names that the server has for them.
@@ -139,12 +173,12 @@ impl Client {
 ///
 /// # Errors
 /// As [`Client::connect`] and [`Client::tools`]; the system's, if no runtime can be made.
-pub fn list(server: &McpServer, limit: Duration) -> Result<Vec<Tool>, McpError> {
+pub fn list(server: &McpServer, passed: &[String], limit: Duration) -> Result<Vec<Tool>, McpError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime =
         runtime.map_err(|e| McpError::Connect { server: server.to_string(), message: e.to_string() })?;
     runtime.block_on(async {
-        let client = Client::connect(server, limit).await?;
+        let client = Client::connect(server, passed, limit).await?;
         let tools = client.tools(limit).await;
         // A child that does not end by itself is killed with the client.
         let _ = tokio::time::timeout(Duration::from_secs(2), client.service.cancel()).await;

@@ -71,7 +71,7 @@ impl Writer<'_> {
     }
 
     fn prompt(&self, messages: &[Message]) -> Result<Vec<u32>, LmError> {
-        self.tokenizer.encode(&self.template.render(&Chat::turn(messages))?, Specials::Parse)
+        self.tokenizer.encode_rendered(&self.template.render(&Chat::turn(messages))?)
     }
 
     /// The turn that a message opens: at its start for the decision alone.
@@ -130,8 +130,8 @@ impl Writer<'_> {
             return Ok(None);
         };
         let arguments = python_json(&last.function.arguments);
-        let mut ids = self.tokenizer.encode(&(frame.before + &arguments), Specials::Parse)?;
-        let mut after = self.tokenizer.encode_continuation(&frame.after, Specials::Parse)?;
+        let mut ids = self.tokenizer.encode_rendered(&(frame.before + &arguments))?;
+        let mut after = self.tokenizer.encode_rendered_continuation(&frame.after)?;
         if let Some(end) = after.iter().position(|&id| self.tokenizer.ends_text(id)) {
             after.truncate(end);
         }

@@ -202,7 +202,7 @@ pub fn enforceable<'a>(tools: impl IntoIterator<Item = &'a Tool>) -> Result<(), 
     let grammars = Grammars::of_bytes().map_err(FitError::Input)?;
     let faults: Vec<String> = (tools.into_iter().filter(|tool| tool.placement == Placement::Message))
         .filter_map(|tool| {
-            let fault = grammars.compile(&tool.parameters).err()?;
+            let fault = grammars.compile_parameters(&tool.parameters).err()?;
             Some(format!("tool `{}`: its schema cannot be enforced: {fault}", tool.name))
         })
         .collect();

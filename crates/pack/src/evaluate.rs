@@ -204,7 +204,7 @@ fn run(
                     }
                 },
                 &mut |_, result| outcome = Some(result),
-            )?;
+            );
         }
         let Some(generation) = outcome.transpose()? else { continue };
         let called = call(&generation, &generation.text);

@@ -35,6 +35,8 @@ pub struct Config {
     pub max_tokens: usize,
     /// How long a request's head, and then its body, may take to arrive.
     pub read_limit: Duration,
+    /// Variables of the server's environment that MCP servers' processes get, beside path, home and language.
+    pub passed_environment: Vec<String>,
     /// How long a tool may take.
     pub tool_limit: Duration,
     /// Bytes of a tool's result that go into a conversation.
@@ -71,6 +73,7 @@ impl Default for Config {
             context: None,
             max_tokens: 512,
             read_limit: Duration::from_secs(15),
+            passed_environment: Vec::new(),
             tool_limit: Duration::from_secs(20),
             result_bytes: 4096,
             rounds: 6,

@@ -25,7 +25,7 @@ impl Executor {
         let mut fault = String::new();
         for _ in 0..attempts {
             let result = match &tool.runner {
-                Runner::Mcp(mcp) => match self.mcp(mcp, arguments.clone(), config.tool_limit).await {
+                Runner::Mcp(mcp) => match self.mcp(mcp, arguments.clone(), config).await {
                     Ok(text) => Ok(text),
                     Err(McpError::Tool(text)) => return Err(cut(text, config.result_bytes)),
                     Err(error) => Err(error.to_string()),
@@ -53,14 +53,17 @@ impl Executor {
         &self,
         tool: &McpTool,
         arguments: Map<String, Value>,
-        limit: Duration,
+        config: &Config,
     ) -> Result<String, McpError> {
+        let limit = config.tool_limit;
         let slot = Arc::clone(self.clients.lock().await.entry(tool.server.clone()).or_default());
         let client = {
             let mut slot = slot.lock().await;
             match slot.as_ref().filter(|client| !client.is_closed()) {
                 Some(client) => Arc::clone(client),
-                None => Arc::clone(slot.insert(Arc::new(Client::connect(&tool.server, limit).await?))),
+                None => Arc::clone(slot.insert(Arc::new(
+                    Client::connect(&tool.server, &config.passed_environment, limit).await?,
+                ))),
             }
         };
         let result = client.call(&tool.name, arguments, limit).await;

@@ -19,6 +19,7 @@ mod execute;
 mod listen;
 mod metrics;
 mod packs;
+mod playground;
 mod protocol;
 mod routes;
 mod scheduler;

@@ -163,6 +163,7 @@ impl ChatRequest {
         if self.toolken.trace {
             settings.record_above = 0.0;
             settings.rival_tools = 8;
+            settings.alternatives = 6;
         }
         Ok(settings)
     }

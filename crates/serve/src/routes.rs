@@ -7,20 +7,18 @@ use crate::metrics::Metrics;
 use crate::packs::Packs;
 use crate::scheduler::Scheduler;
 use crate::turn::Stage;
-use crate::{chat, completions, describe};
+use crate::{chat, completions, describe, playground};
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use lm::{Chat, ChatTemplate, FrozenLm, Specials};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::Arc;
-
-const PLAYGROUND: &str = include_str!("playground.html");
 
 /// What all requests share.
 pub(crate) struct App {
@@ -66,7 +64,7 @@ impl App {
     pub fn prompt_tokens(&self, chat: &Chat<'_>) -> Result<usize, ApiError> {
         let fault = |e: lm::LmError| ApiError::bad("messages", e.to_string());
         let text = self.template.render(chat).map_err(fault)?;
-        Ok(self.model.tokenizer().encode(&text, Specials::Parse).map_err(fault)?.len())
+        Ok(self.model.tokenizer().encode_rendered(&text).map_err(fault)?.len())
     }
 
     pub fn raw_tokens(&self, text: &str) -> Result<usize, ApiError> {
@@ -89,9 +87,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/metrics", get(metrics))
         .layer(from_fn_with_state(Arc::clone(&app), guard));
     Router::new()
-        .route("/", get(playground))
         .route("/health", get(|| async { axum::Json(json!({"status": "ok"})) }))
         .route("/openapi.json", get(|| async { axum::Json(describe::openapi()) }))
+        .merge(playground::routes())
         .merge(guarded)
         .fallback(|| async {
             ApiError::new(StatusCode::NOT_FOUND, "there is nothing here: see /openapi.json")
@@ -176,11 +174,6 @@ async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Res
 /// Compares in a time that does not tell where two texts differ.
 fn same(a: &[u8], b: &[u8]) -> bool {
     a.len() == b.len() && a.iter().zip(b).fold(0, |differ, (x, y)| differ | (x ^ y)) == 0
-}
-
-async fn playground() -> impl IntoResponse {
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-    ([(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy))], Html(PLAYGROUND))
 }
 
 /// Whose line a request waits in: the user that it names, else the address it comes from.

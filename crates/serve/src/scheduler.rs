@@ -197,13 +197,12 @@ fn run(model: &'static dyn FrozenLm, batch: usize, shared: &(Mutex<Queue>, Condv
             };
             let _ = outputs.send(output);
         }
-        let fault = match stepped {
-            Ok(Ok(())) => continue,
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "the engine failed".to_owned(),
-        };
-        // Whose fault it was can't be told: all rows end, and the next ones find a new session.
-        tracing::error!("a step failed: {fault}");
+        if stepped.is_ok() {
+            continue;
+        }
+        // A fault of the program: whose request met it can't be told, so all rows end, and the next find a new session.
+        let fault = "the engine failed".to_owned();
+        tracing::error!("a step panicked; {} generations end", running.len());
         for (_, outputs) in running.drain() {
             Metrics::add(&metrics.failed, 1);
             let _ = outputs.send(Output::Failed(fault.clone()));

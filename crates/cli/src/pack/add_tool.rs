@@ -1,7 +1,7 @@
 //! `toolken pack add-tool`.
 
 use super::definitions::Sources;
-use super::fit::Options;
+use super::fit::{Definitions, Options};
 use crate::exit::Exit;
 use std::path::PathBuf;
 use tools::Pack;
@@ -26,10 +26,6 @@ impl Args {
         let pack = Pack::at(&self.dir);
         let (tools, mut examples, _) = pack::load(&pack)?;
         let tools = self.sources.add_to(&tools, &mut examples)?;
-        // Fitted before anything is written: a failure leaves the pack as it was.
-        let exit = self.options.fit(&pack, &tools, &examples)?;
-        pack.save_tools(&tools)?;
-        examples.save(&self.dir.join("examples.jsonl"))?;
-        Ok(exit)
+        self.options.fit(&pack, &tools, &examples, Definitions::Changed)
     }
 }

@@ -21,6 +21,10 @@ pub struct Sources {
     /// An MCP server: a command line (no shell reads it), or a URL; may be given several times
     #[arg(long, value_name = "COMMAND|URL")]
     mcp: Vec<String>,
+    /// A variable of the environment that MCP servers' processes get, beside path, home and language; may be given several
+    /// times
+    #[arg(long, value_name = "NAME")]
+    pass_env: Vec<String>,
     /// Put this before the names of the tools that are taken in
     #[arg(long, default_value = "")]
     prefix: String,
@@ -44,7 +48,7 @@ impl Sources {
             found.extend(Pack::at(folder.unwrap_or(path)).load_tools()?.iter().cloned());
         }
         for server in &self.mcp {
-            found.extend(mcp::list(&server_of(server)?, LIMIT)?);
+            found.extend(mcp::list(&server_of(server)?, &self.pass_env, LIMIT)?);
         }
         for tool in &mut found {
             tool.name.insert_str(0, &self.prefix);

@@ -39,13 +39,28 @@ impl Args {
     pub fn run(self) -> anyhow::Result<Exit> {
         let pack = Pack::at(&self.dir);
         let (tools, examples, _) = pack::load(&pack)?;
-        self.options.fit(&pack, &tools, &examples)
+        self.options.fit(&pack, &tools, &examples, Definitions::AsTheyAre)
     }
+}
+
+/// Whether a pack's tools and examples are those in its files.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Definitions {
+    /// They are: a `tools.toml` written by hand keeps its comments.
+    AsTheyAre,
+    /// They are written with the head.
+    Changed,
 }
 
 impl Options {
     /// Fits, writes the head into the pack, and says how it went.
-    pub fn fit(&self, pack: &Pack, tools: &ToolSet, examples: &Examples) -> anyhow::Result<Exit> {
+    pub fn fit(
+        &self,
+        pack: &Pack,
+        tools: &ToolSet,
+        examples: &Examples,
+        definitions: Definitions,
+    ) -> anyhow::Result<Exit> {
         let model = self.which.load()?;
         let date = chrono::Utc::now().format("%Y-%m-%d").to_string();
         let settings = FitSettings { folds: self.folds, seed: self.seed, date };
@@ -59,6 +74,12 @@ impl Options {
             (read, kept, total) = (Instant::now(), e.kept, e.total);
         })?;
         bar.finish_and_clear();
+        // Nothing was written so far: a failure leaves the pack as it was. Tools and examples go first, since a pack with a
+        // tool that its head does not have yet still works; a head with a tool that the pack does not have would not.
+        if definitions == Definitions::Changed {
+            pack.save_tools(tools)?;
+            examples.save(&pack.dir().join("examples.jsonl"))?;
+        }
         pack::save(pack, &fitted)?;
         if self.json {
             output::json(&fitted.report)?;

@@ -10,8 +10,11 @@ use crate::grammar::{Constraint, Grammar};
 use crate::prefix::common;
 use crate::request::{Conversation, Prompt};
 use crate::trace::{Attempt, CallOutcome, Event, Finish};
-use lm::{Sequence, Specials, ToolCall};
+use lm::{Sequence, Tokenizer, ToolCall};
 use serde_json::Value;
+
+/// Tokens before the limit from which on a call is brought to its end, in shares of the limit and at most.
+const HASTE: (usize, usize) = (4, 64);
 
 /// What such a call needs.
 pub(super) struct MessageCall {
@@ -23,6 +26,8 @@ pub(super) struct MessageCall {
     after: String,
     /// Bytes of the arguments that were given out.
     given: usize,
+    /// It was brought to its end because its limit was near: it is valid, but not all that the model would have written.
+    hastened: bool,
 }
 
 /// A call about to be opened.
@@ -58,11 +63,11 @@ impl Row {
             .call_frame(&chat.messages, &content, &self.made, Some(id.clone()), tool)
             .map_err(|e| e.to_string())?;
         let so_far = self.turn.clone().unwrap_or_else(|| self.prepared.text.clone() + &content);
-        let encode = |text: &str| extended.tokenizer().encode_continuation(text, Specials::Parse);
+        let encode = |text: &str| extended.tokenizer().encode_rendered_continuation(text);
         let (ids, own) = match frame.before.strip_prefix(&so_far) {
             Some(rest) => (encode(rest).map_err(|e| e.to_string())?, None),
             None => {
-                let whole = extended.tokenizer().encode(&frame.before, Specials::Parse);
+                let whole = extended.tokenizer().encode_rendered(&frame.before);
                 let ids = whole.map_err(|e| e.to_string())?;
                 let mut own = self.sequence.fork();
                 own.truncate(common(own.ids(), &ids).min(ids.len() - 1));
@@ -74,7 +79,14 @@ impl Row {
             return Err(context_full(extended));
         }
         let constraint = grammar.begin();
-        let message = MessageCall { constraint, id, before: frame.before, after: frame.after, given: 0 };
+        let message = MessageCall {
+            constraint,
+            id,
+            before: frame.before,
+            after: frame.after,
+            given: 0,
+            hastened: false,
+        };
         Ok(Opening { message, ids, own })
     }
 
@@ -100,6 +112,11 @@ impl Row {
         let Some(message) = &mut call.message else { return Ok(()) };
         if message.constraint.mask(words).is_err() {
             return Err(no_word);
+        }
+        let most = settings.max_argument_tokens;
+        if call.tokens + (most / HASTE.0).min(HASTE.1) >= most {
+            message.hastened = true;
+            nearest_end(words, extended.tokenizer());
         }
         let word = self.scores(words, &[])?.ballot(settings, false, &mut self.rng).word;
         let Ok(complete) = message.constraint.push(word) else { return Err(no_word) };
@@ -153,6 +170,7 @@ impl Row {
         if let Some(own) = call.own {
             self.sequence = own;
         }
+        let hastened = message.hastened;
         let value: Value = serde_json::from_str(&arguments).unwrap_or_default();
         let made = ToolCall::new(Some(message.id), name, value);
         let repeated = self.made.iter().any(|earlier| earlier.function == made.function);
@@ -162,7 +180,7 @@ impl Row {
             && !repeated
             && self.counts.calls < settings.max_calls
             && self.counts.chosen < settings.max_tokens;
-        let after = extended.tokenizer().encode_continuation(&message.after, Specials::Parse);
+        let after = extended.tokenizer().encode_rendered_continuation(&message.after);
         match after {
             Ok(mut ids) if more => {
                 // The rest of the template's text ends the turn.
@@ -178,6 +196,10 @@ impl Row {
                 }
             }
             _ => self.finish = Some(Finish::Calls),
+        }
+        if hastened {
+            self.input.clear();
+            self.finish = Some(Finish::MaxTokens);
         }
     }
 
@@ -197,5 +219,32 @@ impl Row {
         self.decisions.extend(call.pending.decision);
         self.counts.failed_calls += 1;
         self.finish = Some(finish);
+    }
+}
+
+/// Leaves only those words that come nearest to the end of a JSON text, of those that may be written at all: brackets that
+/// close, before a quote that closes a string with them, before a quote, before anything else.
+fn nearest_end(words: &mut [f32], tokenizer: &Tokenizer) {
+    let rank = |id: usize| -> u8 {
+        match tokenizer.token_bytes(id as u32) {
+            [] => 4,
+            bytes if bytes.iter().all(|byte| b"}]".contains(byte)) => 0,
+            [b'"', rest @ ..] if rest.iter().all(|byte| b"}]".contains(byte)) => {
+                if rest.is_empty() {
+                    2
+                } else {
+                    1
+                }
+            }
+            [b'"', ..] => 3,
+            _ => 4,
+        }
+    };
+    let open = |words: &[f32], id: usize| words[id] > f32::NEG_INFINITY;
+    let Some(best) = (0..words.len()).filter(|&id| open(words, id)).map(rank).min() else { return };
+    for id in 0..words.len() {
+        if open(words, id) && rank(id) > best {
+            words[id] = f32::NEG_INFINITY;
+        }
     }
 }
