@@ -54,7 +54,7 @@ fn is_about_input(error: &(dyn std::error::Error + 'static)) -> bool {
     } else if let Some(error) = error.downcast_ref::<DecodeError>() {
         match error {
             DecodeError::Lm(error) => is_about_input(error),
-            DecodeError::NoWord { .. } => false,
+            DecodeError::NoWord { .. } | DecodeError::Unfinished { .. } => false,
             _ => true,
         }
     } else if let Some(error) = error.downcast_ref::<BenchError>() {
@@ -65,6 +65,15 @@ fn is_about_input(error: &(dyn std::error::Error + 'static)) -> bool {
             BenchError::Decode(error) => is_about_input(error),
             BenchError::Corpus(error) => is_about_input(error),
             _ => true,
+        }
+    } else if let Some(error) = error.downcast_ref::<::pack::FitError>() {
+        match error {
+            ::pack::FitError::Io { .. } => false,
+            ::pack::FitError::Model(error) => is_about_input(error),
+            ::pack::FitError::Head(error) => is_about_input(error),
+            ::pack::FitError::Decode(error) => is_about_input(error),
+            ::pack::FitError::Pack(error) => is_about_input(error),
+            ::pack::FitError::File { .. } | ::pack::FitError::Input(_) => true,
         }
     } else if let Some(error) = error.downcast_ref::<PackError>() {
         !matches!(error, PackError::Io { .. })

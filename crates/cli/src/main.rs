@@ -15,7 +15,9 @@ mod head;
 mod json_lines;
 mod model;
 mod output;
+mod pack;
 mod progress;
+mod serve;
 mod tools;
 
 use ::bench::arithmetic;
@@ -66,6 +68,12 @@ enum Command {
     /// The built-in tools: call, list
     #[command(subcommand, after_help = tools::EXAMPLES)]
     Tools(tools::Command),
+    /// Tool packs: from definitions and examples to tools in use
+    #[command(subcommand, after_help = pack::EXAMPLES)]
+    Pack(pack::Command),
+    /// An OpenAI-compatible server over packs, with a playground
+    #[command(after_help = serve::EXAMPLES)]
+    Serve(serve::Args),
     /// Language models: their files and tokens
     #[command(subcommand, after_help = model::EXAMPLES)]
     Model(model::Command),
@@ -87,6 +95,8 @@ impl Command {
             Self::Head(command) => command.run(),
             Self::Corpus(command) => command.run(),
             Self::Tools(command) => command.run(),
+            Self::Pack(command) => command.run(),
+            Self::Serve(args) => args.run(),
             Self::Model(command) => command.run(),
             Self::Bench(command) => command.run(),
             Self::Completions(args) => args.run(),

@@ -33,4 +33,6 @@ pub use json_lines::{LineError, call_json};
 pub use number::{MAX_DIGITS, Number, NumberError};
 pub use pack::{Pack, PackError};
 pub use set::{ToolError, ToolSet};
-pub use tool::{Arithmetic, CallError, Outcome, Placement, Runner, Tool, unmarked};
+pub use tool::{
+    Arithmetic, CallError, HttpTool, McpServer, McpTool, Outcome, Placement, Runner, Tool, unmarked,
+};

@@ -6,6 +6,7 @@ use crate::{
     guards::{GuardError, Guards},
 };
 use serde_json::Value;
+use std::fmt;
 
 /// Where a call's result goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -41,15 +42,75 @@ pub enum Runner {
     Literal,
     /// The caller runs it.
     Client,
+    /// A server of the Model Context Protocol runs it.
+    Mcp(McpTool),
+    /// An HTTP endpoint runs it.
+    Http(HttpTool),
+}
+
+/// A tool of an MCP server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct McpTool {
+    /// The server.
+    pub server: McpServer,
+    /// The tool's name there, which may hold characters that a tool's name in a pack may not.
+    pub name: String,
+    /// The server says that a call changes nothing: it may be repeated after a failure.
+    pub read_only: bool,
+}
+
+/// How an MCP server is reached.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum McpServer {
+    /// A program and its arguments, spoken to over its standard input and output.
+    Command(Vec<String>),
+    /// A streamable HTTP endpoint.
+    Url(String),
+}
+
+impl fmt::Display for McpServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Command(words) => f.write_str(&words.join(" ")),
+            Self::Url(url) => f.write_str(url),
+        }
+    }
+}
+
+/// A tool that is an HTTP endpoint. Arguments named in the URL go there, those in `query` into the query, all others into a
+/// JSON body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpTool {
+    /// `GET`, `POST`, `PUT`, `PATCH` or `DELETE`.
+    pub method: String,
+    /// The URL, with `{name}` where an argument goes.
+    pub url: String,
+    /// Arguments that go into the query.
+    pub query: Vec<String>,
+}
+
+impl HttpTool {
+    /// The methods that are known.
+    pub const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 }
 
 impl Runner {
+    /// Whether a failed call may be made again.
+    pub fn may_repeat(&self) -> bool {
+        match self {
+            Self::Arithmetic(_) | Self::Literal => true,
+            Self::Client => false,
+            Self::Mcp(tool) => tool.read_only,
+            Self::Http(tool) => tool.method == "GET",
+        }
+    }
+
     /// Where the result of such a tool goes if nothing else is said.
     pub fn placement(&self) -> Placement {
         match self {
             Self::Arithmetic(_) => Placement::Splice,
             Self::Literal => Placement::Literal,
-            Self::Client => Placement::Message,
+            Self::Client | Self::Mcp(_) | Self::Http(_) => Placement::Message,
         }
     }
 }
@@ -88,7 +149,7 @@ pub enum Outcome {
         /// The result is a number: a digit written right after it would change it.
         numeric: bool,
     },
-    /// The tool is the caller's to run: generation stops here, and goes on with the result that the caller brings.
+    /// The tool runs elsewhere, which is the caller's to arrange: generation stops here, and goes on with the result that the caller brings.
     Client,
 }
 
@@ -150,7 +211,7 @@ impl Tool {
         match &self.runner {
             Runner::Arithmetic(arithmetic) => arithmetic.run(args),
             Runner::Literal => Ok(Outcome::Done { text: self.name.clone(), numeric: false }),
-            Runner::Client => Ok(Outcome::Client),
+            Runner::Client | Runner::Mcp(_) | Runner::Http(_) => Ok(Outcome::Client),
         }
     }
 

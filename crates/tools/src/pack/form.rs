@@ -6,7 +6,7 @@ use crate::{
     guards::Guards,
     number::shown,
     set::{ToolError, ToolSet},
-    tool::{Arithmetic, Placement, Runner, Tool, no_parameters},
+    tool::{Arithmetic, HttpTool, McpServer, McpTool, Placement, Runner, Tool, no_parameters},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -59,6 +59,33 @@ struct BuiltinForm {
     guards: Guards,
 }
 
+/// `run = { mcp = … }`.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct McpForm {
+    mcp: ServerForm,
+    tool: String,
+    #[serde(default)]
+    read_only: bool,
+}
+
+/// A command with its arguments, or a URL.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum ServerForm {
+    Command(Vec<String>),
+    Url(String),
+}
+
+/// `run = { http = … }`.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HttpForm {
+    http: String,
+    #[serde(default)]
+    query: Vec<String>,
+}
+
 impl From<&Tool> for ToolForm {
     fn from(tool: &Tool) -> Self {
         Self {
@@ -81,9 +108,23 @@ pub(super) fn write(tools: &ToolSet) -> Result<String, toml::ser::Error> {
 
 fn write_runner(runner: &Runner) -> toml::Value {
     let word = |word: &str| toml::Value::String(word.to_owned());
+    fn table(form: impl Serialize) -> toml::Value {
+        toml::Value::try_from(form).unwrap_or_else(|_| toml::Value::Table(toml::Table::new())) // strings are always TOML
+    }
     match runner {
         Runner::Client => word("client"),
         Runner::Literal => word("literal"),
+        Runner::Mcp(tool) => table(McpForm {
+            mcp: match tool.server.clone() {
+                McpServer::Command(words) => ServerForm::Command(words),
+                McpServer::Url(url) => ServerForm::Url(url),
+            },
+            tool: tool.name.clone(),
+            read_only: tool.read_only,
+        }),
+        Runner::Http(tool) => {
+            table(HttpForm { http: format!("{} {}", tool.method, tool.url), query: tool.query.clone() })
+        }
         Runner::Arithmetic(Arithmetic { function, rounding, guards }) => {
             let mut table = toml::Table::new();
             table.insert("builtin".to_owned(), word(function.name()));
@@ -135,7 +176,9 @@ fn read_tool(form: toml::Value) -> Result<Tool, Fault> {
     let standard = match &runner {
         Runner::Arithmetic(arithmetic) => Tool::from(arithmetic.function),
         Runner::Literal => Tool::literal("", ""),
-        Runner::Client => Tool::client("", "", no_parameters()),
+        Runner::Client | Runner::Mcp(_) | Runner::Http(_) => {
+            Tool { placement: runner.placement(), ..Tool::client("", "", no_parameters()) }
+        }
     };
     let parameters = match form.parameters {
         None => standard.parameters,
@@ -153,10 +196,38 @@ fn read_tool(form: toml::Value) -> Result<Tool, Fault> {
 }
 
 fn read_runner(run: toml::Value) -> Result<Runner, String> {
-    const EXPECTED: &str = "expected \"client\", \"literal\" or { builtin = \"…\" }";
+    const EXPECTED: &str = "expected \"client\", \"literal\", { builtin = \"…\" }, { mcp = …, tool = \"…\" } or { http = \"GET …\" }";
     match run {
         toml::Value::String(word) if word == "client" => Ok(Runner::Client),
         toml::Value::String(word) if word == "literal" => Ok(Runner::Literal),
+        toml::Value::Table(table) if table.contains_key("mcp") => {
+            let McpForm { mcp, tool, read_only } =
+                table.try_into().map_err(|error| format!("{}: {EXPECTED}", error.to_string().trim_end()))?;
+            let server = match mcp {
+                ServerForm::Command(words) if words.first().is_none_or(String::is_empty) => {
+                    return Err("`mcp` is an empty command".to_owned());
+                }
+                ServerForm::Command(words) => McpServer::Command(words),
+                ServerForm::Url(url) if is_url(&url) => McpServer::Url(url),
+                ServerForm::Url(text) => {
+                    return Err(format!(
+                        "`mcp` is {}: expected a URL, or a command as a list of words",
+                        shown(&text)
+                    ));
+                }
+            };
+            Ok(Runner::Mcp(McpTool { server, name: tool, read_only }))
+        }
+        toml::Value::Table(table) if table.contains_key("http") => {
+            let HttpForm { http, query } =
+                table.try_into().map_err(|error| format!("{}: {EXPECTED}", error.to_string().trim_end()))?;
+            match http.split_once(' ') {
+                Some((method, url)) if HttpTool::METHODS.contains(&method) && is_url(url) => {
+                    Ok(Runner::Http(HttpTool { method: method.to_owned(), url: url.to_owned(), query }))
+                }
+                _ => Err(format!("`http` is {}: expected a method and a URL", shown(&http))),
+            }
+        }
         toml::Value::Table(table) => {
             let BuiltinForm { builtin, rounding, guards } =
                 table.try_into().map_err(|error| format!("{}: {EXPECTED}", error.to_string().trim_end()))?;
@@ -165,6 +236,10 @@ fn read_runner(run: toml::Value) -> Result<Runner, String> {
         }
         other => Err(format!("found {}: {EXPECTED}", shown(&other.to_string()))),
     }
+}
+
+fn is_url(text: &str) -> bool {
+    text.starts_with("http://") || text.starts_with("https://")
 }
 
 #[cfg(test)]
@@ -191,6 +266,30 @@ pub(super) mod tests {
             Tool { examples: vec!["line\nline".to_owned(), "".to_owned()], ..Tool::literal("[WALK]", "") },
             Tool::client("weather", "das Wetter, „so“ \t\u{7f} 天気", weather),
             Tool { placement: Placement::Splice, ..Tool::client("price", "", no_parameters()) },
+            Tool {
+                runner: Runner::Mcp(McpTool {
+                    server: McpServer::Command(vec!["a program".to_owned(), "--x=\"y\"".to_owned()]),
+                    name: "files/read.all".to_owned(),
+                    read_only: true,
+                }),
+                ..Tool::client("read_all", "", no_parameters())
+            },
+            Tool {
+                runner: Runner::Mcp(McpTool {
+                    server: McpServer::Url("http://localhost:9/mcp".to_owned()),
+                    name: "n".to_owned(),
+                    read_only: false,
+                }),
+                ..Tool::client("n", "", no_parameters())
+            },
+            Tool {
+                runner: Runner::Http(HttpTool {
+                    method: "GET".to_owned(),
+                    url: "https://example.org/{id}".to_owned(),
+                    query: vec!["q".to_owned()],
+                }),
+                ..Tool::client("h", "", no_parameters())
+            },
         ])
         .expect("valid tools")
     }
@@ -231,6 +330,9 @@ pub(super) mod tests {
             (named(""), &["line 7", "`second`", "missing field `run`"]),
             (named("run = \"shell\""), &["`second`: run", "found \"shell\"", "expected"]),
             (named("run = 1979-05-27"), &["`second`: run", "expected"]),
+            (named("run = { mcp = [], tool = \"x\" }"), &["`second`: run", "empty command"]),
+            (named("run = { mcp = \"ftp://x\", tool = \"x\" }"), &["`second`: run", "expected a URL"]),
+            (named("run = { http = \"FETCH http://x\" }"), &["`second`: run", "a method and a URL"]),
             (named("run = { builtin = \"eval\" }"), &["`second`: run", "`eval`", "permutate"]),
             (
                 named("run = { builtin = \"add\", shell = \"rm\" }"),
