@@ -12,6 +12,7 @@ mod exit;
 mod extract;
 mod fit;
 mod head;
+mod home;
 mod json_lines;
 mod model;
 mod output;
@@ -66,6 +67,9 @@ enum Command {
     /// The built-in tools: call, list
     #[command(subcommand, after_help = tools::EXAMPLES)]
     Tools(tools::Command),
+    /// A household that scripts act in: run, replay, show
+    #[command(subcommand, after_help = home::EXAMPLES)]
+    Home(home::Command),
     /// Language models: their files and tokens
     #[command(subcommand, after_help = model::EXAMPLES)]
     Model(model::Command),
@@ -87,6 +91,7 @@ impl Command {
             Self::Head(command) => command.run(),
             Self::Corpus(command) => command.run(),
             Self::Tools(command) => command.run(),
+            Self::Home(command) => command.run(),
             Self::Model(command) => command.run(),
             Self::Bench(command) => command.run(),
             Self::Completions(args) => args.run(),
