@@ -5,6 +5,7 @@ use ::corpus::CorpusError;
 use ::corpus::import::ImportError;
 use ::head::HeadError;
 use ::tools::PackError;
+use ::tools::household::HomeError;
 use decode::DecodeError;
 use lm::LmError;
 use std::io;
@@ -77,6 +78,8 @@ fn is_about_input(error: &(dyn std::error::Error + 'static)) -> bool {
         }
     } else if let Some(error) = error.downcast_ref::<PackError>() {
         !matches!(error, PackError::Io { .. })
+    } else if let Some(error) = error.downcast_ref::<HomeError>() {
+        !matches!(error, HomeError::Io { .. })
     } else {
         error.is::<::corpus::arithmetic::Exhausted>()
     }

@@ -12,6 +12,7 @@ mod exit;
 mod extract;
 mod fit;
 mod head;
+mod home;
 mod json_lines;
 mod model;
 mod output;
@@ -74,6 +75,9 @@ enum Command {
     /// An OpenAI-compatible server over packs, with a playground
     #[command(after_help = serve::EXAMPLES)]
     Serve(serve::Args),
+    /// A household that scripts act in: run, replay, show
+    #[command(subcommand, after_help = home::EXAMPLES)]
+    Home(home::Command),
     /// Language models: their files and tokens
     #[command(subcommand, after_help = model::EXAMPLES)]
     Model(model::Command),
@@ -97,6 +101,7 @@ impl Command {
             Self::Tools(command) => command.run(),
             Self::Pack(command) => command.run(),
             Self::Serve(args) => args.run(),
+            Self::Home(command) => command.run(),
             Self::Model(command) => command.run(),
             Self::Bench(command) => command.run(),
             Self::Completions(args) => args.run(),

@@ -20,6 +20,7 @@
 mod arguments;
 mod arithmetic;
 mod guards;
+pub mod household;
 mod json_lines;
 mod number;
 mod pack;

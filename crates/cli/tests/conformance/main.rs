@@ -3,6 +3,7 @@
 //! `just conformance DIR` runs it; every test here is ignored otherwise, and fails where something that it needs is missing.
 
 mod funcqa;
+mod household;
 mod importers;
 mod labels;
 mod outside;
