@@ -3,6 +3,7 @@
 use ::bench::BenchError;
 use ::corpus::CorpusError;
 use ::corpus::import::ImportError;
+use ::export::ExportError;
 use ::head::HeadError;
 use ::tools::PackError;
 use decode::DecodeError;
@@ -64,6 +65,13 @@ fn is_about_input(error: &(dyn std::error::Error + 'static)) -> bool {
             BenchError::Head(error) => is_about_input(error),
             BenchError::Decode(error) => is_about_input(error),
             BenchError::Corpus(error) => is_about_input(error),
+            _ => true,
+        }
+    } else if let Some(error) = error.downcast_ref::<ExportError>() {
+        match error {
+            ExportError::Io { .. } | ExportError::Compute(_) => false,
+            ExportError::Model(error) => is_about_input(error),
+            ExportError::Head(error) => is_about_input(error),
             _ => true,
         }
     } else if let Some(error) = error.downcast_ref::<PackError>() {
