@@ -3,6 +3,7 @@
 use ::bench::BenchError;
 use ::corpus::CorpusError;
 use ::corpus::import::ImportError;
+use ::export::ExportError;
 use ::head::HeadError;
 use ::tools::PackError;
 use ::tools::household::HomeError;
@@ -75,6 +76,13 @@ fn is_about_input(error: &(dyn std::error::Error + 'static)) -> bool {
             ::pack::FitError::Decode(error) => is_about_input(error),
             ::pack::FitError::Pack(error) => is_about_input(error),
             ::pack::FitError::File { .. } | ::pack::FitError::Input(_) => true,
+        }
+    } else if let Some(error) = error.downcast_ref::<ExportError>() {
+        match error {
+            ExportError::Io { .. } | ExportError::Compute(_) => false,
+            ExportError::Model(error) => is_about_input(error),
+            ExportError::Head(error) => is_about_input(error),
+            _ => true,
         }
     } else if let Some(error) = error.downcast_ref::<PackError>() {
         !matches!(error, PackError::Io { .. })

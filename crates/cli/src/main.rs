@@ -9,6 +9,7 @@ mod completions;
 mod corpus;
 mod demo;
 mod exit;
+mod export;
 mod extract;
 mod fit;
 mod head;
@@ -60,6 +61,9 @@ enum Command {
     /// Ask a question, and see the answer and every call behind it
     #[command(after_help = ask::EXAMPLES)]
     Ask(ask::Args),
+    /// Give a model's vocabulary a head's tools, as files for other engines
+    #[command(after_help = export::EXAMPLES)]
+    Export(export::Args),
     /// Heads: what they have learned
     #[command(subcommand, after_help = head::EXAMPLES)]
     Head(head::Command),
@@ -96,6 +100,7 @@ impl Command {
             Self::Extract(args) => args.run(),
             Self::Fit(args) => args.run(),
             Self::Ask(args) => args.run(),
+            Self::Export(args) => args.run(),
             Self::Head(command) => command.run(),
             Self::Corpus(command) => command.run(),
             Self::Tools(command) => command.run(),

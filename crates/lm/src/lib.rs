@@ -42,6 +42,7 @@ pub use decoder::Decoder;
 pub use device::{Device, load};
 pub use error::LmError;
 pub use frozen::{FrozenLm, ModelCard, RowSource, Sequence, State, WordMass};
-pub use gguf::{Array, Gguf, TensorInfo, Value};
+pub use gguf::{Array, Gguf, TensorInfo, Value, gguf_type};
 pub use matrix::Matrix;
 pub use tokenizer::{Specials, Tokenizer};
+pub use weights::{digest, safetensors_files};
