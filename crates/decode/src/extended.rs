@@ -28,7 +28,7 @@ pub(crate) enum Kind {
     /// No arguments; the tool's own text is appended.
     Literal,
     /// The model writes JSON under the tool's schema; the caller runs the call and puts the result into the conversation.
-    Message(Grammar),
+    Message(Box<Grammar>),
 }
 
 impl Callable {
@@ -197,7 +197,7 @@ fn callable(
     })?;
     let kind = match (&tool.runner, tool.placement) {
         (_, Placement::Literal) => Kind::Literal,
-        (Runner::Arithmetic(_), Placement::Splice) => Kind::Splice,
+        (Runner::Arithmetic(_) | Runner::Relation(_), Placement::Splice) => Kind::Splice,
         // What runs elsewhere has its result in the conversation, wherever it would like to have it.
         _ => {
             let compiled = match grammars {
@@ -205,9 +205,10 @@ fn callable(
                 None => Grammars::new(lm.tokenizer())
                     .and_then(|made| grammars.insert(Arc::new(made)).compile_parameters(&tool.parameters)),
             };
-            Kind::Message(compiled.map_err(|e| {
+            let compiled = compiled.map_err(|e| {
                 DecodeError::Mismatch(format!("the tool `{name}`: its schema cannot be enforced: {e}"))
-            })?)
+            })?;
+            Kind::Message(Box::new(compiled))
         }
     };
     Ok(Callable { tool, kind, demos: None })

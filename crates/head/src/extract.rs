@@ -40,6 +40,9 @@ pub struct ExtractProgress {
     pub elapsed: Duration,
 }
 
+/// Keeps a file of a store under its name.
+type Put<'a> = dyn FnMut(&str, Vec<u8>) -> Result<(), HeadError> + 'a;
+
 /// An example as the model reads it.
 struct Text {
     /// Number of tokens, the unread ones included.
@@ -174,7 +177,7 @@ impl Plan {
         corpus: &Corpus,
         parts: &[usize],
         is_there: impl Fn(usize) -> bool,
-        put: &mut dyn FnMut(&str, Vec<u8>) -> Result<(), HeadError>,
+        put: &mut Put<'_>,
         start: Instant,
         progress: &mut dyn FnMut(ExtractProgress),
     ) -> Result<(), HeadError> {

@@ -8,12 +8,15 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
-use tools::{HttpTool, McpServer, McpTool, Runner, Tool};
+use tools::{HttpTool, McpServer, McpTool, Outcome, Runner, Tool};
+
+/// A server's connection, which one call at a time may make.
+type Slot = Arc<Mutex<Option<Arc<Client>>>>;
 
 /// The connections to MCP servers, one each, made when first needed.
 #[derive(Default)]
 pub(crate) struct Executor {
-    clients: Mutex<HashMap<McpServer, Arc<Mutex<Option<Arc<Client>>>>>>,
+    clients: Mutex<HashMap<McpServer, Slot>>,
 }
 
 impl Executor {
@@ -37,8 +40,12 @@ impl Executor {
                         .await
                         .unwrap_or_else(|e| Err(e.to_string()))
                 }
-                Runner::Client | Runner::Arithmetic(_) | Runner::Literal => {
-                    return Err("this tool is the client's to run".to_owned());
+                Runner::Arithmetic(_) | Runner::Relation(_) | Runner::Literal | Runner::Client => {
+                    match tool.run(&tool.in_order(&Value::Object(arguments.clone()))) {
+                        Ok(Outcome::Done { text, .. }) => Ok(text),
+                        Ok(Outcome::Client) => Err("this tool is the client's to run".to_owned()),
+                        Err(error) => Err(error.to_string()),
+                    }
                 }
             };
             match result {

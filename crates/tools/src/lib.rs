@@ -22,6 +22,7 @@ mod arithmetic;
 mod guards;
 pub mod household;
 mod json_lines;
+mod knowledge;
 mod number;
 mod pack;
 mod set;
@@ -31,9 +32,10 @@ pub use arguments::{ArgumentError, parse_arguments};
 pub use arithmetic::{ArithmeticError, Arity, ErrorKind, Function, Rounding, UnknownFunction};
 pub use guards::{GuardError, Guards};
 pub use json_lines::{LineError, call_json};
+pub use knowledge::{Fact, KnowledgeBase, KnowledgeError, NO_ENTRY, fold};
 pub use number::{MAX_DIGITS, Number, NumberError};
 pub use pack::{Pack, PackError};
 pub use set::{ToolError, ToolSet};
 pub use tool::{
-    Arithmetic, CallError, HttpTool, McpServer, McpTool, Outcome, Placement, Runner, Tool, unmarked,
+    Arithmetic, CallError, HttpTool, McpServer, McpTool, Outcome, Placement, Relation, Runner, Tool, unmarked,
 };

@@ -26,11 +26,11 @@ const TEMPLATE: &str = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% f
 pub struct Place(TempDir);
 
 impl Place {
-    pub fn at(&self, name: &str) -> PathBuf {
+    pub(crate) fn at(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    pub fn toolken(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn toolken(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_toolken"));
         command
             .args(arguments)
@@ -44,7 +44,7 @@ impl Place {
     }
 
     #[track_caller]
-    pub fn done(&self, arguments: &[&str]) -> String {
+    pub(crate) fn done(&self, arguments: &[&str]) -> String {
         let output = self.toolken(arguments).output().expect("the binary starts");
         assert!(
             output.status.success(),
@@ -124,6 +124,6 @@ pub fn place() -> &'static Place {
     })
 }
 
-pub fn user(text: &str) -> Value {
+pub(crate) fn user(text: &str) -> Value {
     json!([{"role": "user", "content": text}])
 }
