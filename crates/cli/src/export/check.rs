@@ -155,8 +155,7 @@ impl Found {
             ("logits", &self.error, self.tolerance),
             ("logits over the engine's own hidden states", &self.own_error, own.min(self.tolerance)),
         ] {
-            // Written so that NaN fails.
-            if !(error.max <= tolerance) {
+            if error.max.is_nan() || error.max > tolerance {
                 failures.push(format!(
                     "{what}: relative error {:.2e}, at most {tolerance:.0e} expected",
                     error.max
