@@ -66,6 +66,7 @@ fn is_about_input(error: &(dyn std::error::Error + 'static)) -> bool {
             BenchError::Head(error) => is_about_input(error),
             BenchError::Decode(error) => is_about_input(error),
             BenchError::Corpus(error) => is_about_input(error),
+            BenchError::Home(error) => is_about_input(error),
             _ => true,
         }
     } else if let Some(error) = error.downcast_ref::<::pack::FitError>() {

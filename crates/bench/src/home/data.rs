@@ -141,7 +141,11 @@ impl HomeData {
             match of_published(number, &entry.text, &vocabulary) {
                 Ok((example, question)) => {
                     examples.push(example);
-                    sources.push(Source { title: key(&question.title), hint: key(&question.hint), published: true });
+                    sources.push(Source {
+                        title: key(&question.title),
+                        hint: key(&question.hint),
+                        published: true,
+                    });
                 }
                 Err(reason) => count(&mut left_out, reason, 1),
             }
@@ -249,7 +253,8 @@ fn of_published(
     let (objects, rest) = rest.split_once("].\nGoal:\n").ok_or(LAYOUT)?;
     let (title, rest) = rest.split_once("\nHint:\n").ok_or(LAYOUT)?;
     let (hint, plan) = rest.split_once("\nPlan:\n").ok_or(LAYOUT)?;
-    let mut objects: Vec<String> = objects.split(", ").map(|object| object.trim_matches('\'').to_owned()).collect();
+    let mut objects: Vec<String> =
+        objects.split(", ").map(|object| object.trim_matches('\'').to_owned()).collect();
     objects.sort();
     let mut lines = Vec::new();
     for line in plan.lines().map(str::trim).take_while(|line| *line != END) {
@@ -262,6 +267,7 @@ fn of_published(
         }
         lines.push(line);
     }
-    let question = Question { room: room.to_owned(), objects, title: title.to_owned(), hint: hint.to_owned() };
+    let question =
+        Question { room: room.to_owned(), objects, title: title.to_owned(), hint: hint.to_owned() };
     Ok((question.example(format!("published-{number:04}"), &lines), question))
 }

@@ -58,7 +58,9 @@ impl Planner<'_> {
     /// The model's; a head of other tokens.
     pub fn plan(&self, asks: Vec<Ask>) -> Result<Vec<Planned>, BenchError> {
         if self.head.tools != self.vocabulary.names() {
-            return Err(BenchError::Setting("the head's rows are not the household's tokens: fit it anew".into()));
+            return Err(BenchError::Setting(
+                "the head's rows are not the household's tokens: fit it anew".into(),
+            ));
         }
         let started = Instant::now();
         let mut plans = Vec::with_capacity(asks.len());
@@ -136,7 +138,9 @@ impl Planner<'_> {
                 self.put(plan, &format!(" <{name}>"))?;
             }
         }
-        let Some(action) = plan.action.filter(|action| action.arity() == plan.things.len()) else { return Ok(()) };
+        let Some(action) = plan.action.filter(|action| action.arity() == plan.things.len()) else {
+            return Ok(());
+        };
         let things = std::mem::take(&mut plan.things);
         plan.action = None;
         let line = Line::new(action, things).map_err(|e| BenchError::Setting(e.to_string()))?;
@@ -160,9 +164,12 @@ impl Planner<'_> {
         match (&self.vocabulary.kinds()[row], plan.action) {
             (Kind::End, None) => true,
             (Kind::Action(action), None) => {
-                let again = *action != Action::Walk && plan.lines.last().is_some_and(|line| line.action() == *action);
+                let again =
+                    *action != Action::Walk && plan.lines.last().is_some_and(|line| line.action() == *action);
                 let objects = plan.present.iter().filter(|present| **present).count();
-                !again && objects >= action.arity().min(1) && (!self.simulator || self.can_follow(plan, *action, &[]))
+                !again
+                    && objects >= action.arity().min(1)
+                    && (!self.simulator || self.can_follow(plan, *action, &[]))
             }
             (Kind::Object(name), Some(action)) => {
                 let mut things = plan.things.clone();

@@ -35,9 +35,12 @@ impl Vocabulary {
         let mut kinds = Vec::with_capacity(names.len());
         for name in names {
             let unknown = || {
-                BenchError::Setting(format!("the token `{name}` is no [ACTION] of the simulator, no <object> and not {END}"))
+                BenchError::Setting(format!(
+                    "the token `{name}` is no [ACTION] of the simulator, no <object> and not {END}"
+                ))
             };
-            let inside = |open: char, close: char| name.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
+            let inside =
+                |open: char, close: char| name.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
             kinds.push(match (inside('[', ']'), inside('<', '>')) {
                 _ if name == END => Kind::End,
                 (Some(action), _) => Kind::Action(Action::of_name(action).ok_or_else(unknown)?),
@@ -87,7 +90,10 @@ impl Vocabulary {
         script.iter().all(|line| {
             parse_line(line).is_ok_and(|line| {
                 self.tools.index(&format!("[{}]", line.action().name())).is_some()
-                    && line.things().iter().all(|thing| self.tools.index(&format!("<{}>", thing.name)).is_some())
+                    && line
+                        .things()
+                        .iter()
+                        .all(|thing| self.tools.index(&format!("<{}>", thing.name)).is_some())
             })
         })
     }

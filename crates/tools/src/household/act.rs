@@ -286,10 +286,10 @@ impl<'a> Attempt<'a> {
         self.demand_close(node)?;
         let (state, property) =
             if sit { (State::Sitting, Property::Sittable) } else { (State::Lying, Property::Lieable) };
-        let word = if sit { "sit" } else { "lie" };
+        let able = if sit { "sittable" } else { "lieable" };
         let ing = if sit { "sitting" } else { "lying" };
         self.demand(!self.character.is(state), |at| format!("{} is {ing}", at.character))?;
-        self.demand(self.home.can(node, property), |at| format!("{} is not {word}able", at.shown(node)))?;
+        self.demand(self.home.can(node, property), |at| format!("{} is not {able}", at.shown(node)))?;
         let room = match (sit, self.class(node)) {
             (true, "couch" | "bed" | "sofa") => 4,
             (true, "loveseat" | "pianobench" | "bench") => 2,

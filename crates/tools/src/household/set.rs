@@ -2,7 +2,7 @@
 //!
 //! Where the original takes the first of several nodes, it takes the first of a Python set. To take the same one, the set's
 //! table is kept as CPython keeps it (`Objects/setobject.c`, 3.7 and later): open addressing, ten linear probes and then a
-//! perturbed jump, removed entries that stay as holes until the table is rebuilt.
+//! perturbed jump, removed entries that stay as holes until a key comes that way or the table is rebuilt.
 
 /// Entries looked at in a row before jumping, after the first.
 const LINEAR_PROBES: usize = 9;
@@ -38,17 +38,19 @@ impl OrderedSet {
         })
     }
 
-    /// Where a key is, or the free entry where it would go.
-    fn find(&self, key: u32) -> usize {
+    /// Where a key is, or else the free entry that ends the search for it, and the last hole on the way.
+    fn find(&self, key: u32) -> (usize, Option<usize>) {
         let mask = self.table.len() - 1;
         let (mut at, mut perturb) = (key as usize & mask, key as usize);
+        let mut hole = None;
         loop {
             let probes = if at + LINEAR_PROBES <= mask { LINEAR_PROBES } else { 0 };
             for probe in at..=at + probes {
                 match self.table[probe] {
-                    Entry::Free => return probe,
-                    Entry::Key(found) if found == key => return probe,
-                    Entry::Key(_) | Entry::Removed => {}
+                    Entry::Free => return (probe, hole),
+                    Entry::Key(found) if found == key => return (probe, None),
+                    Entry::Key(_) => {}
+                    Entry::Removed => hole = Some(probe),
                 }
             }
             perturb >>= PERTURB_SHIFT;
@@ -57,20 +59,24 @@ impl OrderedSet {
     }
 
     pub fn insert(&mut self, key: u32) {
-        let at = self.find(key);
+        let (at, hole) = self.find(key);
         if self.table[at] != Entry::Free {
+            return;
+        }
+        self.used += 1;
+        if let Some(hole) = hole {
+            self.table[hole] = Entry::Key(key);
             return;
         }
         self.table[at] = Entry::Key(key);
         self.filled += 1;
-        self.used += 1;
         if self.filled * 5 >= (self.table.len() - 1) * 3 {
             self.rebuild();
         }
     }
 
     pub fn remove(&mut self, key: u32) {
-        let at = self.find(key);
+        let (at, _) = self.find(key);
         if self.table[at] != Entry::Free {
             self.table[at] = Entry::Removed;
             self.used -= 1;
@@ -94,7 +100,7 @@ impl OrderedSet {
         self.filled = self.used;
         for entry in old {
             if let Entry::Key(key) = entry {
-                let at = self.find(key);
+                let (at, _) = self.find(key);
                 self.table[at] = entry;
             }
         }
@@ -120,7 +126,15 @@ impl FromIterator<u32> for OrderedSet {
 mod tests {
     use super::*;
 
-    /// What CPython 3.12 prints for the same operations.
+    #[test]
+    fn a_hole_is_filled_again() {
+        let mut set: OrderedSet = [65, 1, 9].into_iter().collect();
+        [65, 1].into_iter().for_each(|key| set.remove(key));
+        [385, 352, 2].into_iter().for_each(|key| set.insert(key));
+        assert_eq!(set.iter().collect::<Vec<_>>(), [352, 385, 2, 9]);
+    }
+
+    /// What CPython 3.11 prints for the same operations.
     #[test]
     fn is_walked_through_as_in_cpython() {
         let set: OrderedSet = [65, 1, 9, 17, 319].into_iter().collect();
