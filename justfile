@@ -23,3 +23,7 @@ ci:
 # Fuzzes one parser of foreign bytes (fuzz/fuzz_targets); needs `cargo install cargo-fuzz`.
 fuzz TARGET SECONDS="60":
     RUSTC_BOOTSTRAP=1 cargo fuzz run {{ TARGET }} -- -max_total_time={{ SECONDS }}
+
+# Speed beside llama.cpp on this machine; the peers are installed by themselves. `just bench --help` says more.
+bench *OPTIONS:
+    scripts/bench {{ OPTIONS }}

@@ -1,6 +1,7 @@
 //! The extended vocabulary: the model's words and, beside them, the head's tools.
 
 use crate::request::{Prompt, Template};
+use crate::scores::ToolScores;
 use crate::splice::number_continuations;
 use crate::trace::Token;
 use crate::{DecodeError, choose::Pick};
@@ -48,7 +49,7 @@ pub(crate) struct Answer {
 /// Words and tools: what one decision is about.
 pub(crate) struct Extended<'a> {
     pub lm: &'a dyn FrozenLm,
-    pub head: Option<&'a Head>,
+    pub head: Option<ToolScores<'a>>,
     /// In the order of the head's rows.
     pub callables: Vec<Callable<'a>>,
     /// The words that would lengthen a number before them.
@@ -68,7 +69,7 @@ impl<'a> Extended<'a> {
     pub fn new(lm: &'a dyn FrozenLm, head: &'a Head, tools: &'a ToolSet) -> Result<Self, DecodeError> {
         head.check_model(lm.card()).map_err(|e| DecodeError::Mismatch(e.to_string()))?;
         let callables = head.tools.iter().map(|name| callable(tools, name)).collect::<Result<_, _>>()?;
-        Ok(Self { head: Some(head), callables, ..Self::words_only(lm) })
+        Ok(Self { head: Some(ToolScores::new(head)), callables, ..Self::words_only(lm) })
     }
 
     /// Gives each named tool its prompt with worked calls.
@@ -120,16 +121,9 @@ impl<'a> Extended<'a> {
         self.tokenizer().encode_continuation(text, Specials::Text)
     }
 
-    /// The tools' scores at one hidden state: logits with offset and `bias`; −∞ where `disabled`.
-    pub fn tool_scores(&self, hidden: &[f32], bias: f32, disabled: &[bool]) -> Vec<f32> {
-        let Some(head) = self.head else {
-            return Vec::new();
-        };
-        let logits = head.logits(hidden);
-        let score = |(logit, off): (f32, &bool)| {
-            if *off { f32::NEG_INFINITY } else { logit + bias }
-        };
-        logits.into_iter().zip(disabled).map(score).collect()
+    /// The tools' scores at one hidden state, as [`ToolScores::scores`]; none without a head.
+    pub fn tool_scores(&self, hidden: &[f32], bias: f32, disabled: &[bool], floor: Option<f32>) -> Vec<f32> {
+        self.head.as_ref().map_or_else(Vec::new, |head| head.scores(hidden, bias, disabled, floor))
     }
 
     /// A token for the trace.

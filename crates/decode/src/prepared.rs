@@ -32,7 +32,11 @@ impl<'r> Prepared<'r> {
             let disabled_tools = disabled_tools(request, extended)?;
             let enabled = extended.callables.iter().zip(&disabled_tools).filter(|(_, off)| !**off);
             enabled.map(|(callable, _)| callable).try_for_each(|callable| check_demos(request, callable))?;
-            let bias = request.settings.bias.or(extended.head.map(|head| head.bias)).unwrap_or(0.0);
+            let bias = request
+                .settings
+                .bias
+                .or(extended.head.as_ref().map(|scores| scores.head().bias))
+                .unwrap_or(0.0);
             Ok(Self { index, request, ids, disabled_tools, bias })
         };
         prepared().map_err(|message| DecodeError::Request { index, message })

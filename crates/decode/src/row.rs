@@ -12,7 +12,7 @@
 mod arguments;
 
 use crate::DecodeError;
-use crate::choose::{Ballot, Pick, Scores};
+use crate::choose::{Ballot, Pick, Scores, best};
 use crate::extended::{Extended, Kind};
 use crate::prefix::Prefix;
 use crate::prepared::Prepared;
@@ -25,6 +25,9 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::collections::HashMap;
 use std::time::Instant;
+
+/// A tool whose logit is this far below the best word's, e⁻⁸ of its probability, need not be exact in a trace.
+const UNSEEN: f32 = 8.0;
 
 /// What a row needs of its surroundings to decide.
 pub(crate) struct Surroundings<'s, 'a> {
@@ -147,22 +150,25 @@ impl<'r> Row<'r> {
                 *score = f32::NEG_INFINITY;
             }
         }
+        let best_word = best(words).ok_or_else(|| self.no_word())?;
+        let forced = settings.calling == Calling::Force && self.counts.chosen == 0;
         let tools = match settings.calling {
             Calling::Off => Vec::new(),
             Calling::Auto | Calling::Force => {
-                extended.tool_scores(hidden, self.prepared.bias, &self.prepared.disabled_tools)
+                // Greedily a tool that is below the best word is not called: only the trace may show it.
+                let exact = forced || settings.temperature > 0.0;
+                let floor = (!exact).then_some(best_word.1 - UNSEEN);
+                extended.tool_scores(hidden, self.prepared.bias, &self.prepared.disabled_tools, floor)
             }
         };
-        let scores = self.scores(words, &tools)?;
-        let forced = settings.calling == Calling::Force && self.counts.chosen == 0;
+        let scores = Scores::beside(words, best_word, &tools);
         let ballot = scores.ballot(settings, forced, &mut self.rng);
         let decision = self.record(scores, &ballot, forced, extended);
         self.carry_out(Pending { ballot, decision }, around)
     }
 
-    fn scores<'s>(&self, words: &'s [f32], tools: &'s [f32]) -> Result<Scores<'s>, DecodeError> {
-        let no_word = DecodeError::NoWord { index: self.index(), position: self.counts.chosen };
-        Scores::new(words, tools).ok_or(no_word)
+    fn no_word(&self) -> DecodeError {
+        DecodeError::NoWord { index: self.index(), position: self.counts.chosen }
     }
 
     /// The trace of a decision, if it is a call or a tool came near.

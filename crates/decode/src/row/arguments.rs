@@ -2,7 +2,7 @@
 
 use super::{Pending, Row, Surroundings, micros};
 use crate::DecodeError;
-use crate::choose::Pick;
+use crate::choose::{Pick, Scores};
 use crate::extended::{Answer, Callable, Extended, Kind};
 use crate::prefix::{Prefix, common};
 use crate::request::Template;
@@ -101,7 +101,8 @@ impl Row<'_> {
     ) -> Result<(), DecodeError> {
         let extended = around.extended;
         let settings = self.settings();
-        let word = self.scores(words, &[])?.ballot(settings, false, &mut self.rng).word;
+        let scores = Scores::new(words, &[]).ok_or_else(|| self.no_word())?;
+        let word = scores.ballot(settings, false, &mut self.rng).word;
         let result = if extended.tokenizer().ends_text(word) {
             Err("the text ended before the call's closing bracket".to_string())
         } else {
