@@ -97,6 +97,23 @@ fn smollm2_on_candle_agrees_with_pytorch() {
 }
 
 #[test]
+fn smollm2_packed_agrees_with_pytorch() {
+    agrees("smollm2-135m", Device::CpuPacked);
+}
+
+#[test]
+#[ignore = "needs larger models: just conformance DIR"]
+fn qwen2_packed_agrees_with_pytorch() {
+    agrees("qwen2.5-coder-0.5b", Device::CpuPacked);
+}
+
+#[test]
+#[ignore = "needs larger models: just conformance DIR"]
+fn gemma3_packed_agrees_with_pytorch() {
+    agrees("gemma-3-270m", Device::CpuPacked);
+}
+
+#[test]
 #[ignore = "needs larger models: just conformance DIR"]
 fn qwen2_agrees_with_pytorch() {
     agrees("qwen2.5-coder-0.5b", Device::Cpu);
@@ -136,6 +153,11 @@ fn chunks_forks_and_batches_equal_one_pass() {
 #[test]
 fn chunks_forks_and_batches_equal_one_pass_on_candle() {
     equals_one_pass(Device::CandleCpu);
+}
+
+#[test]
+fn chunks_forks_and_batches_equal_one_pass_packed() {
+    equals_one_pass(Device::CpuPacked);
 }
 
 fn equals_one_pass(device: Device) {

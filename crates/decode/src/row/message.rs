@@ -4,7 +4,7 @@
 use super::arguments::{Call, context_full};
 use super::{Row, Surroundings, micros};
 use crate::DecodeError;
-use crate::choose::Pick;
+use crate::choose::{Pick, Scores};
 use crate::extended::Extended;
 use crate::grammar::{Constraint, Grammar};
 use crate::prefix::common;
@@ -118,7 +118,8 @@ impl Row {
             message.hastened = true;
             nearest_end(words, extended.tokenizer());
         }
-        let word = self.scores(words, &[])?.ballot(settings, false, &mut self.rng).word;
+        let scores = Scores::new(words, &[]).ok_or_else(|| self.no_word())?;
+        let word = scores.ballot(settings, false, &mut self.rng).word;
         let Ok(complete) = message.constraint.push(word) else { return Err(no_word) };
         call.tokens += 1;
         self.counts.arguments += 1;
