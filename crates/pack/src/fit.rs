@@ -1,24 +1,32 @@
 //! The fit of a pack.
+//!
+//! A tool's description counts as one example of the tool: it is put to the model as a user's message, and the state that opens
+//! the assistant's turn is one at which the tool is to be called. That is the prior of a tool that has no example, and it helps
+//! those that have ([LOG.md]). How far a description can be trusted alone is measured on tools that have examples, by
+//! leaving theirs out.
+//!
+//! [LOG.md]: https://github.com/toolken/toolken/blob/main/LOG.md
 
 use crate::context::{Context, Writer};
 use crate::features::{Extraction, Reading, extract};
-use crate::report::{Report, ToolReport, Unseen};
-use crate::{Example, Examples, FitError, definitions::enforceable, prior, talk};
+use crate::held_out::{Decision, Threshold, Trust};
+use crate::report::report;
+use crate::{Example, Examples, FitError, Report, definitions::enforceable, prior, talk};
 use head::{
-    FeatureSet, Head, Method, MethodName, Position, Prior, Search, Start, Subset, Table, WORD, choose_scale,
-    mean_row_norm,
+    ExactSettings, FeatureSet, Head, Method, MethodName, Position, Prior, Search, Solver, Subset, Table,
+    WORD, choose_lambda,
 };
 use lm::{ChatTemplate, FrozenLm, Matrix};
 use sha2::{Digest, Sha256};
 use std::path::Path;
 use tools::{Pack, ToolSet};
 
-/// Scales of the prior to choose from.
-const SCALES: [f64; 2] = [0.3, 1.0];
-/// Tools that are left out whole, at most, to say how far a prior alone can be trusted.
-const LEFT_OUT: usize = 10;
-/// Mistakes that a report lists.
-const MISTAKES: usize = 40;
+/// The values of λ / mean‖h‖² that are tried, as powers of ten.
+const POWERS: [f64; 5] = [-5.0, -5.75, -6.5, -7.25, -8.0];
+/// Of the head itself, and of the fits that are only compared with others.
+const TOLERANCES: (f64, f64) = (1e-4, 3e-3);
+/// Tools whose examples are left out whole, at most, to say how far a description alone can be trusted.
+const LEFT_OUT: usize = 8;
 
 /// How to fit.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,14 +35,25 @@ pub struct FitSettings {
     pub folds: usize,
     /// Decides the folds.
     pub seed: u64,
+    /// The λ; without one it is chosen by cross-validation.
+    pub lambda: Option<f64>,
     /// The date that the head bears.
     pub date: String,
 }
 
 impl Default for FitSettings {
     fn default() -> Self {
-        Self { folds: 5, seed: 0, date: String::new() }
+        Self { folds: 5, seed: 0, lambda: None, date: String::new() }
     }
+}
+
+/// How far a fit is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FitStage {
+    /// The model reads contexts.
+    Reading(Extraction),
+    /// Heads are fitted: so many of so many.
+    Fitting(usize, usize),
 }
 
 /// What a fit made.
@@ -47,14 +66,14 @@ pub struct Fitted {
 }
 
 /// The data of a fit: what the model read, with labels.
-struct Data {
-    contexts: Vec<Context>,
-    readings: Vec<Vec<Reading>>,
+pub(crate) struct Data {
+    /// Those of the examples and of the talk.
+    pub contexts: Vec<Context>,
+    pub readings: Vec<Vec<Reading>>,
+    /// Examples by context, then one a tool: its description.
     set: FeatureSet,
-    /// Unit rows of the prior.
-    directions: Matrix,
     /// The contexts that open a turn, and the message there.
-    turns: Vec<(usize, String)>,
+    pub turns: Vec<(usize, String)>,
 }
 
 /// Fits a head on examples and the shipped talk. `cache` keeps what the model reads.
@@ -67,31 +86,59 @@ pub fn fit(
     examples: &Examples,
     cache: Option<&Path>,
     settings: &FitSettings,
-    progress: &mut dyn FnMut(Extraction),
+    progress: &mut dyn FnMut(FitStage),
 ) -> Result<Fitted, FitError> {
-    let data = Data::read(lm, tools, examples, cache, progress)?;
+    let data = Data::read(lm, tools, examples, cache, &mut |e| progress(FitStage::Reading(e)))?;
     let table = Table::new(&data.set)?;
-    let all = Subset::all(data.contexts.len());
-    let method = Method::named(MethodName::Exact);
-    let norm = mean_row_norm(lm)?;
-    let rows: Vec<(f64, Matrix)> =
-        SCALES.iter().map(|s| (*s, prior::scaled(&data.directions, s * norm))).collect();
-    let starts: Vec<(f64, Start<'_>)> = rows.iter().map(|(s, rows)| (*s, Start::Rows(rows))).collect();
+    let none = Matrix::zeros(tools.len(), lm.card().width);
+    let scale = table.mean_square_norm();
+    let lambdas = match settings.lambda {
+        Some(lambda) => vec![lambda],
+        None => POWERS.iter().map(|power| 10f64.powf(*power) * scale).collect(),
+    };
     let groups = data.contexts.iter().map(|context| context.group).max().map_or(0, |last| last as usize + 1);
     let folds = settings.folds.clamp(2, groups.max(2));
-    let search = Search { folds, seed: settings.seed, ..Search::default() };
-    let found = choose_scale(&table, &all, &starts, &method, &search, &mut |_, _| ())?;
-    let (scale, rows) = &rows[found.chosen];
-    let mut head = found.selection.fit.head;
-    let method = head.meta.method.clone().unwrap_or(method);
-    let held_out = held_out(&data, &table, &all, rows, &method, &head, &search)?;
-    let unseen = unseen(&data, &table, tools.len(), rows, &method, head.bias)?;
+    let left_out = data.left_out(tools.len());
+    let fits = lambdas.len() * folds + folds + left_out.len();
+    let search = Search { folds, seed: settings.seed, lambdas: Some(lambdas), ..Search::default() };
+    let all = Subset::all(data.contexts.len() + tools.len());
+    let mut tell = |done: usize| progress(FitStage::Fitting(done, fits));
+    let found =
+        choose_lambda(&table, &all, &none, &method(TOLERANCES.0), &search, &mut |done, _| tell(done))?;
+    let mut head = found.fit.head;
+    let rough = Method {
+        penalty: head.meta.method.as_ref().map_or(method(TOLERANCES.1).penalty, |chosen| chosen.penalty),
+        ..method(TOLERANCES.1)
+    };
+    let mut done = fits - folds - left_out.len();
+    let mut decided: Vec<Vec<Decision>> = vec![Vec::new(); data.contexts.len()];
+    let examples_only = Subset::of(data.contexts.len() + tools.len(), |i| (i as usize) < data.contexts.len());
+    for fold in examples_only.folds(&table, folds, settings.seed)? {
+        let fitted = head::fit(&table, &all.minus(&fold), &none, &rough, &mut |_| ())?.head;
+        for (i, decisions) in decided.iter_mut().enumerate().filter(|(i, _)| fold.contains(*i as u32)) {
+            *decisions = data.decide(&fitted, i);
+        }
+        done += 1;
+        tell(done);
+    }
+    head.bias = Threshold::of(&data, &decided);
+    let mut trust = Trust::new(head.bias);
+    for tool in left_out {
+        let rest = Subset::of(data.contexts.len() + tools.len(), |i| !data.wants(i as usize, tool));
+        let fitted = head::fit(&table, &rest, &none, &rough, &mut |_| ())?.head;
+        trust.add(&data, &decided, &fitted, tool);
+        done += 1;
+        tell(done);
+    }
+    let unseen = trust.figures();
+    offer(&mut head, &data, unseen.map_or(0.0, |unseen| unseen.offset));
     describe(&mut head, lm, examples, settings);
-    let report = Report { scale: *scale, unseen, ..report(&data, tools, &head, &held_out) };
+    let report = Report { unseen, ..report(&data, tools, &head, &decided) };
     Ok(Fitted { head, report })
 }
 
-/// Fits again with the λ, scale and threshold of an earlier head: for a changed example. No figures are made.
+/// Fits again with the λ and threshold of an earlier head: for a changed example or a tool more. No figures are made.
+/// `offset` is what a tool without an example gets: [`Unseen::offset`](crate::Unseen) of the earlier fit.
 ///
 /// # Errors
 /// As [`fit`].
@@ -101,21 +148,38 @@ pub fn refit(
     examples: &Examples,
     cache: Option<&Path>,
     earlier: &Head,
-    settings: &FitSettings,
+    offset: f32,
 ) -> Result<Head, FitError> {
     let data = Data::read(lm, tools, examples, cache, &mut |_| ())?;
     let table = Table::new(&data.set)?;
-    let norm = mean_row_norm(lm)?;
-    // The earlier prior's rows have the scale that was chosen.
-    let first: f64 = earlier.prior.row(0).iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt();
-    let scale = if first > 0.0 { first / norm } else { SCALES[0] };
-    let rows = prior::scaled(&data.directions, scale * norm);
-    let method = earlier.meta.method.clone().unwrap_or_else(|| Method::named(MethodName::Exact));
-    let all = Subset::all(data.contexts.len());
-    let mut head = head::fit(&table, &all, &rows, &method, &mut |_| ())?.head;
+    let none = Matrix::zeros(tools.len(), lm.card().width);
+    let method = Method {
+        penalty: earlier.meta.method.as_ref().map_or(method(TOLERANCES.0).penalty, |method| method.penalty),
+        ..method(TOLERANCES.0)
+    };
+    let all = Subset::all(data.contexts.len() + tools.len());
+    let mut head = head::fit(&table, &all, &none, &method, &mut |_| ())?.head;
     head.bias = earlier.bias;
-    describe(&mut head, lm, examples, settings);
+    offer(&mut head, &data, offset);
+    let settings = FitSettings { date: earlier.meta.date.clone(), ..FitSettings::default() };
+    describe(&mut head, lm, examples, &settings);
     Ok(head)
+}
+
+/// The exact solver, to a tolerance, from nothing: what is known of a tool beforehand stands among the examples.
+fn method(tolerance: f64) -> Method {
+    let solver = Solver::Exact(ExactSettings { tolerance, ..ExactSettings::default() });
+    Method { solver, prior: Prior::Zero, ..Method::named(MethodName::Exact) }
+}
+
+/// Gives the tools without an example their offset.
+fn offer(head: &mut Head, data: &Data, offset: f32) {
+    for tool in 0..head.tools.len() {
+        if !(0..data.contexts.len()).any(|context| data.wants(context, tool)) {
+            head.offsets[tool] = offset;
+            head.meta.unfitted.push(head.tools[tool].clone());
+        }
+    }
 }
 
 fn describe(head: &mut Head, lm: &dyn FrozenLm, examples: &Examples, settings: &FitSettings) {
@@ -129,8 +193,6 @@ fn describe(head: &mut Head, lm: &dyn FrozenLm, examples: &Examples, settings: &
     head.meta.tokenizer_digest = lm.tokenizer().digest().to_owned();
     head.meta.corpus_digest = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     head.meta.date = settings.date.clone();
-    // The rows come from descriptions put to the model as messages, which no named prior says.
-    head.meta.method = head.meta.method.take().map(|method| Method { prior: Prior::Zero, ..method });
 }
 
 impl Data {
@@ -153,11 +215,11 @@ impl Data {
         let mut contexts = writer.write(&all, 0)?;
         let described = contexts.len();
         for tool in tools {
-            contexts.push(writer.turn(&prior::message(tool), u32::MAX)?);
+            let mut context = writer.turn(&prior::message(tool), contexts.len() as u32)?;
+            context.points[0].1 = tools.index(&tool.name);
+            contexts.push(context);
         }
         let mut readings = extract(lm, &contexts, cache, progress)?;
-        let of_tools = readings.split_off(described);
-        contexts.truncate(described);
 
         let mut set = FeatureSet::new(lm.card().width, tools.names().map(str::to_owned).collect());
         for (context, readings) in contexts.iter().zip(&readings) {
@@ -178,6 +240,8 @@ impl Data {
                 );
             }
         }
+        readings.truncate(described);
+        contexts.truncate(described);
         let mut turns = Vec::new();
         let mut seen = None;
         for (i, context) in contexts.iter().enumerate() {
@@ -191,145 +255,31 @@ impl Data {
                 turns.push((i, message));
             }
         }
-        let first = examples.0.len() as u32;
-        let talk_states: Vec<&[f32]> = (contexts.iter().zip(&readings))
-            .filter(|(context, _)| context.group >= first)
-            .map(|(_, readings)| readings[0].h.as_slice())
-            .collect();
-        let tool_states: Vec<&[f32]> = of_tools.iter().map(|readings| readings[0].h.as_slice()).collect();
-        let directions = prior::directions(&tool_states, &talk_states);
-        Ok(Self { contexts, readings, set, directions, turns })
+        Ok(Self { contexts, readings, set, turns })
     }
 
-    /// The best tool at a reading, and whether it beats every word.
-    fn decide(&self, head: &Head, context: usize, point: usize) -> (usize, bool) {
-        let reading = &self.readings[context][point];
-        let logits = head.logits(&reading.h);
-        let best = (0..logits.len()).fold(0, |best, k| if logits[k] > logits[best] { k } else { best });
-        (best, logits[best] + head.bias > reading.max)
+    /// Whether the tool is to be called somewhere in this context; a description does not count.
+    pub fn wants(&self, context: usize, tool: usize) -> bool {
+        self.contexts.get(context).is_some_and(|context| context.points.iter().any(|p| p.1 == Some(tool)))
     }
-}
 
-/// Every point's decision by a fit that has not seen its example: `(best tool, called)` by context and point.
-type HeldOut = Vec<Vec<(usize, bool)>>;
+    /// What a head does at a context's points.
+    fn decide(&self, head: &Head, context: usize) -> Vec<Decision> {
+        self.readings[context]
+            .iter()
+            .map(|reading| Decision::of(&head.logits(&reading.h), reading.max))
+            .collect()
+    }
 
-fn held_out(
-    data: &Data,
-    table: &Table<'_>,
-    all: &Subset,
-    rows: &Matrix,
-    method: &Method,
-    head: &Head,
-    search: &Search,
-) -> Result<HeldOut, FitError> {
-    let mut decided: HeldOut = vec![Vec::new(); data.contexts.len()];
-    for fold in all.folds(table, search.folds, search.seed)? {
-        let mut fitted = head::fit(table, &all.minus(&fold), rows, method, &mut |_| ())?.head;
-        fitted.bias = head.bias;
-        for (i, decisions) in decided.iter_mut().enumerate().filter(|(i, _)| fold.contains(*i as u32)) {
-            *decisions =
-                (0..data.contexts[i].points.len()).map(|point| data.decide(&fitted, i, point)).collect();
+    /// Tools with examples at whose turns they are called, spread over all of them; none if there are too few to compare.
+    fn left_out(&self, tools: usize) -> Vec<usize> {
+        let opens = |tool: usize| self.turns.iter().any(|(i, _)| self.contexts[*i].points[0].1 == Some(tool));
+        let with_examples: Vec<usize> = (0..tools).filter(|&tool| opens(tool)).collect();
+        if with_examples.len() < 3 {
+            return Vec::new();
         }
-    }
-    Ok(decided)
-}
-
-/// Leaves out whole tools, and sees what their prior alone does.
-fn unseen(
-    data: &Data,
-    table: &Table<'_>,
-    tools: usize,
-    rows: &Matrix,
-    method: &Method,
-    bias: f32,
-) -> Result<Option<Unseen>, FitError> {
-    let wants = |context: usize, tool: usize| data.contexts[context].points.iter().any(|p| p.1 == Some(tool));
-    let with_examples: Vec<usize> =
-        (0..tools).filter(|&tool| data.turns.iter().any(|(i, _)| wants(*i, tool))).collect();
-    if with_examples.len() < 3 {
-        return Ok(None);
-    }
-    let step = with_examples.len().div_ceil(LEFT_OUT);
-    let mut figures = Unseen { tools: 0, examples: 0, choice: 0.0, recall: 0.0 };
-    for &tool in with_examples.iter().step_by(step) {
-        let rest = Subset::of(data.contexts.len(), |i| !wants(i as usize, tool));
-        let mut head = head::fit(table, &rest, rows, method, &mut |_| ())?.head;
-        head.bias = bias;
-        figures.tools += 1;
-        for (i, _) in data.turns.iter().filter(|(i, _)| data.contexts[*i].points[0].1 == Some(tool)) {
-            let (best, called) = data.decide(&head, *i, 0);
-            figures.examples += 1;
-            figures.choice += f64::from(u8::from(best == tool));
-            figures.recall += f64::from(u8::from(best == tool && called));
-        }
-    }
-    let examples = figures.examples.max(1) as f64;
-    Ok(Some(Unseen { choice: figures.choice / examples, recall: figures.recall / examples, ..figures }))
-}
-
-fn report(data: &Data, tools: &ToolSet, head: &Head, decided: &HeldOut) -> Report {
-    let none = tools.len();
-    let name = |k: usize| tools.get(k).map_or("no tool", |tool| tool.name.as_str()).to_owned();
-    let mut confusion = vec![vec![0usize; none + 1]; none + 1];
-    let mut best_right = 0;
-    let mut mistakes = Vec::new();
-    for (i, message) in &data.turns {
-        let wanted = data.contexts[*i].points[0].1.unwrap_or(none);
-        let Some(&(best, called)) = decided[*i].first() else { continue };
-        let called = if called { best } else { none };
-        confusion[wanted][called] += 1;
-        best_right += usize::from(best == wanted);
-        if wanted != called && mistakes.len() < MISTAKES {
-            let named = |k: usize| (k < none).then(|| name(k));
-            mistakes.push((message.clone(), named(wanted), named(called)));
-        }
-    }
-    let share = |part: usize, whole: usize| (whole > 0).then(|| part as f64 / whole as f64);
-    let row = |k: usize| confusion[k].iter().sum::<usize>();
-    let column = |k: usize| confusion.iter().map(|row| row[k]).sum::<usize>();
-    let turns: usize = (0..=none).map(row).sum();
-    let right: usize = (0..none).map(|k| confusion[k][k]).sum();
-    let calls = turns - row(none);
-    let (mut text, mut text_calls) = (0, 0);
-    for (context, decisions) in data.contexts.iter().zip(decided) {
-        let inside = context.points.iter().zip(decisions).skip(1).filter(|(point, _)| point.1.is_none());
-        for (_, (_, called)) in inside {
-            text += 1;
-            text_calls += usize::from(*called);
-        }
-    }
-    let by_tool = (0..none).map(|k| {
-        let recall = share(confusion[k][k], row(k));
-        let mut confused: Vec<(String, usize)> = (0..=none)
-            .filter(|&other| other != k && confusion[k][other] > 0)
-            .map(|other| (name(other), confusion[k][other]))
-            .collect();
-        confused.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-        ToolReport {
-            tool: name(k),
-            examples: row(k),
-            precision: share(confusion[k][k], column(k)),
-            recall,
-            confused_with: confused,
-            wants: ToolReport::wanted(row(k), recall),
-        }
-    });
-    Report {
-        accuracy: share(right + confusion[none][none], turns),
-        turns,
-        recall: share(right, calls),
-        precision: share(right, turns - column(none)),
-        choice: share(best_right, calls),
-        false_calls: share(row(none) - confusion[none][none], row(none)),
-        false_calls_in_text: share(text_calls, text),
-        lambda: head.meta.lambda.unwrap_or(0.0),
-        lambda_scaled: head.meta.lambda_scaled.unwrap_or(0.0),
-        bias: head.bias,
-        scale: 0.0,
-        unseen: None,
-        tools: by_tool.collect(),
-        confusion: confusion.clone(),
-        mistakes,
+        let step = with_examples.len().div_ceil(LEFT_OUT);
+        with_examples.into_iter().step_by(step).collect()
     }
 }
 

@@ -1,8 +1,14 @@
 //! What a fit says of itself, tool by tool.
 
+use crate::fit::Data;
+use crate::held_out::Decision;
+use head::Head;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use tools::ToolSet;
 
+/// Mistakes that a report lists.
+const MISTAKES: usize = 40;
 /// The recall that a tool should reach.
 const GOAL: f64 = 0.9;
 /// Fewer examples than this say little.
@@ -33,8 +39,6 @@ pub struct Report {
     pub lambda_scaled: f64,
     /// The calling threshold: added to every tool's logit.
     pub bias: f32,
-    /// The prior's scale s.
-    pub scale: f64,
     /// Tools that were treated as if they had no example, and how they fared.
     pub unseen: Option<Unseen>,
     /// Tool by tool.
@@ -56,6 +60,10 @@ pub struct Unseen {
     pub choice: f64,
     /// Share at which it is called.
     pub recall: f64,
+    /// Share of the other turns that were decided rightly and that such a tool would spoil.
+    pub spoiled: f64,
+    /// What is added to the logit of a tool without examples: the best by these figures.
+    pub offset: f32,
 }
 
 /// One tool's figures.
@@ -105,25 +113,93 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "λ {:.2e} (λ / mean‖h‖² {:.2e}), weighting per position, threshold {:.2}, prior scale {}.",
-            self.lambda, self.lambda_scaled, self.bias, self.scale
+            "λ {:.2e} (λ / mean‖h‖² {:.2e}), weighting per position, threshold {:.2}.",
+            self.lambda, self.lambda_scaled, self.bias
         )?;
         let unfitted: Vec<&str> =
             self.tools.iter().filter(|tool| tool.examples == 0).map(|tool| tool.tool.as_str()).collect();
         if !unfitted.is_empty() {
-            writeln!(f, "Without an example, on their prior alone: {}.", unfitted.join(", "))?;
+            writeln!(f, "Without an example, on their description alone: {}.", unfitted.join(", "))?;
         }
         match self.unseen {
             Some(unseen) => writeln!(
                 f,
-                "How far to trust a tool without examples: of {} tools left out whole ({} messages), it was the best tool at {} and was called at {}.",
+                "How far to trust a tool without examples: of {} tools whose examples were left out ({} messages), it was the best tool at {} and was called at {}, and it spoiled {} of the other turns (offset {}).",
                 unseen.tools,
                 unseen.examples,
                 share(Some(unseen.choice)),
-                share(Some(unseen.recall))
+                share(Some(unseen.recall)),
+                share(Some(unseen.spoiled)),
+                unseen.offset
             ),
             None => Ok(()),
         }
+    }
+}
+
+/// The figures of held-out decisions, by context and point, under the head's threshold.
+pub(crate) fn report(data: &Data, tools: &ToolSet, head: &Head, decided: &[Vec<Decision>]) -> Report {
+    let none = tools.len();
+    let name = |k: usize| tools.get(k).map_or("no tool", |tool| tool.name.as_str()).to_owned();
+    let mut confusion = vec![vec![0usize; none + 1]; none + 1];
+    let mut best_right = 0;
+    let mut mistakes = Vec::new();
+    for (i, message) in &data.turns {
+        let wanted = data.contexts[*i].points[0].1.unwrap_or(none);
+        let Some(decision) = decided[*i].first() else { continue };
+        let (best, called) = (decision.best, decision.called(head.bias).unwrap_or(none));
+        confusion[wanted][called] += 1;
+        best_right += usize::from(best == wanted);
+        if wanted != called && mistakes.len() < MISTAKES {
+            let named = |k: usize| (k < none).then(|| name(k));
+            mistakes.push((message.clone(), named(wanted), named(called)));
+        }
+    }
+    let share = |part: usize, whole: usize| (whole > 0).then(|| part as f64 / whole as f64);
+    let row = |k: usize| confusion[k].iter().sum::<usize>();
+    let column = |k: usize| confusion.iter().map(|row| row[k]).sum::<usize>();
+    let turns: usize = (0..=none).map(row).sum();
+    let right: usize = (0..none).map(|k| confusion[k][k]).sum();
+    let calls = turns - row(none);
+    let (mut text, mut text_calls) = (0, 0);
+    for (context, decisions) in data.contexts.iter().zip(decided) {
+        let inside = context.points.iter().zip(decisions).skip(1).filter(|(point, _)| point.1.is_none());
+        for (_, decision) in inside {
+            text += 1;
+            text_calls += usize::from(decision.called(head.bias).is_some());
+        }
+    }
+    let by_tool = (0..none).map(|k| {
+        let recall = share(confusion[k][k], row(k));
+        let mut confused: Vec<(String, usize)> = (0..=none)
+            .filter(|&other| other != k && confusion[k][other] > 0)
+            .map(|other| (name(other), confusion[k][other]))
+            .collect();
+        confused.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        ToolReport {
+            tool: name(k),
+            examples: row(k),
+            precision: share(confusion[k][k], column(k)),
+            recall,
+            confused_with: confused,
+            wants: ToolReport::wanted(row(k), recall),
+        }
+    });
+    Report {
+        accuracy: share(right + confusion[none][none], turns),
+        turns,
+        recall: share(right, calls),
+        precision: share(right, turns - column(none)),
+        choice: share(best_right, calls),
+        false_calls: share(row(none) - confusion[none][none], row(none)),
+        false_calls_in_text: share(text_calls, text),
+        lambda: head.meta.lambda.unwrap_or(0.0),
+        lambda_scaled: head.meta.lambda_scaled.unwrap_or(0.0),
+        bias: head.bias,
+        unseen: None,
+        tools: by_tool.collect(),
+        confusion: confusion.clone(),
+        mistakes,
     }
 }
 

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use decode::{Extended, Grammars};
 use head::Head;
 use lm::FrozenLm;
-use pack::{Example, Examples, FitSettings, Report, call_name};
+use pack::{Example, Examples, Report, call_name};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -26,6 +26,8 @@ pub(crate) struct Loaded {
     pub examples: Examples,
     pub head: Head,
     pub report: Option<Report>,
+    /// What a tool without examples gets.
+    pub offset: f32,
 }
 
 /// All packs together, ready to decode with.
@@ -119,9 +121,8 @@ impl Packs {
         let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.find(name)?;
         let examples = Examples(examples);
-        let settings = FitSettings { date: old.head.meta.date.clone(), ..FitSettings::default() };
         let cache = old.dir.join("features.safetensors");
-        let head = pack::refit(self.model, &old.tools, &examples, Some(&cache), &old.head, &settings)
+        let head = pack::refit(self.model, &old.tools, &examples, Some(&cache), &old.head, old.offset)
             .map_err(|e| ApiError::bad("examples", e.to_string()))?;
         let new = Arc::new(Loaded { examples, head, report: None, ..(*old).clone() });
         let bundle = self.current();
@@ -187,9 +188,8 @@ impl Packs {
             bundle.packs.first().ok_or("no pack is loaded, beside whose tools a new one could be placed")?;
         let tools =
             ToolSet::new(first.tools.iter().cloned().chain(guests).collect()).map_err(|e| e.to_string())?;
-        let settings = FitSettings::default();
         let cache = first.dir.join("features.safetensors");
-        let head = pack::refit(self.model, &tools, &first.examples, Some(&cache), &first.head, &settings)
+        let head = pack::refit(self.model, &tools, &first.examples, Some(&cache), &first.head, first.offset)
             .map_err(|e| e.to_string())?;
         let mut parts: Vec<(&ToolSet, &Head)> = vec![(&tools, &head)];
         parts.extend(bundle.packs.iter().skip(1).map(|pack| (&pack.tools, &pack.head)));
@@ -259,9 +259,10 @@ fn load(dir: &Path) -> Result<Loaded, ServeError> {
     let fault = |message: String| ServeError::Pack { name: name.clone(), message };
     let (tools, examples, head) = pack::load(&Pack::at(dir)).map_err(|e| fault(e.to_string()))?;
     let head = head.ok_or_else(|| fault("it has no head: fit it with `toolken pack fit`".into()))?;
-    let report =
+    let report: Option<Report> =
         std::fs::read(dir.join("report.json")).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    Ok(Loaded { name, dir: dir.to_owned(), tools, examples, head, report })
+    let offset = report.as_ref().and_then(|report| report.unseen).map_or(0.0, |unseen| unseen.offset);
+    Ok(Loaded { name, dir: dir.to_owned(), tools, examples, head, report, offset })
 }
 
 fn bundle(

@@ -24,8 +24,8 @@ pub struct Args {
 impl Args {
     pub fn run(self) -> anyhow::Result<Exit> {
         let pack = Pack::at(&self.dir);
-        let (tools, mut examples, _) = pack::load(&pack)?;
+        let (tools, mut examples, head) = pack::load(&pack)?;
         let tools = self.sources.add_to(&tools, &mut examples)?;
-        self.options.fit(&pack, &tools, &examples, Definitions::Changed)
+        self.options.fit(&pack, &tools, &examples, Definitions::Changed, head.as_ref())
     }
 }

@@ -1,7 +1,8 @@
 //! `toolken pack fit`.
 
 use crate::{exit::Exit, model::Which, output, progress};
-use pack::{Examples, FitSettings, Fitted, Report};
+use head::Head;
+use pack::{Examples, FitSettings, FitStage, Fitted, Report};
 use std::path::PathBuf;
 use std::time::Instant;
 use tools::{Pack, ToolSet};
@@ -30,6 +31,12 @@ pub struct Options {
     /// Decides the folds
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// This λ instead of one chosen by cross-validation
+    #[arg(long, value_name = "λ")]
+    lambda: Option<f64>,
+    /// Choose λ again, also where the pack has one
+    #[arg(long, conflicts_with = "lambda")]
+    search: bool,
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
@@ -39,7 +46,7 @@ impl Args {
     pub fn run(self) -> anyhow::Result<Exit> {
         let pack = Pack::at(&self.dir);
         let (tools, examples, _) = pack::load(&pack)?;
-        self.options.fit(&pack, &tools, &examples, Definitions::AsTheyAre)
+        self.options.fit(&pack, &tools, &examples, Definitions::AsTheyAre, None)
     }
 }
 
@@ -60,20 +67,32 @@ impl Options {
         tools: &ToolSet,
         examples: &Examples,
         definitions: Definitions,
+        earlier: Option<&Head>,
     ) -> anyhow::Result<Exit> {
         let model = self.which.load()?;
         let date = chrono::Utc::now().format("%Y-%m-%d").to_string();
-        let settings = FitSettings { folds: self.folds, seed: self.seed, date };
+        // A tool more changes λ little: the pack's is kept, so that adding one takes seconds.
+        let kept = earlier.and_then(|head| head.meta.lambda).filter(|_| !self.search);
+        let settings = FitSettings { folds: self.folds, seed: self.seed, lambda: self.lambda.or(kept), date };
         let bar = progress::bar("contexts", "contexts", 0);
+        let fits = progress::bar("heads", "fits", 0);
         let started = Instant::now();
         let (mut read, mut kept, mut total) = (started, 0, 0);
         let cache = pack.dir().join("features.safetensors");
-        let fitted = pack::fit(model.as_ref(), tools, examples, Some(&cache), &settings, &mut |e| {
-            bar.set_length(e.total as u64);
-            bar.set_position(e.done as u64);
-            (read, kept, total) = (Instant::now(), e.kept, e.total);
-        })?;
-        bar.finish_and_clear();
+        let fitted =
+            pack::fit(model.as_ref(), tools, examples, Some(&cache), &settings, &mut |stage| match stage {
+                FitStage::Reading(e) => {
+                    bar.set_length(e.total as u64);
+                    bar.set_position(e.done as u64);
+                    (read, kept, total) = (Instant::now(), e.kept, e.total);
+                }
+                FitStage::Fitting(done, all) => {
+                    bar.finish_and_clear();
+                    fits.set_length(all as u64);
+                    fits.set_position(done as u64);
+                }
+            })?;
+        fits.finish_and_clear();
         // Nothing was written so far: a failure leaves the pack as it was. Tools and examples go first, since a pack with a
         // tool that its head does not have yet still works; a head with a tool that the pack does not have would not.
         if definitions == Definitions::Changed {

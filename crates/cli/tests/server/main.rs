@@ -23,14 +23,14 @@ const TEMPLATE: &str = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% f
     {% endfor %}<|endoftext|>{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}";
 
 /// A folder with a tiny model and packs for it.
-pub struct Place(TempDir);
+struct Place(TempDir);
 
 impl Place {
-    pub(crate) fn at(&self, name: &str) -> PathBuf {
+    fn at(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    pub(crate) fn toolken(&self, arguments: &[&str]) -> Command {
+    fn toolken(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_toolken"));
         command
             .args(arguments)
@@ -44,7 +44,7 @@ impl Place {
     }
 
     #[track_caller]
-    pub(crate) fn done(&self, arguments: &[&str]) -> String {
+    fn done(&self, arguments: &[&str]) -> String {
         let output = self.toolken(arguments).output().expect("the binary starts");
         assert!(
             output.status.success(),
@@ -55,7 +55,7 @@ impl Place {
     }
 
     /// Serves the packs with further arguments.
-    pub fn serve(&self, arguments: &[&str]) -> Server {
+    fn serve(&self, arguments: &[&str]) -> Server {
         let start = ["serve", "--model", "model", "--listen", "127.0.0.1:0"];
         Server::start(self.toolken(&[&start, arguments].concat()))
     }
@@ -99,7 +99,7 @@ fn examples() -> String {
 }
 
 /// The place that all tests share: made once, and only read.
-pub fn place() -> &'static Place {
+fn place() -> &'static Place {
     static PLACE: OnceLock<Place> = OnceLock::new();
     PLACE.get_or_init(|| {
         let place = Place(tempfile::tempdir().expect("a folder"));
@@ -124,6 +124,6 @@ pub fn place() -> &'static Place {
     })
 }
 
-pub(crate) fn user(text: &str) -> Value {
+fn user(text: &str) -> Value {
     json!([{"role": "user", "content": text}])
 }
