@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file
 
+# Threads that spin while they wait take the processor from those they wait for, where others compute too.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 SAMPLES = ["The quick brown fox, 3.14 x 27 = 84.78.", "  def f(x):\n\treturn x**2  # ünïcode", "<add>(2, 3)=5 <tool>"]
 
 
@@ -68,6 +70,8 @@ class Llama:
         lib.llama_backend_init()
         parameters = lib.llama_model_default_params()
         parameters.n_gpu_layers = 0
+        # Not repacked for the processor: AMX, which is chosen where it is seen, faults in virtual machines that forbid it.
+        parameters.use_extra_bufts = False
         self.path = path
         self.model = lib.llama_model_load_from_file(str(path).encode(), parameters)
         if not self.model:
@@ -96,7 +100,7 @@ class Llama:
         batch.n_tokens = len(ids)
         for i, id in enumerate(ids):
             batch.token[i], batch.pos[i], batch.n_seq_id[i], batch.seq_id[i][0] = id, i, 1, 0
-            batch.logits[i] = True
+            batch.logits[i] = i in states
         code = lib.llama_decode(self.context, batch)
         lib.llama_batch_free(batch)
         if code:

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Of the positions, one in this many is one where a tool wins, if there are as many.
-const ONE_CALL_IN: usize = 4;
+const ONE_CALL_IN: usize = 10;
 
 /// Positions of a corpus with their contexts, cached hidden states and the token that wins.
 pub struct Reference {
