@@ -39,6 +39,9 @@ pub enum BenchError {
     /// Tools that make no set.
     #[error(transparent)]
     Tools(#[from] tools::ToolError),
+    /// A knowledge base failed.
+    #[error(transparent)]
+    Knowledge(#[from] tools::KnowledgeError),
     /// Too few problems of our own could be written.
     #[error(transparent)]
     Exhausted(#[from] corpus::arithmetic::Exhausted),
