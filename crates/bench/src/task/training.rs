@@ -253,4 +253,36 @@ mod tests {
         assert_eq!(template("Q: 3^x=27."), template("Q: 10^x=1000."));
         assert_ne!(template("Q: 3^x=27"), template("Q: 3^x=27!"));
     }
+
+    #[test]
+    fn every_training_set_and_task_has_a_name_of_its_own() {
+        let mut names: Vec<String> = TrainingSet::all().iter().map(TrainingSet::to_string).collect();
+        for (set, name) in TrainingSet::all().iter().zip(&names) {
+            assert_eq!(name.parse::<TrainingSet>().unwrap(), *set);
+            assert_eq!(serde_json::to_string(set).unwrap(), format!("\"{name}\""));
+        }
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), TrainingSet::all().len());
+        for task in crate::task::TaskName::all() {
+            assert_eq!(task.to_string().parse::<crate::task::TaskName>().unwrap(), task);
+        }
+        let error = "kamel-31".parse::<TrainingSet>().unwrap_err().to_string();
+        assert!(error.contains("kamel-31") && error.contains("kamel-facts-30"), "{error}");
+    }
+
+    /// As many of each tool as asked for and as there are, another draw with another seed.
+    #[test]
+    fn few_examples_are_few_of_every_tool() {
+        let corpus = TrainingSet::Facts.load(None, None, 0).unwrap();
+        let drawn = |count, seed| few(&corpus, count, seed).unwrap();
+        for (count, expected) in [(0, 0), (1, 1), (3, 3), (10, 10), (99, 10)] {
+            let drawn = drawn(count, 0);
+            let calls = drawn.summary().calls_of;
+            assert_eq!(drawn.tools(), corpus.tools());
+            assert!(calls.iter().all(|(_, calls)| *calls == expected), "{calls:?}");
+        }
+        assert_eq!(drawn(2, 1).digest(), drawn(2, 1).digest());
+        assert_ne!(drawn(2, 1).digest(), drawn(2, 2).digest());
+    }
 }

@@ -4,6 +4,7 @@
 
 mod funcqa;
 mod importers;
+mod kamel;
 mod labels;
 mod outside;
 mod tasks;
