@@ -186,10 +186,7 @@ fn few() -> Vec<(Kind, Cell)> {
         own(Prior::Uniform { seed: 0 }),
         own(rows(Text::Unrelated { seed: 0 })),
     ];
-    for factor in [0.3, 3.0] {
-        priors.push(own(of_text(Text::Name, Source::HeadRows, factor)));
-        priors.push(own(of_text(Text::Description, STATES, factor)));
-    }
+    priors.extend([0.3, 3.0].map(|factor| own(of_text(Text::Description, STATES, factor))));
     let mut cells = Vec::new();
     for count in FEW {
         let cell =

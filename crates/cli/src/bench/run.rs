@@ -263,10 +263,14 @@ impl Args {
             (calls + r.answered.calls.len(), failed + wrong)
         });
         let interval = wilson(strict, records.len(), LEVEL);
+        let (answered, greedy) =
+            (count(&|r| r.score.answer == Some(true)), count(&|r| r.score.greedy == Some(true)));
+        let relations = records.iter().any(|r| r.score.answer.is_some());
         if self.json {
             output::json(&json!({
                 "task": self.task, "method": self.method, "questions": records.len(), "strict": strict, "lax": lax,
                 "interval": interval, "calls": calls, "failed_calls": failed,
+                "answered": relations.then_some(answered), "unforced": relations.then_some(greedy),
             }))?;
             return Ok(());
         }
@@ -284,6 +288,11 @@ impl Args {
             self.task,
             records.len()
         ))?;
+        if relations {
+            output::text(format_args!(
+                "the right relation was called; it beat every word too in {greedy}; {answered} questions are answered rightly\n"
+            ))?;
+        }
         Ok(())
     }
 }
