@@ -127,6 +127,13 @@ impl Answerer<'_> {
                 (Prompt::Raw(prompts.plain(text)), line)
             }
             Method::InContext => (Prompt::Raw(prompts.with_calls(text)), line),
+            Method::Described => match prompts.with_descriptions(text) {
+                Some(prompt) => (Prompt::Raw(prompt), line),
+                None => {
+                    let message = format!("{} has no prompt that describes all tools", self.task.name);
+                    return Err(BenchError::Setting(message));
+                }
+            },
             Method::Retrieved(_) => {
                 let tool = ranked.first().map_or("", String::as_str);
                 (Prompt::Raw(prompts.with_calls_of(tool, text)), line)
@@ -150,10 +157,14 @@ impl Answerer<'_> {
             disabled_tools,
             insert,
             settings: Settings {
-                calling: if tokens { Calling::Auto } else { Calling::Off },
+                calling: if tokens { self.task.calling() } else { Calling::Off },
                 arguments: self.arguments,
                 bias: self.bias,
-                max_tokens: self.max_tokens(),
+                max_tokens: if tokens && self.task.calling() == Calling::Force {
+                    1
+                } else {
+                    self.max_tokens()
+                },
                 stop,
                 ..Settings::default()
             },
@@ -174,7 +185,7 @@ impl Answerer<'_> {
     /// How calls in words look, for methods that have them.
     fn form(&self) -> Option<Form> {
         match self.method {
-            Method::InContext | Method::Retrieved(_) => Some(Form::InLine),
+            Method::InContext | Method::Described | Method::Retrieved(_) => Some(Form::InLine),
             Method::React => Some(Form::Action),
             _ => None,
         }

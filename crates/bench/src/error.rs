@@ -42,6 +42,9 @@ pub enum BenchError {
     /// A household's files.
     #[error(transparent)]
     Home(#[from] tools::household::HomeError),
+    /// A knowledge base failed.
+    #[error(transparent)]
+    Knowledge(#[from] tools::KnowledgeError),
     /// Too few problems of our own could be written.
     #[error(transparent)]
     Exhausted(#[from] corpus::arithmetic::Exhausted),

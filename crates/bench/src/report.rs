@@ -2,6 +2,7 @@
 
 mod browser;
 mod contrast;
+mod few;
 mod forced;
 mod generation;
 mod lambda;
@@ -59,11 +60,12 @@ pub fn html(grids: &[Grid], runs: &[RunOf]) -> Result<String, BenchError> {
         page.section("generation", "Answers", &generation::tables(runs));
     }
     type Part = fn(&Grid) -> String;
-    let parts: [(&str, &str, Part); 8] = [
+    let parts: [(&str, &str, Part); 9] = [
         ("methods", "Heads, teacher-forced", forced::methods),
         ("lambda", "λ", lambda::section),
         ("priors", "Priors and pooling", pictures::priors),
         ("names", "Names that say nothing", forced::names),
+        ("few", "Few examples a tool: priors", few::section),
         ("learning", "Examples a tool", pictures::learning),
         ("confusion", "Which tool for which", pictures::confusion),
         ("bias", "The bias", pictures::bias),
@@ -88,12 +90,15 @@ fn titled(title: &str, html: &str) -> String {
 }
 
 fn name(grid: &Grid) -> String {
-    let scored = match grid.meta.training {
-        crate::task::TrainingSet::FuncQa => "scored on its folds",
-        crate::task::TrainingSet::Gsm8k => "scored on GSM8K-XL's solutions",
-        crate::task::TrainingSet::Arithmetic => "scored on unseen patterns",
+    use crate::task::TrainingSet;
+    let scored = match (&grid.meta.test_corpus, grid.meta.training) {
+        (None, _) => "scored on its own folds",
+        (_, TrainingSet::Gsm8k) => "scored on GSM8K-XL's solutions",
+        (_, TrainingSet::Arithmetic) => "scored on unseen patterns",
+        (_, TrainingSet::Kamel(_) | TrainingSet::KamelFacts(_)) => "scored on the test questions",
+        (_, TrainingSet::FuncQa | TrainingSet::Facts) => "scored on its test",
     };
-    format!("{}, {} examples, {scored}; {}", grid.meta.training.as_str(), grid.meta.examples, grid.meta.model)
+    format!("{}, {} examples, {scored}; {}", grid.meta.training, grid.meta.examples, grid.meta.model)
 }
 
 /// A share in percent.

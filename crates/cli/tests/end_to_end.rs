@@ -425,3 +425,75 @@ fn a_grid_is_gone_on_with_and_reported() {
     }
     place.refused(&["bench", "report", &place.text("model"), "--out", &run], 2, &["grid.toml"]);
 }
+
+/// The built-in facts: every way to answer them, more facts from a file, few examples in the grid, and the page of it all.
+#[test]
+fn relations_are_called_looked_up_and_reported() {
+    let place = Place::new(1);
+    let model = place.text("model");
+    let kb = place.text("more.jsonl");
+    fs::write(
+        place.at("more.jsonl"),
+        "{\"relation\": \"capital\", \"subject\": \"Peru\", \"answers\": [\"Cusco\"]}\n",
+    )
+    .expect("written");
+    let folders: Vec<String> = [
+        ("exact", "name-and-description"),
+        ("exact@5-bm25", "zero"),
+        ("toolkengpt", "zero"),
+        ("in-context-described", "zero"),
+        ("function-calling", "zero"),
+    ]
+    .iter()
+    .map(|(method, prior)| {
+        let out = place.text(method);
+        let run = ["bench", "run", "facts", method, "--model", &model, "--out", &out, "--limit", "4"];
+        let more = ["--prior", prior, "--per-tool", "2", "--kb", &kb, "--json"];
+        let figures = place.done(&[&run[..], &more[..]].concat());
+        assert_eq!(figures["questions"], 4, "{method}");
+        assert!(figures["answered"].as_u64().is_some_and(|n| n <= 4), "{method}: {figures}");
+        out
+    })
+    .collect();
+    let text = fs::read_to_string(place.at("exact").join("questions.jsonl")).expect("answers");
+    for line in text.lines() {
+        let record: serde_json::Value = serde_json::from_str(line).expect("a record");
+        assert_eq!(record["tokens"]["chosen"], 1, "one decision: {record}");
+        assert_eq!(record["decisions"][0]["by"], "forced");
+    }
+    let bad = place.text("bad.jsonl");
+    fs::write(place.at("bad.jsonl"), "{\"relation\": 3}\n").expect("written");
+    let out = place.text("refused");
+    place.refused(
+        &["bench", "run", "facts", "cot", "--model", &model, "--out", &out, "--kb", &bad],
+        2,
+        &["line 1"],
+    );
+    place.refused(
+        &["bench", "run", "arithmetic", "cot", "--model", &model, "--out", &out, "--kb", &kb],
+        2,
+        &["no knowledge base"],
+    );
+    place.refused(
+        &["bench", "run", "arithmetic", "in-context-described", "--model", &model, "--out", &out],
+        2,
+        &["no prompt that describes"],
+    );
+    place.refused(&["bench", "run", "kamel-31", "exact", "--model", &model, "--out", &out], 2, &["kamel-30"]);
+    place.refused(&["bench", "run", "kamel-30", "exact", "--model", &model, "--out", &out], 2, &["--data"]);
+
+    let grid = place.text("few");
+    let parts =
+        ["bench", "grid", "facts", "--model", &model, "--out", &grid, "--seeds", "1", "--parts", "few"];
+    place.done(&parts);
+    let page = place.text("report.html");
+    let mut report = vec!["bench", "report", grid.as_str()];
+    report.extend(folders.iter().map(String::as_str));
+    report.extend(["--out", &page]);
+    place.done(&report);
+    let page = fs::read_to_string(page).expect("the page");
+    for part in ["<section id=\"few\">", "by cross-validation", "answer right", "prior name-and-description"]
+    {
+        assert!(page.contains(part), "no {part}");
+    }
+}

@@ -10,8 +10,7 @@ mod name;
 pub use name::{fold, loose};
 
 use redb::{
-    Database, ReadOnlyDatabase, ReadTransaction, ReadableDatabase, TableDefinition, TableError,
-    backends::InMemoryBackend,
+    Database, ReadOnlyDatabase, ReadTransaction, ReadableDatabase, TableDefinition, backends::InMemoryBackend,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -210,16 +209,12 @@ impl Layer {
             Some(found) => list(found.value()),
             None => Ok(Vec::new()),
         };
-        let found = of(&fold(subject))?;
-        if !found.is_empty() {
-            return Ok(found);
-        }
-        let names = match read.open_table(NAMES) {
-            Ok(names) => names,
-            Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
-            Err(e) => return Err(database(e)),
-        };
+        let names = read.open_table(NAMES).map_err(database)?;
         for name in [fold(subject), loose(subject)] {
+            let found = of(&name)?;
+            if !found.is_empty() {
+                return Ok(found);
+            }
             let leads_to = match names.get(key(relation, &name).as_str()).map_err(database)? {
                 Some(found) => list(found.value())?,
                 None => continue,

@@ -2,7 +2,7 @@
 
 use super::Cell;
 use crate::BenchError;
-use head::{HeadError, Subset, Table};
+use head::{HeadError, Subset, Table, ToolText};
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
@@ -13,6 +13,8 @@ const FOLDS: usize = 5;
 pub struct Arena<'a> {
     train: &'a Table<'a>,
     test: Option<&'a Table<'a>>,
+    /// What priors know of the tools, in their order.
+    texts: Vec<ToolText>,
     /// The learning rate and epochs that ToolkenGPT's authors used on this corpus.
     pub published: (f64, usize),
 }
@@ -33,12 +35,20 @@ impl<'a> Arena<'a> {
     /// An arena; without `test` the training features are cut into folds.
     ///
     /// # Errors
-    /// If the tools of the two parts differ.
+    /// If the tools of the two parts differ, or not all are described.
     pub fn new(
         train: &'a Table<'a>,
         test: Option<&'a Table<'a>>,
+        texts: Vec<ToolText>,
         published: (f64, usize),
     ) -> Result<Self, BenchError> {
+        if texts.len() != train.tools().len() {
+            return Err(BenchError::Setting(format!(
+                "{} tools are described, the features are of {}",
+                texts.len(),
+                train.tools().len()
+            )));
+        }
         if let Some(test) = test.filter(|test| test.tools() != train.tools() || test.width() != train.width())
         {
             return Err(BenchError::Setting(format!(
@@ -50,12 +60,17 @@ impl<'a> Arena<'a> {
                 train.width()
             )));
         }
-        Ok(Self { train, test, published })
+        Ok(Self { train, test, texts, published })
     }
 
     /// The tools.
     pub fn tools(&self) -> &'a [String] {
         self.train.tools()
+    }
+
+    /// What priors know of the tools.
+    pub fn texts(&self) -> &[ToolText] {
+        &self.texts
     }
 
     /// Features to fit on.
@@ -83,6 +98,8 @@ impl<'a> Arena<'a> {
                 let score_on = all.folds(self.train, FOLDS, cell.seed)?.swap_remove(fold);
                 (all.minus(&score_on), self.train, score_on)
             }
+            // Of few examples a tool, all others are scored.
+            (None, None) if cell.per_tool.is_some() => (all.clone(), self.train, all),
             (_, fold) => {
                 return Err(HeadError::Setting(format!("the fold {fold:?} is none of {:?}", self.folds())));
             }
@@ -91,6 +108,8 @@ impl<'a> Arena<'a> {
             Some(count) => few(self.train, &fit_on, count, cell.seed),
             None => fit_on,
         };
+        let rest = self.test.is_none() && cell.fold.is_none();
+        let score_on = if rest { score_on.minus(&fit_on) } else { score_on };
         Ok(Split { train: self.train, fit_on, test, score_on })
     }
 }

@@ -5,6 +5,7 @@
 mod funcqa;
 mod household;
 mod importers;
+mod kamel;
 mod labels;
 mod outside;
 mod tasks;

@@ -25,7 +25,12 @@ pub fn fold(name: &str) -> String {
 pub fn loose(name: &str) -> String {
     let name = name.trim();
     let bare = match name.rsplit_once('(') {
-        Some((before, inside)) if inside.ends_with(')') && !before.trim().is_empty() => before,
+        // The bracket may be open still: a call ends at its first closing one.
+        Some((before, inside))
+            if !before.trim().is_empty() && !inside.trim_end_matches(')').contains(')') =>
+        {
+            before
+        }
         _ => name,
     };
     let folded = fold(bare);
