@@ -7,11 +7,13 @@ mod forced;
 mod generation;
 mod lambda;
 mod pictures;
+mod plans;
 
 pub use contrast::{Contrast, Figure, contrast};
 
 use crate::BenchError;
 use crate::grid::{GridMeta, MapOfRows, Row};
+use crate::home::{HomeMeta, HomeRecord};
 use crate::page::Page;
 use crate::run::{Record, RunMeta};
 
@@ -35,20 +37,30 @@ pub struct RunOf {
     pub records: Vec<Record>,
 }
 
+/// A run of household plans that is reported.
+#[derive(Clone, Debug)]
+pub struct PlansOf {
+    /// What it is of.
+    pub meta: HomeMeta,
+    /// Its plans.
+    pub records: Vec<HomeRecord>,
+}
+
 /// The page.
 ///
 /// # Errors
 /// If a record cannot be written as JSON.
-pub fn html(grids: &[Grid], runs: &[RunOf]) -> Result<String, BenchError> {
+pub fn html(grids: &[Grid], runs: &[RunOf], plans: &[PlansOf]) -> Result<String, BenchError> {
     let mut models: Vec<&str> = grids.iter().map(|g| g.meta.model.as_str()).collect();
     models.extend(runs.iter().map(|r| r.meta.model.as_str()));
+    models.extend(plans.iter().map(|r| r.meta.model.as_str()));
     models.sort_unstable();
     models.dedup();
     let lead = format!(
         "{} grids, {} runs; models: {}. Intervals are of 95 %; p-values are two-sided, corrected by Holm within a table; \
          * below 0.05, ** below 0.01, *** below 0.001.",
         grids.len(),
-        runs.len(),
+        runs.len() + plans.len(),
         models.join(", ")
     );
     let mut page = Page::new("Tool tokens: benchmarks", &lead);
@@ -58,6 +70,9 @@ pub fn html(grids: &[Grid], runs: &[RunOf]) -> Result<String, BenchError> {
     }
     if !runs.is_empty() {
         page.section("generation", "Answers", &generation::tables(runs));
+    }
+    if !plans.is_empty() {
+        page.section("plans", "Household plans", &plans::tables(plans));
     }
     type Part = fn(&Grid) -> String;
     let parts: [(&str, &str, Part); 9] = [

@@ -497,3 +497,53 @@ fn relations_are_called_looked_up_and_reported() {
         assert!(page.contains(part), "no {part}");
     }
 }
+
+/// Plans for the built-in household: the same in batches, alone and after a kill; with the simulator asked none is rejected.
+#[test]
+fn household_plans_are_the_same_in_batches_alone_and_after_a_kill() {
+    let place = Place::new(1);
+    let model = place.text("model");
+    let plan = |out: &str, batch: &str, more: &[&str]| {
+        let out = place.text(out);
+        let args = [
+            "bench", "home", "exact", "--lambda", "1e-3", "--model", &model, "--out", &out, "--limit", "8",
+            "--json",
+        ];
+        place.done(&[&args[..], &["--batch", batch], more].concat())
+    };
+    let plans = |folder: &str| -> Vec<serde_json::Value> {
+        let text = fs::read_to_string(place.at(folder).join("plans.jsonl")).expect("plans");
+        let mut plans: Vec<serde_json::Value> =
+            text.lines().map(|line| serde_json::from_str(line).expect("a plan")).collect();
+        plans.iter_mut().for_each(|plan| plan["micros"] = 0.into());
+        plans.sort_by_key(|plan| plan["task"].to_string());
+        plans
+    };
+    for (kind, more) in [("blind", &[][..]), ("asked", &["--simulator"][..])] {
+        let (together, alone) = (format!("{kind}-together"), format!("{kind}-alone"));
+        let figures = plan(&together, "8", more);
+        let count = |what: &str| figures["figures"][what].as_u64().expect("a count");
+        assert_eq!((count("tasks"), count("grounded"), count("gold")), (8, 8, 8), "{figures}");
+        if kind == "asked" {
+            assert_eq!(count("executable"), 8, "{figures}");
+        }
+        let whole = plans(&together);
+        plan(&alone, "1", more);
+        assert_eq!(plans(&alone), whole, "{kind}: one at a time");
+        let file = place.at(&alone).join("plans.jsonl");
+        let text = fs::read_to_string(&file).expect("plans");
+        fs::write(&file, &text[..text.len() / 2]).expect("written");
+        assert_eq!(plan(&alone, "3", more), figures, "{kind}: gone on with");
+        assert_eq!(plans(&alone), whole, "{kind}: gone on with");
+    }
+    let out = place.text("blind-alone");
+    let other = ["bench", "home", "toolkengpt", "--model", &model, "--out", &out, "--limit", "8"];
+    place.refused(&other, 2, &["home.toml", "another directory"]);
+    let all =
+        ["bench", "home", "exact", "--household", "all", "--model", &model, "--out", &place.text("all")];
+    place.refused(&all, 2, &["--data", "builtin"]);
+    let page = place.text("plans.html");
+    place.done(&["bench", "report", &out, &place.text("asked-alone"), "--out", &page]);
+    let page = fs::read_to_string(page).expect("the page");
+    assert!(page.contains("<section id=\"plans\">") && page.contains("simulator asked"));
+}

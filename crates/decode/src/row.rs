@@ -201,7 +201,10 @@ impl Row {
             Calling::Off => Vec::new(),
             Calling::Auto | Calling::Force => {
                 // Greedily a tool that is below the best word is not called: only the trace may show it.
-                let exact = forced || settings.temperature > 0.0 || settings.logprobs.is_some();
+                let exact = forced
+                    || settings.temperature > 0.0
+                    || settings.logprobs.is_some()
+                    || settings.rival_tools > 0;
                 let floor = (!exact).then_some(best_word.1 - UNSEEN);
                 extended.tool_scores(hidden, prepared.bias, &prepared.disabled_tools, floor)
             }

@@ -1,6 +1,6 @@
 //! What is planned, and what is trained on.
 
-use super::prompt::{Question, tokens};
+use super::prompt::{Question, tokens, without_worked};
 use super::vocabulary::{END, Kind, Vocabulary};
 use crate::BenchError;
 use corpus::{Corpus, Example};
@@ -192,6 +192,16 @@ impl HomeData {
             TrainOn::PublishedUnfiltered => source.published,
         };
         self.sources.iter().map(member).collect()
+    }
+
+    /// Training texts of different titles to be worked examples, the question with its plan: so many of a part, seeded.
+    pub fn worked(&self, part: &[bool], count: usize, seed: u64) -> Vec<&str> {
+        let mut places: Vec<usize> = (0..part.len()).filter(|&at| part[at]).collect();
+        places.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+        let mut titles = HashSet::new();
+        places.retain(|&at| titles.insert(&self.sources[at].title));
+        let texts = places.into_iter().take(count);
+        texts.map(|at| without_worked(&self.corpus.examples()[at].text)).collect()
     }
 
     /// Whether a task's hint stands word for word in the published texts.

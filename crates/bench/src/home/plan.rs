@@ -4,7 +4,7 @@
 //! but the last line's unless that was `[WALK]`, and the objects that are in the household; and what can stand at the place: an
 //! action or the end, then as many objects as the action takes. Where the simulator is asked, only what it would carry out is.
 
-use super::vocabulary::{END, Kind, Vocabulary};
+use super::vocabulary::{Kind, Vocabulary};
 use crate::BenchError;
 use head::Head;
 use lm::{FrozenLm, Sequence, Specials};
@@ -214,17 +214,4 @@ struct Plan {
     ended: bool,
     chosen: usize,
     prompt: usize,
-}
-
-/// The lines of a plan that was written in words: up to [`END`], eight at most. What is no line is given back.
-///
-/// # Errors
-/// The first line that is none, as it stands.
-pub fn read_plan(text: &str) -> Result<Vec<Line>, String> {
-    let text = text.split(END).next().unwrap_or_default();
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty()).take(MOST_LINES);
-    let read = |line: &str| {
-        tools::household::parse_line(&line.replace('>', "> (1)")).map_err(|e| format!("{e}: {line}"))
-    };
-    lines.map(read).collect()
 }

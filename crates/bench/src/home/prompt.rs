@@ -52,14 +52,19 @@ impl Question {
         Self { room, objects, title: title.to_owned(), hint: hint.to_owned() }
     }
 
-    /// The text up to the plan, with its line break.
-    pub fn prompt(&self) -> String {
+    /// The text up to the plan, with its line break, without a worked example.
+    pub fn body(&self) -> String {
         let objects: Vec<String> = self.objects.iter().map(|object| format!("'{object}'")).collect();
         let (room, objects) = (&self.room, objects.join(", "));
         let (title, hint) = (self.title.trim(), self.hint.trim());
         format!(
-            "{WORKED}I am in ['{room}']. The objects I can manipulate are [{objects}].\nGoal:\n{title}\nHint:\n{hint}\nPlan:\n"
+            "I am in ['{room}']. The objects I can manipulate are [{objects}].\nGoal:\n{title}\nHint:\n{hint}\nPlan:\n"
         )
+    }
+
+    /// The text that a plan in tokens goes on.
+    pub fn prompt(&self) -> String {
+        format!("{WORKED}{}", self.body())
     }
 
     /// The question with its plan, as a text to train on: every token of the plan is a call, and the plan alone is trained on.
@@ -91,4 +96,9 @@ impl Question {
 pub fn tokens(line: &Line) -> Vec<String> {
     let action = format!("[{}]", line.action().name());
     std::iter::once(action).chain(line.things().iter().map(|thing| format!("<{}>", thing.name))).collect()
+}
+
+/// A training text without the worked example before it.
+pub fn without_worked(text: &str) -> &str {
+    text.strip_prefix(WORKED).unwrap_or(text)
 }

@@ -38,20 +38,22 @@ pub struct HomeMeta {
     pub model_digest: String,
     /// The engine and its arithmetic.
     pub engine: String,
-    /// How heads are fitted.
-    pub head: PlanMethod,
+    /// How heads are fitted; not given for in-context learning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<PlanMethod>,
 }
 
 impl HomeMeta {
     /// The method in a few words.
     pub fn method(&self) -> String {
-        let prior = match self.head.prior {
+        let Some(head) = &self.head else { return "in-context".to_owned() };
+        let prior = match head.prior {
             super::Priors::Own => String::new(),
             prior => format!(", prior {prior}"),
         };
-        let lambda = self.head.lambda.map_or_else(String::new, |lambda| format!(", λ {lambda:.0e}"));
+        let lambda = head.lambda.map_or_else(String::new, |lambda| format!(", λ {lambda:.0e}"));
         let simulator = if self.simulator { ", simulator asked" } else { "" };
-        format!("{}{prior}{lambda}{simulator}", self.head.method)
+        format!("{}{prior}{lambda}{simulator}", head.method)
     }
 }
 

@@ -23,19 +23,22 @@ pub struct PlanScore {
 
 impl PlanScore {
     /// Acts a plan out in the household of a task.
-    pub fn of(task: &HomeTask, mut home: Home, lines: &[Line]) -> Self {
+    ///
+    /// `unreadable` says what follows the lines, where it is none.
+    pub fn of(task: &HomeTask, mut home: Home, lines: &[Line], unreadable: Option<&str>) -> Self {
         let grounded = lines.iter().flat_map(Line::things).all(|thing| home.has(&thing.name));
         let mut relaxed = false;
         let outcome = run_lines(&mut home, lines, &mut |_, step, home| {
             relaxed |= step.done() && task.reached(home);
         });
+        let executable = outcome.ok && unreadable.is_none();
         Self {
-            success: outcome.ok && task.reached(&home),
+            success: executable && task.reached(&home),
             relaxed,
-            executable: outcome.ok,
+            executable,
             grounded,
             steps: outcome.steps,
-            reason: outcome.error,
+            reason: outcome.error.or(unreadable.map(str::to_owned)),
         }
     }
 }

@@ -84,6 +84,7 @@ mod tests {
             by: By::Forced,
             p_tool: 0.5,
             alternatives: vec![Alternative { token: tool(best), p: 0.5 }],
+            tools: Vec::new(),
             attempts: vec![Attempt {
                 tool: called.into(),
                 arguments: "x".into(),

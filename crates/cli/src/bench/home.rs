@@ -6,7 +6,7 @@ use crate::fit::with_source;
 use crate::{exit::Exit, output, progress};
 use ::bench::home::{
     Ask, FOLDS, HomeData, HomeMeta, HomeRecord, HomeRun, Household, PlanMethod, PlanScore, Planner, Priors,
-    Tally, TrainOn, VERSION, fit_part, tally,
+    Tally, TrainOn, VERSION, WORKED_EXAMPLES, Written, fit_part, plan_in_words, prompt_in_words, tally,
 };
 use ::bench::stats::{LEVEL, wilson};
 use ::bench::task::sample;
@@ -15,11 +15,13 @@ use lm::FrozenLm;
 use serde_json::json;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::str::FromStr;
 use tools::household::parse_script;
 
 pub const EXAMPLES: &str = "\
 Examples:
   toolken bench home exact --out runs/home
+  toolken bench home in-context --out runs/home-words
   toolken bench home exact --simulator --out runs/home-asked
   toolken bench home exact --household all --data data --out runs/vh-exact
   toolken bench home toolkengpt --household published --data data --out runs/vh58-toolkengpt
@@ -32,8 +34,8 @@ Every plan is kept as it comes: the same command goes on where it was stopped.";
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// The method: toolkengpt, tokenlearning, tokenlearning-code or exact
-    method: MethodName,
+    /// The method: toolkengpt, tokenlearning, tokenlearning-code or exact; in-context for plans in words
+    method: Way,
     /// builtin, a small household of our own; published, VirtualHome's tasks within ToolkenGPT's 58 tokens; all, with all
     /// their actions and objects
     #[arg(long, default_value = "builtin")]
@@ -78,10 +80,30 @@ pub struct Args {
     json: bool,
 }
 
+/// How plans are made.
+#[derive(Clone, Copy, PartialEq)]
+enum Way {
+    /// In tool tokens of a head.
+    Tokens(MethodName),
+    /// In words, after worked examples.
+    InContext,
+}
+
+impl FromStr for Way {
+    type Err = head::HeadError;
+
+    fn from_str(name: &str) -> Result<Self, head::HeadError> {
+        if name == "in-context" { Ok(Self::InContext) } else { name.parse().map(Self::Tokens) }
+    }
+}
+
 impl Args {
     pub fn run(self) -> anyhow::Result<Exit> {
         if let Some(lambda) = self.lambda.filter(|lambda| !(lambda.is_finite() && *lambda >= 0.0)) {
             anyhow::bail!("--lambda {lambda}: expected a number that is not negative");
+        }
+        if self.method == Way::InContext && self.simulator {
+            anyhow::bail!("--simulator goes with tool tokens: plans in words are whole when they are seen");
         }
         let home = HomeData::load(self.household, self.data.data.as_deref())?;
         let (folds, mut tests) = (home.folds(self.seed), home.tests());
@@ -96,19 +118,30 @@ impl Args {
         };
         let missing = todo(&run);
         bar.set_position((tests.len() - missing.len()) as u64);
-        if !missing.is_empty() {
-            let store = self.source.features(model.as_ref(), &home.corpus)?;
-            let table = Table::new(&store)?;
-            for fold in 0..FOLDS {
-                let of_fold: Vec<usize> = missing.iter().copied().filter(|&at| folds[at] == fold).collect();
-                if of_fold.is_empty() {
-                    continue;
+        let store = match self.method {
+            Way::Tokens(_) if !missing.is_empty() => {
+                Some(self.source.features(model.as_ref(), &home.corpus)?)
+            }
+            _ => None,
+        };
+        let table = store.as_ref().map(|store| Table::new(store)).transpose()?;
+        for fold in 0..FOLDS {
+            let of_fold: Vec<usize> = missing.iter().copied().filter(|&at| folds[at] == fold).collect();
+            if of_fold.is_empty() {
+                continue;
+            }
+            let part = home.training(&folds, fold, self.train);
+            let head = match (&table, self.plan()) {
+                (Some(table), Some(plan)) => {
+                    Some(self.head(&run, model.as_ref(), table, &home, (&part, fold), &plan)?)
                 }
-                let head = self.head(&run, model.as_ref(), &table, &home, &folds, fold)?;
-                for batch in of_fold.chunks(self.batch.get()) {
-                    run.add(&self.plans(model.as_ref(), &head, &home, batch, fold)?)?;
-                    bar.inc(batch.len() as u64);
-                }
+                _ => None,
+            };
+            for batch in of_fold.chunks(self.batch.get()) {
+                let written = self.plans(model.as_ref(), head.as_ref(), &home, batch, &part)?;
+                let record = |(&at, written)| record(&home, at, fold, written);
+                run.add(&batch.iter().zip(written).map(record).collect::<Result<Vec<_>, _>>()?)?;
+                bar.inc(batch.len() as u64);
             }
         }
         bar.finish_and_clear();
@@ -133,14 +166,10 @@ impl Args {
         }
     }
 
-    fn plan(&self) -> PlanMethod {
-        PlanMethod {
-            method: self.method,
-            prior: self.prior,
-            adam: (self.rate, self.epochs),
-            lambda: self.lambda,
-            seed: self.seed,
-        }
+    fn plan(&self) -> Option<PlanMethod> {
+        let Way::Tokens(method) = self.method else { return None };
+        let adam = (self.rate, self.epochs);
+        Some(PlanMethod { method, prior: self.prior, adam, lambda: self.lambda, seed: self.seed })
     }
 
     /// The head of a part: the one that is kept, or one that is fitted and kept.
@@ -150,15 +179,14 @@ impl Args {
         model: &dyn FrozenLm,
         table: &Table<'_>,
         home: &HomeData,
-        folds: &[usize],
-        fold: usize,
+        (part, fold): (&[bool], usize),
+        plan: &PlanMethod,
     ) -> anyhow::Result<Head> {
         let path = run.head_path(fold);
         if path.exists() {
             return Ok(Head::load(&path)?);
         }
-        let part = home.training(folds, fold, self.train);
-        let head = fit_part(model, table, &home.vocabulary, &part, &self.plan())?;
+        let head = fit_part(model, table, &home.vocabulary, part, plan)?;
         let head = with_source(head, model, &home.corpus.digest());
         head.save(&path)?;
         Ok(head)
@@ -167,47 +195,37 @@ impl Args {
     fn plans(
         &self,
         model: &dyn FrozenLm,
-        head: &Head,
+        head: Option<&Head>,
         home: &HomeData,
         batch: &[usize],
-        fold: usize,
-    ) -> anyhow::Result<Vec<HomeRecord>> {
+        part: &[bool],
+    ) -> anyhow::Result<Vec<Written>> {
+        let asked =
+            batch.iter().map(|&at| home.question(&home.tasks.tasks[at])).collect::<Result<Vec<_>, _>>()?;
+        let Some(head) = head else {
+            let worked = home.worked(part, WORKED_EXAMPLES, self.seed);
+            let prompts = asked.iter().map(|(question, _)| prompt_in_words(&worked, question)).collect();
+            return Ok(plan_in_words(model, prompts, self.batch)?);
+        };
         let planner = Planner { lm: model, head, vocabulary: &home.vocabulary, simulator: self.simulator };
-        let mut asks = Vec::new();
-        for &at in batch {
-            let (question, start) = home.question(&home.tasks.tasks[at])?;
-            asks.push(Ask { prompt: question.prompt(), home: start });
-        }
-        let planned = planner.plan(asks)?;
-        let mut records = Vec::new();
-        for (&at, planned) in batch.iter().zip(planned) {
-            let task = &home.tasks.tasks[at];
-            let gold = parse_script(task.script.iter().map(String::as_str)).unwrap_or_default();
-            records.push(HomeRecord {
-                task: task.id.clone(),
-                title: task.title.clone(),
-                fold,
-                in_published: home.in_published_texts(task),
-                plan: planned.lines.iter().map(ToString::to_string).collect(),
-                ended: planned.ended,
-                score: PlanScore::of(task, home.tasks.home(task)?, &planned.lines),
-                gold: PlanScore::of(task, home.tasks.home(task)?, &gold),
-                tokens: (planned.prompt, planned.chosen),
-                micros: planned.micros,
-            });
-        }
-        Ok(records)
+        let asks = asked.into_iter().map(|(question, start)| Ask { prompt: question.prompt(), home: start });
+        let planned = planner.plan(asks.collect())?;
+        Ok(planned.into_iter().map(|planned| Written { planned, unreadable: None }).collect())
     }
 
     fn show(&self, home: &HomeData, records: &[HomeRecord]) -> anyhow::Result<()> {
         let all = tally(records);
+        let name = match self.method {
+            Way::Tokens(method) => method.to_string(),
+            Way::InContext => "in-context".to_owned(),
+        };
         let parts = [
             ("hint in the published texts", tally(records.iter().filter(|record| record.in_published))),
             ("hint nowhere in them", tally(records.iter().filter(|record| !record.in_published))),
         ];
         if self.json {
             output::json(&json!({
-                "household": self.household.to_string(), "method": self.method, "prior": self.prior.to_string(),
+                "household": self.household.to_string(), "method": name, "prior": self.prior.to_string(),
                 "train": self.train.to_string(), "simulator": self.simulator, "tokens": home.vocabulary.kinds().len(),
                 "training_texts": home.corpus.examples().len(), "left_out": home.left_out, "figures": all,
                 "interval": wilson(all.success, all.tasks, LEVEL), "hint_in_published": parts[0].1,
@@ -233,7 +251,7 @@ impl Args {
             });
         }
         let mut text = format!(
-            "{} tokens, {} training texts, trained on {}.\n{table}\n",
+            "{name}: {} tokens, {} training texts, trained on {}.\n{table}\n",
             home.vocabulary.kinds().len(),
             home.corpus.examples().len(),
             self.train
@@ -258,4 +276,23 @@ impl Args {
         output::text(text)?;
         Ok(())
     }
+}
+
+/// A task's line: its plan, and what that and the task's own script are worth.
+fn record(home: &HomeData, at: usize, fold: usize, written: Written) -> anyhow::Result<HomeRecord> {
+    let task = &home.tasks.tasks[at];
+    let gold = parse_script(task.script.iter().map(String::as_str)).unwrap_or_default();
+    let Written { planned, unreadable } = written;
+    Ok(HomeRecord {
+        task: task.id.clone(),
+        title: task.title.clone(),
+        fold,
+        in_published: home.in_published_texts(task),
+        plan: planned.lines.iter().map(ToString::to_string).collect(),
+        ended: planned.ended,
+        score: PlanScore::of(task, home.tasks.home(task)?, &planned.lines, unreadable.as_deref()),
+        gold: PlanScore::of(task, home.tasks.home(task)?, &gold, None),
+        tokens: (planned.prompt, planned.chosen),
+        micros: planned.micros,
+    })
 }
