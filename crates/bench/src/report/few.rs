@@ -47,6 +47,14 @@ fn in_hindsight<'g>(rows: &[&'g Row]) -> Vec<&'g Row> {
     best.unwrap_or_else(|| rows.to_vec())
 }
 
+/// A figure of a row.
+type Figure = fn(&Row) -> Option<f64>;
+
+/// Its mean over seeds, at the λ that is best in hindsight.
+fn found(rows: &[&Row], of: Figure) -> Option<Interval> {
+    over_seeds(in_hindsight(rows), of)
+}
+
 /// Choice and recall over examples a tool, one line a prior, and the figures as a table.
 pub fn section(grid: &Grid) -> String {
     let lines = lines(grid);
@@ -54,8 +62,6 @@ pub fn section(grid: &Grid) -> String {
     if !lines.iter().any(|(name, _)| name.starts_with("prior, scale")) && lines.len() < 4 {
         return String::new();
     }
-    type Figure = fn(&Row) -> Option<f64>;
-    let found = |rows: &[&Row], of: Figure| over_seeds(in_hindsight(rows), of);
     let figures: [(&str, Figure); 2] =
         [("choice", |row| row.metrics.choice), ("recall", |row| row.metrics.recall)];
     let drawn = figures.map(|(label, of)| {
@@ -74,13 +80,10 @@ pub fn section(grid: &Grid) -> String {
         };
         figure(&drawing.svg(), &format!("{label}, 95 % over seeds."))
     });
-    side_by_side(&drawn) + &as_table(&lines, &found)
+    side_by_side(&drawn) + &as_table(&lines)
 }
 
-fn as_table(
-    lines: &[Line<'_>],
-    found: &dyn Fn(&[&Row], fn(&Row) -> Option<f64>) -> Option<Interval>,
-) -> String {
+fn as_table(lines: &[Line<'_>]) -> String {
     let counts: BTreeSet<usize> = lines.iter().flat_map(|(_, by_count)| by_count.keys().copied()).collect();
     let cell = |rows: Option<&Vec<&Row>>| {
         let shown = rows.and_then(|rows| {
