@@ -6,6 +6,7 @@
 use crate::BenchError;
 use crate::method::{Among, Method};
 use crate::retrieve::Ranker;
+use crate::score::Scoring;
 use crate::task::{Question, Task};
 use crate::written::{CallMade, Form, json_calls};
 use decode::{
@@ -136,7 +137,10 @@ impl Answerer<'_> {
             },
             Method::Retrieved(_) => {
                 let tool = ranked.first().map_or("", String::as_str);
-                (Prompt::Raw(prompts.with_calls_of(tool, text)), line)
+                // Where the relation is the answer, retrieval has given it: what is left is its argument.
+                let alone = prompts.by_tool().get(tool).filter(|_| self.task.scoring == Scoring::Relation);
+                let prompt = alone.map_or_else(|| prompts.with_calls_of(tool, text), |one| one.render(text));
+                (Prompt::Raw(prompt), line)
             }
             Method::React => (Prompt::Raw(prompts.react(text)), step),
             Method::ToolTokens { react: true, .. } => (Prompt::Raw(prompts.react_with_tokens(text)), step),
@@ -250,7 +254,11 @@ impl Answerer<'_> {
                     let chat = Chat { messages, tools: &schemas, add_generation_prompt: true };
                     let settings = Settings {
                         calling: Calling::Off,
-                        max_tokens: self.task.max_tokens,
+                        max_tokens: match self.task.scoring {
+                            // A call in JSON takes more words than the answer.
+                            Scoring::Relation => self.task.max_tokens * 3,
+                            Scoring::Number { .. } | Scoring::Ending => self.task.max_tokens,
+                        },
                         stop: vec!["</tool_call>".into()],
                         ..Settings::default()
                     };

@@ -47,8 +47,10 @@ fn in_hindsight<'g>(rows: &[&'g Row]) -> Vec<&'g Row> {
     best.unwrap_or_else(|| rows.to_vec())
 }
 
+/// A figure of a row.
 type Figure = fn(&Row) -> Option<f64>;
 
+/// Its mean over seeds, at the λ that is best in hindsight.
 fn found(rows: &[&Row], of: Figure) -> Option<Interval> {
     over_seeds(in_hindsight(rows), of)
 }

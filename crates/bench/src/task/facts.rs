@@ -22,7 +22,7 @@ struct Relation {
     facts: [(&'static str, &'static str); 8],
 }
 
-const RELATIONS: [Relation; 10] = [
+static RELATIONS: [Relation; 10] = [
     Relation {
         name: "capital",
         description: "gets the capital of a country",
@@ -235,15 +235,15 @@ pub fn task() -> Result<Task, BenchError> {
     let base = base()?;
     let tool = |r: &Relation| Tool::relation(r.name, r.description, r.name, base.clone());
     let tools = ToolSet::new(RELATIONS.iter().map(tool).collect())?;
-    let worked: Vec<Asked> = RELATIONS
-        .iter()
-        .map(|r| Asked {
+    let shown = |r: &'static Relation| {
+        r.facts[..relations::WORKED].iter().enumerate().map(move |(i, (subject, said))| Asked {
             relation: r.name.to_owned(),
-            subject: r.facts[0].0.to_owned(),
-            question: r.ask(0, r.facts[0].0),
-            answer: answers(r.facts[0].1).join(", "),
+            subject: (*subject).to_owned(),
+            question: r.ask(i % 2, subject),
+            answer: answers(said).join(", "),
         })
-        .collect();
+    };
+    let worked: Vec<Asked> = RELATIONS.iter().flat_map(shown).collect();
     let asked = RELATIONS.iter().flat_map(|r| r.facts[TRAINED..].iter().map(move |fact| (r, fact)));
     let question = |(i, (r, (subject, said))): (usize, (&Relation, &(&str, &str)))| Question {
         id: format!("facts-{i:03}"),

@@ -110,29 +110,30 @@ pub fn task(data: &Path, n: u16) -> Result<Task, BenchError> {
     })
 }
 
-/// One worked call a relation: its first training fact.
+/// Worked calls: the first training facts of each relation.
 fn worked(
     data: &Path,
     templates: &KamelTemplates,
     relations: &[(String, ToolText)],
 ) -> Result<Vec<Asked>, BenchError> {
     let facts = facts(data, FACTS[0])?;
-    let mut missing: HashSet<&str> = relations.iter().map(|(id, _)| id.as_str()).collect();
-    let mut first: BTreeMap<&str, Asked> = BTreeMap::new();
+    let mut shown: BTreeMap<&str, Vec<Asked>> =
+        relations.iter().map(|(id, _)| (id.as_str(), Vec::new())).collect();
     for fact in &facts {
-        if missing.remove(fact.relation.as_str())
+        // A bracket in a worked call would close it early.
+        if let Some(few) = shown.get_mut(fact.relation.as_str()).filter(|few| few.len() < relations::WORKED)
+            && !fact.subject.contains(['(', ')', '<', '>'])
             && let Some(question) = templates.question(&fact.relation, &fact.subject)
         {
-            let asked = Asked {
+            few.push(Asked {
                 relation: fact.relation.clone(),
                 subject: fact.subject.clone(),
                 question,
                 answer: fact.answers.join(", "),
-            };
-            first.insert(fact.relation.as_str(), asked);
+            });
         }
     }
-    Ok(relations.iter().filter_map(|(id, _)| first.get(id.as_str()).cloned()).collect())
+    Ok(relations.iter().filter_map(|(id, _)| shown.remove(id.as_str())).flatten().collect())
 }
 
 fn entries(data: &Path, n: u16) -> Result<Vec<Entry>, BenchError> {

@@ -30,8 +30,11 @@ impl Asked {
     }
 }
 
-/// Prompts: the bare question; one worked call a relation; descriptions of all relations with a few worked calls; and for
-/// the arguments of each relation, worked calls of that one.
+/// Worked calls of a relation that its arguments are written after. With one alone a small model repeats its subject.
+pub const WORKED: usize = 3;
+
+/// Prompts: the bare question; the first worked call of each relation; descriptions of all relations with a few worked
+/// calls; and for the arguments of each relation, worked calls of that one.
 pub fn prompts(tools: &ToolSet, worked: &[Asked]) -> Prompts {
     const FEW: usize = 4;
     let place = ask(Template::QUESTION);
@@ -42,7 +45,13 @@ pub fn prompts(tools: &ToolSet, worked: &[Asked]) -> Prompts {
     let lines: String =
         tools.iter().map(|tool| format!("<{}> {}\n", tool.name, tool.description.trim())).collect();
     let described = format!("Answer each question with a call of the right relation.\n\n{lines}");
-    let of_tool: BTreeMap<String, Template> = worked
+    let mut first: Vec<Asked> = Vec::new();
+    for asked in worked {
+        if first.iter().all(|known| known.relation != asked.relation) {
+            first.push(asked.clone());
+        }
+    }
+    let of_tool: BTreeMap<String, Template> = first
         .iter()
         .map(|asked| {
             let same: Vec<Asked> = worked.iter().filter(|a| a.relation == asked.relation).cloned().collect();
@@ -50,8 +59,8 @@ pub fn prompts(tools: &ToolSet, worked: &[Asked]) -> Prompts {
         })
         .collect();
     let instruction = "Answer the question with a name, a number or a date, and nothing else.";
-    Prompts::new(place.clone(), format!("{rule}\n\n{}{place}", shown(worked)), of_tool, instruction)
-        .described(format!("{described}\n{}{place}", shown(&worked[..worked.len().min(FEW)])))
+    Prompts::new(place.clone(), format!("{rule}\n\n{}{place}", shown(&first)), of_tool, instruction)
+        .described(format!("{described}\n{}{place}", shown(&first[..first.len().min(FEW)])))
 }
 
 #[cfg(test)]
