@@ -16,6 +16,10 @@ lint:
 conformance DIR:
     scripts/conformance {{ quote(DIR) }}
 
+# Exports in llama.cpp, shards through an S3 server; compiles llama.cpp once.
+engines:
+    scripts/engines
+
 # Everything, as CI runs it.
 ci:
     .ci/run

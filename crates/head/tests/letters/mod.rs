@@ -34,6 +34,11 @@ impl State for Nothing {
 
 impl Letters {
     pub fn new(engine: &str, context: usize) -> Self {
+        Self::wide(engine, context, WIDTH)
+    }
+
+    /// With hidden states of another width.
+    pub fn wide(engine: &str, context: usize, width: usize) -> Self {
         let mut vocab: serde_json::Map<String, serde_json::Value> = "abcdefghijklmnopqrstuvwxyz0123456789=.Ġ"
             .chars()
             .zip(0..)
@@ -61,7 +66,7 @@ impl Letters {
             digest: "0".into(),
             architecture: "llama".into(),
             engine: engine.into(),
-            width: WIDTH,
+            width,
             vocab: special + 1,
             context,
         };
@@ -73,8 +78,8 @@ impl Letters {
     }
 }
 
-fn row(id: u32) -> Vec<f32> {
-    (0..WIDTH as u32).map(|j| ((id * 7 + j * 3) % 11) as f32 / 5.0 - 1.0).collect()
+fn row(id: u32, width: usize) -> Vec<f32> {
+    (0..width as u32).map(|j| ((id * 7 + j * 3) % 11) as f32 / 5.0 - 1.0).collect()
 }
 
 impl FrozenLm for Letters {
@@ -94,15 +99,20 @@ impl FrozenLm for Letters {
             for &id in *new {
                 ids.push(id);
                 let past: f32 = ids.iter().zip(1..).map(|(&id, i)| id as f32 / i as f32).sum();
-                data.extend(row(id).iter().zip(1..).map(|(x, j)| x + (past * j as f32).sin()));
+                data.extend(
+                    row(id, self.card.width).iter().zip(1..).map(|(x, j)| x + (past * j as f32).sin()),
+                );
                 rows += 1;
             }
         }
         self.read.fetch_add(rows, Ordering::Relaxed);
-        Ok(Matrix::new(rows, WIDTH, data))
+        Ok(Matrix::new(rows, self.card.width, data))
     }
     fn logits(&self, hidden: &Matrix) -> Result<Matrix, LmError> {
-        let product = |i: usize, id: u32| hidden.row(i).iter().zip(row(id)).map(|(h, w)| h * w).sum::<f32>();
+        let rows: Vec<_> = (0..self.card.vocab as u32).map(|id| row(id, self.card.width)).collect();
+        let product = |i: usize, id: u32| -> f32 {
+            hidden.row(i).iter().zip(&rows[id as usize]).map(|(h, w)| h * w).sum()
+        };
         let data = (0..hidden.rows()).flat_map(|i| (0..self.card.vocab as u32).map(move |id| (i, id)));
         Ok(Matrix::new(hidden.rows(), self.card.vocab, data.map(|(i, id)| product(i, id)).collect()))
     }
