@@ -66,6 +66,7 @@ class Comparison:
     runs: list[Run]
     figures: list[Figure]
     once: bool = False  # no timing: one round is enough
+    note: Callable[[dict], str] | None = None  # what else the last answer says
 
 
 class Side:
@@ -95,7 +96,14 @@ def side(name, model, options):
     peer = {"path": str(models / MODELS[model]), "threads": options.threads}
     examples = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release/examples"
     if name == "llama.cpp":
-        return Side([sys.executable, str(ROOT / "scripts/speed/llama.py"), json.dumps(peer)], env)
+        script = [sys.executable, str(ROOT / "scripts/speed/llama.py")]
+        # Its AMX path does not run on every machine that says it has AMX: tried in a process of its own.
+        trial = json.dumps({"measure": "decode", "ids": [1, 2, 3], "tokens": 1})
+        setup = json.dumps(peer | {"extra": True})
+        tried = subprocess.run([*script, setup], input=trial, capture_output=True, text=True, env=env)
+        if tried.returncode != 0:
+            print(f"llama.cpp with weights repacked ended with code {tried.returncode}: run without", file=sys.stderr)
+        return Side([*script, json.dumps(peer | {"extra": tried.returncode == 0})], env)
     if name == "pytorch":
         python = subprocess.run([ROOT / "scripts/python"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
         return Side([python, str(ROOT / "scripts/speed/pytorch.py"), json.dumps(peer)], env)
@@ -280,6 +288,14 @@ def agreeing(ours, options):
     texts = TEXT.split("Question: ")[1:]
     if path and path.exists():
         texts = [example["text"] for example in json.loads(path.read_text())]
+
+    def said(answer):
+        margins = " ".join(f"{m:.4f}" for m in answer["margins"]) or "none"
+        tools = answer["with tools"]
+        with_tools = f"; of words and tools {tools['decisions']}, of the best tool {tools['best tool']}" if tools else ""
+        return (f"{answer['equal']} of {answer['positions']} positions{with_tools}; h off by at most"
+                f" {answer['largest error of h']:.2e}; f32's margins at the others: {margins}")
+
     request = {"measure": "agreement", "texts": texts[: options.texts], "other": "cpu"}
     if options.head:
         request["head"] = str(options.head)
@@ -288,6 +304,7 @@ def agreeing(ours, options):
         [Run("share of positions", ours, request, lambda a: a["equal"] / a["positions"], "")],
         [Figure("equal to f32", lambda m: m["share of positions"], at_least=0.99)],
         once=True,
+        note=said,
     )
 
 
@@ -347,6 +364,8 @@ def main():
                 mark = {True: "holds", False: "DOES NOT HOLD", None: ""}[holds]
                 print(f"{model:20} {comparison.name:10} {figure.label:40} {value:10.4g} {figure.wanted():9} {mark}", flush=True)
                 figures.append({"figure": figure.label, "value": value, "wanted": figure.wanted(), "holds": holds})
+            if comparison.note:
+                print(f"{model:20} {comparison.name:10} {comparison.note(answers[-1]['answer'])}", flush=True)
             if options.out:
                 line = machine | {"model": model, "comparison": comparison.name, "figures": figures, "medians": medians,
                                   "values": values, "answers": answers if comparison.once else None}

@@ -1,6 +1,6 @@
 """llama.cpp's side of scripts/bench: see crates/bench/examples/side.rs for the protocol.
 
-argument: {"path": a GGUF file, "threads": a number}
+argument: {"path": a GGUF file, "threads": a number, "extra": whether weights may be repacked for this machine}
 """
 
 import ctypes
@@ -23,7 +23,9 @@ def quiet(level, text, data):
 
 cpp.llama_log_set(quiet, ctypes.c_void_p(0))
 cpp.llama_backend_init()
-model = cpp.llama_model_load_from_file(setup["path"].encode(), cpp.llama_model_default_params())
+options = cpp.llama_model_default_params()
+options.use_extra_bufts = setup["extra"]
+model = cpp.llama_model_load_from_file(setup["path"].encode(), options)
 params = cpp.llama_context_default_params()
 params.n_ctx = CONTEXT
 params.n_batch = 2048

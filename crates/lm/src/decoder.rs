@@ -39,12 +39,17 @@ impl State for Pages {
 }
 
 impl Decoder {
+    /// [`ModelCard::engine`] of [`Decoder::load`].
+    pub const F32: &str = "cpu f32";
+    /// [`ModelCard::engine`] of [`Decoder::load_packed`].
+    pub const PACKED: &str = "cpu packed";
+
     /// Loads a GGUF file, or a folder with `config.json`, safetensors and a tokenizer; all weights in f32.
     ///
     /// # Errors
     /// A file that is missing, damaged, or of an architecture, type or tokenizer that is not supported.
     pub fn load(path: &Path) -> Result<Self, LmError> {
-        Ok(Self { model: Model::load(path, Form::Dense, "cpu f32")?, form: Form::Dense })
+        Ok(Self { model: Model::load(path, Form::Dense, Self::F32)?, form: Form::Dense })
     }
 
     /// As [`Decoder::load`], but weights stay as the file has them, and are multiplied by 15-bit activations.
@@ -52,7 +57,7 @@ impl Decoder {
     /// # Errors
     /// As [`Decoder::load`].
     pub fn load_packed(path: &Path) -> Result<Self, LmError> {
-        Ok(Self { model: Model::load(path, Form::Packed, "cpu packed")?, form: Form::Packed })
+        Ok(Self { model: Model::load(path, Form::Packed, Self::PACKED)?, form: Form::Packed })
     }
 
     /// How `rows` rows are spread: products of f32 matrices have rayon's threads, and those of another pool would be in

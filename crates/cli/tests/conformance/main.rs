@@ -2,6 +2,7 @@
 //!
 //! `just conformance DIR` runs it; every test here is ignored otherwise, and fails where something that it needs is missing.
 
+mod decisions;
 mod funcqa;
 mod household;
 mod importers;

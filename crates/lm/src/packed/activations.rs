@@ -56,6 +56,7 @@ impl Activations {
 }
 
 #[inline(always)]
+#[allow(clippy::manual_clamp, reason = "clamp keeps what is no number; max and min put it in range")]
 fn cut(x: &[f32; GROUP], quads: &mut [i8; 64]) -> Scale {
     let mut lanes = [0.0_f32; 8];
     for part in x.as_chunks::<8>().0 {
@@ -70,8 +71,7 @@ fn cut(x: &[f32; GROUP], quads: &mut [i8; 64]) -> Scale {
     const ROUND: f32 = 12_582_912.0; // 1.5 · 2^23: adding it rounds to a whole number
     let mut whole = [0_i32; GROUP];
     for (w, x) in whole.iter_mut().zip(x) {
-        // The low bits of the sum are the whole number; `min` and `max` keep what is not finite in range.
-        #[expect(clippy::manual_clamp, reason = "of NaN it makes a number")]
+        // The low bits of the sum are the whole number.
         let bounded = (x * inverse).max(-LARGEST).min(LARGEST);
         *w = (bounded + ROUND).to_bits() as i32 - ROUND.to_bits() as i32;
     }

@@ -101,22 +101,20 @@ unsafe fn block_columns<L: Lanes, F: Format, const C: usize>(
         for group in 0..groups {
             let bytes = L::unpack::<F>(weights.add(group * quants_bytes::<F>()));
             let (scale, min) = scale_and_min::<L, F>(scales, group);
-            for (c, kept) in sums.iter_mut().enumerate() {
+            for (c, sum) in sums.iter_mut().enumerate() {
                 let x = quads.add(c * groups + group).cast::<i8>();
                 let by = &*scale_of.add(c * groups + group);
-                let mut sum = *kept;
                 if F::HALVES == 1 {
                     let dot = L::dot::<F>(&bytes, x);
-                    sum = L::mul_add(dot, L::mul(scale[0], L::splat(by.scale)), sum);
-                    sum = L::mul_add(min[0], L::splat(by.sum), sum);
+                    *sum = L::mul_add(dot, L::mul(scale[0], L::splat(by.scale)), *sum);
+                    *sum = L::mul_add(min[0], L::splat(by.sum), *sum);
                 } else {
-                    for half in 0..2 {
+                    for (half, (&scale, &min)) in scale.iter().zip(&min).enumerate() {
                         let dot = L::dot::<F>(&bytes[half * 4..half * 4 + 4], x.add(half * 16));
-                        sum = L::mul_add(dot, L::mul(scale[half], L::splat(by.scale)), sum);
-                        sum = L::mul_add(min[half], L::splat(by.halves[half]), sum);
+                        *sum = L::mul_add(dot, L::mul(scale, L::splat(by.scale)), *sum);
+                        *sum = L::mul_add(min, L::splat(by.halves[half]), *sum);
                     }
                 }
-                *kept = sum;
             }
         }
         for (c, sum) in sums.into_iter().enumerate() {

@@ -179,11 +179,10 @@ impl Lanes for Avx2 {
                     }
                 }
             }
-            let mut sums = [_mm256_setzero_ps(); 2];
-            for i in 0..2 {
-                sums[i] = _mm256_cvtepi32_ps(_mm256_add_epi32(_mm256_slli_epi32::<7>(hi[i]), lo[i]));
-            }
-            sums
+            [
+                _mm256_cvtepi32_ps(_mm256_add_epi32(_mm256_slli_epi32::<7>(hi[0]), lo[0])),
+                _mm256_cvtepi32_ps(_mm256_add_epi32(_mm256_slli_epi32::<7>(hi[1]), lo[1])),
+            ]
         }
     }
 
