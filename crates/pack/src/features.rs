@@ -57,7 +57,11 @@ pub(crate) fn extract(
     let mut state = Extraction { done: contexts.len() - missing.len(), kept: 0, total: contexts.len() };
     state.kept = state.done;
     progress(state);
-    let shared = shared_beginning(missing.iter().map(|&i| contexts[i].ids.as_slice()));
+    let shared = shared_beginning(missing.iter().map(|&i| {
+        let context = &contexts[i];
+        let first = context.points.first().map_or(context.ids.len() - 1, |(at, _)| *at);
+        &context.ids[..=first]
+    }));
     let mut beginning = lm.begin();
     if let Some(&first) = missing.first().filter(|_| shared > 0) {
         lm.extend(&mut [(&mut beginning, &contexts[first].ids[..shared])])?;
