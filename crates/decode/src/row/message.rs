@@ -116,7 +116,7 @@ impl Row {
         let most = settings.max_argument_tokens;
         if call.tokens + (most / HASTE.0).min(HASTE.1) >= most {
             message.hastened = true;
-            nearest_end(words, extended.tokenizer());
+            nearest_end(words, &call.arguments, extended.tokenizer());
         }
         let scores = Scores::new(words, &[]).ok_or_else(|| self.no_word())?;
         let word = scores.ballot(settings, false, &mut self.rng).word;
@@ -223,22 +223,20 @@ impl Row {
     }
 }
 
-/// Leaves only those words that come nearest to the end of a JSON text, of those that may be written at all: brackets that
-/// close, before a quote that closes a string with them, before a quote, before anything else.
-fn nearest_end(words: &mut [f32], tokenizer: &Tokenizer) {
+/// Leaves only those words that bring a JSON text, of which `written` is there, nearest to its end, of those that may be
+/// written at all. In a string: a quote with brackets that close, before a quote, before a quote with more behind it. Outside
+/// of one: brackets that close, before a comma, which ends a number, before anything else.
+fn nearest_end(words: &mut [f32], written: &[u8], tokenizer: &Tokenizer) {
+    let closes = |bytes: &[u8]| bytes.iter().all(|byte| b"}]".contains(byte));
+    let inside = in_string(written);
     let rank = |id: usize| -> u8 {
-        match tokenizer.token_bytes(id as u32) {
-            [] => 4,
-            bytes if bytes.iter().all(|byte| b"}]".contains(byte)) => 0,
-            [b'"', rest @ ..] if rest.iter().all(|byte| b"}]".contains(byte)) => {
-                if rest.is_empty() {
-                    2
-                } else {
-                    1
-                }
-            }
-            [b'"', ..] => 3,
-            _ => 4,
+        match (inside, tokenizer.token_bytes(id as u32)) {
+            (true, [b'"']) => 1,
+            (true, [b'"', rest @ ..]) if closes(rest) => 0,
+            (true, [b'"', ..]) => 2,
+            (false, bytes) if !bytes.is_empty() && closes(bytes) => 0,
+            (false, [b',', ..]) => 1,
+            _ => 3,
         }
     };
     let open = |words: &[f32], id: usize| words[id] > f32::NEG_INFINITY;
@@ -246,6 +244,39 @@ fn nearest_end(words: &mut [f32], tokenizer: &Tokenizer) {
     for id in 0..words.len() {
         if open(words, id) && rank(id) > best {
             words[id] = f32::NEG_INFINITY;
+        }
+    }
+}
+
+/// Whether a beginning of a JSON text ends within a string.
+fn in_string(written: &[u8]) -> bool {
+    let (mut inside, mut escaped) = (false, false);
+    for &byte in written {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if inside => escaped = true,
+            b'"' => inside = !inside,
+            _ => {}
+        }
+    }
+    inside
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_string_is_open_from_quote_to_quote() {
+        for (written, inside) in [
+            ("", false),
+            ("{", false),
+            ("{\"a", true),
+            ("{\"a\": [", false),
+            ("\"\\\"", true),
+            ("\"\\\\\"", false),
+        ] {
+            assert_eq!(in_string(written.as_bytes()), inside, "{written}");
         }
     }
 }
