@@ -110,3 +110,16 @@ fn supervised_texts_are_the_first_facts_of_each_relation() {
     assert_eq!(import.report.dropped.values().sum::<usize>(), 4);
     assert_eq!(kamel_text("x".into(), &facts[1], &templates()), None);
 }
+
+proptest::proptest! {
+    /// Whatever a file holds, it is facts or an error.
+    #[test]
+    fn no_file_panics(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200), text in "\\PC{0,80}") {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (name, bytes) in [("a.jsonl", bytes.clone()), ("b.gz", bytes), ("c.gz", packed(text.as_bytes()))] {
+            let path = written(folder.path(), name, &bytes);
+            let _ = kamel_facts(&path);
+            let _ = KamelTemplates::read(&path);
+        }
+    }
+}

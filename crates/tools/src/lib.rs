@@ -5,6 +5,9 @@
 //! arguments are read as numbers, or not at all. Tools stand in a [`ToolSet`], in the order of a head's rows, and a [`Pack`]
 //! keeps a set on disk beside its head.
 //!
+//! A [`KnowledgeBase`] holds what relations say of subjects: a tool over one takes a subject for its argument, whatever way
+//! it is written, and gives what is known of it, or [`NO_ENTRY`].
+//!
 //! This crate knows nothing of models.
 //!
 //! ```
