@@ -83,7 +83,7 @@ fn exact(kind: GgmlDType, w: &[f32], x: &[f32]) -> (f64, f64) {
         parts += 8.0 * 32.0 * largest(w) * largest(x);
         if Kind::of(kind).is_some() {
             let sum: f64 = w.iter().map(|w| f64::from(w.abs())).sum();
-            steps += 0.501 * largest(x) / 16_256.0 * sum;
+            steps += 0.504 * largest(x) / 16_256.0 * sum;
         }
     }
     (product, steps + 4.0 * f64::from(f32::EPSILON) * parts + 1e-30)
