@@ -442,7 +442,6 @@ fn relations_are_called_looked_up_and_reported() {
         ("exact@5-bm25", "zero"),
         ("toolkengpt", "zero"),
         ("in-context-described", "zero"),
-        ("function-calling", "zero"),
     ]
     .iter()
     .map(|(method, prior)| {
