@@ -116,7 +116,7 @@ impl Row {
         let most = settings.max_argument_tokens;
         if call.tokens + (most / HASTE.0).min(HASTE.1) >= most {
             message.hastened = true;
-            nearest_end(words, extended.tokenizer());
+            nearest_end(words, extended.tokenizer(), in_string(&call.arguments));
         }
         let word = self.scores(words, &[])?.ballot(settings, false, &mut self.rng).word;
         let Ok(complete) = message.constraint.push(word) else { return Err(no_word) };
@@ -222,22 +222,33 @@ impl Row {
     }
 }
 
-/// Leaves only those words that come nearest to the end of a JSON text, of those that may be written at all: brackets that
-/// close, before a quote that closes a string with them, before a quote, before anything else.
-fn nearest_end(words: &mut [f32], tokenizer: &Tokenizer) {
+/// Whether a JSON text ends inside a string.
+fn in_string(text: &[u8]) -> bool {
+    let (mut inside, mut escaped) = (false, false);
+    for byte in text {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if inside => escaped = true,
+            b'"' => inside = !inside,
+            _ => {}
+        }
+    }
+    inside
+}
+
+/// Leaves only those words that come nearest to the end of a JSON text, of those that may be written at all: within a string the
+/// quote that closes it, with the brackets after it if they close too; elsewhere the brackets, before an empty string.
+fn nearest_end(words: &mut [f32], tokenizer: &Tokenizer, in_string: bool) {
+    let closes = |bytes: &[u8]| bytes.iter().all(|byte| b"}]".contains(byte));
     let rank = |id: usize| -> u8 {
-        match tokenizer.token_bytes(id as u32) {
-            [] => 4,
-            bytes if bytes.iter().all(|byte| b"}]".contains(byte)) => 0,
-            [b'"', rest @ ..] if rest.iter().all(|byte| b"}]".contains(byte)) => {
-                if rest.is_empty() {
-                    2
-                } else {
-                    1
-                }
-            }
-            [b'"', ..] => 3,
-            _ => 4,
+        match (tokenizer.token_bytes(id as u32), in_string) {
+            ([], _) => 3,
+            ([b'"', rest @ ..], true) if closes(rest) => u8::from(rest.is_empty()),
+            ([b'"', ..], true) => 2,
+            (bytes, false) if closes(bytes) => 0,
+            ([b'"'], false) => 1,
+            ([b'"', ..], false) => 2,
+            _ => 3,
         }
     };
     let open = |words: &[f32], id: usize| words[id] > f32::NEG_INFINITY;
@@ -245,6 +256,25 @@ fn nearest_end(words: &mut [f32], tokenizer: &Tokenizer) {
     for id in 0..words.len() {
         if open(words, id) && rank(id) > best {
             words[id] = f32::NEG_INFINITY;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_text_is_inside_a_string_or_not() {
+        for (text, inside) in [
+            ("", false),
+            ("{\"a", true),
+            ("{\"a\"", false),
+            ("{\"a\\\"", true),
+            ("\"\\\\\"", false),
+            ("\"]}", true),
+        ] {
+            assert_eq!(in_string(text.as_bytes()), inside, "{text}");
         }
     }
 }
