@@ -118,6 +118,7 @@ impl Stage {
                 .collect();
             // A call that a limit cut short is valid, but may not say all that was meant: it is shown, not run.
             let here = generation.finish == Finish::Calls
+                && !calls.is_empty()
                 && calls.iter().all(|(_, tool, _)| turn.executed.contains(tool));
             if !here {
                 let finish = match generation.finish {
