@@ -31,6 +31,14 @@ pub struct Context {
     pub group: u32,
 }
 
+impl Context {
+    /// The ids up to the first decision's.
+    pub(crate) fn until_decision(&self) -> &[u32] {
+        let first = self.points.iter().map(|(at, _)| *at).min().unwrap_or_default();
+        &self.ids[..=first.min(self.ids.len() - 1)]
+    }
+}
+
 /// Writes contexts with one template.
 pub(crate) struct Writer<'a> {
     pub tokenizer: &'a Tokenizer,

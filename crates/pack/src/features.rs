@@ -57,11 +57,7 @@ pub(crate) fn extract(
     let mut state = Extraction { done: contexts.len() - missing.len(), kept: 0, total: contexts.len() };
     state.kept = state.done;
     progress(state);
-    let shared = shared_beginning(missing.iter().map(|&i| {
-        let context = &contexts[i];
-        let first = context.points.first().map_or(context.ids.len() - 1, |(at, _)| *at);
-        &context.ids[..=first]
-    }));
+    let shared = shared_beginning(missing.iter().map(|&i| contexts[i].until_decision()));
     let mut beginning = lm.begin();
     if let Some(&first) = missing.first().filter(|_| shared > 0) {
         lm.extend(&mut [(&mut beginning, &contexts[first].ids[..shared])])?;
@@ -118,7 +114,7 @@ fn read_pack(
     Ok(pack.iter().map(|&i| readings.by_ref().take(contexts[i].points.len()).collect()).collect())
 }
 
-/// Tokens that all begin with, and that leave each its first point.
+/// Tokens that all begin with, and that leave each its last: the state of that one is needed.
 fn shared_beginning<'c>(mut all: impl Iterator<Item = &'c [u32]>) -> usize {
     let Some(first) = all.next() else { return 0 };
     let common = |a: &[u32], b: &[u32]| a.iter().zip(b).take_while(|(a, b)| a == b).count();
@@ -216,6 +212,17 @@ mod tests {
             std::fs::write(&path, &whole[..cut]).unwrap();
             assert_eq!(read(&path, 2), None, "{cut} bytes");
         }
+    }
+
+    /// A turn and the same turn gone on with share more than the first decision.
+    #[test]
+    fn what_is_shared_ends_before_the_first_decision() {
+        let context =
+            |ids: &[u32], first| Context { ids: ids.to_vec(), points: vec![(first, None)], group: 0 };
+        let (short, long) = (context(&[1, 2, 3], 2), context(&[1, 2, 3, 4, 5, 6], 2));
+        let twice = [&short, &long, &long].map(Context::until_decision);
+        assert_eq!(shared_beginning(twice.into_iter()), 2);
+        assert_eq!(shared_beginning([long.until_decision()].into_iter()), 2);
     }
 
     #[test]

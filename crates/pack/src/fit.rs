@@ -2,10 +2,7 @@
 //!
 //! A tool's description counts as one example of the tool: it is put to the model as a user's message, and the state that opens
 //! the assistant's turn is one at which the tool is to be called. That is the prior of a tool that has no example, and it helps
-//! those that have ([LOG.md]). How far a description can be trusted alone is measured on tools that have examples, by
-//! leaving theirs out.
-//!
-//! [LOG.md]: https://github.com/toolken/toolken/blob/main/LOG.md
+//! those that have. How far a description can be trusted alone is measured on tools that have examples, by leaving theirs out.
 
 use crate::context::{Context, Writer};
 use crate::features::{Extraction, Reading, extract};

@@ -116,7 +116,10 @@ impl Stage {
                 .client_calls()
                 .map(|(id, call)| (id.to_owned(), call.tool.clone(), call.arguments.clone()))
                 .collect();
-            let here = !calls.is_empty() && calls.iter().all(|(_, tool, _)| turn.executed.contains(tool));
+            // A call that a limit cut short is valid, but may not say all that was meant: it is shown, not run.
+            let here = generation.finish == Finish::Calls
+                && !calls.is_empty()
+                && calls.iter().all(|(_, tool, _)| turn.executed.contains(tool));
             if !here {
                 let finish = match generation.finish {
                     Finish::Calls => "tool_calls",

@@ -116,7 +116,7 @@ impl Row {
         let most = settings.max_argument_tokens;
         if call.tokens + (most / HASTE.0).min(HASTE.1) >= most {
             message.hastened = true;
-            nearest_end(words, &call.arguments, extended.tokenizer());
+            nearest_end(words, extended.tokenizer(), in_string(&call.arguments));
         }
         let scores = Scores::new(words, &[]).ok_or_else(|| self.no_word())?;
         let word = scores.ballot(settings, false, &mut self.rng).word;
@@ -223,19 +223,33 @@ impl Row {
     }
 }
 
-/// Leaves only those words that bring a JSON text, of which `written` is there, nearest to its end, of those that may be
-/// written at all. In a string: a quote with brackets that close, before a quote, before a quote with more behind it. Outside
-/// of one: brackets that close, before a comma, which ends a number, before anything else.
-fn nearest_end(words: &mut [f32], written: &[u8], tokenizer: &Tokenizer) {
+/// Whether a JSON text ends inside a string.
+fn in_string(text: &[u8]) -> bool {
+    let (mut inside, mut escaped) = (false, false);
+    for byte in text {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if inside => escaped = true,
+            b'"' => inside = !inside,
+            _ => {}
+        }
+    }
+    inside
+}
+
+/// Leaves only those words that come nearest to the end of a JSON text, of those that may be written at all: within a string the
+/// quote that closes it, with the brackets after it if they close too; elsewhere the brackets, before an empty string.
+fn nearest_end(words: &mut [f32], tokenizer: &Tokenizer, in_string: bool) {
     let closes = |bytes: &[u8]| bytes.iter().all(|byte| b"}]".contains(byte));
-    let inside = in_string(written);
     let rank = |id: usize| -> u8 {
-        match (inside, tokenizer.token_bytes(id as u32)) {
-            (true, [b'"']) => 1,
-            (true, [b'"', rest @ ..]) if closes(rest) => 0,
-            (true, [b'"', ..]) => 2,
-            (false, bytes) if !bytes.is_empty() && closes(bytes) => 0,
-            (false, [b',', ..]) => 1,
+        match (tokenizer.token_bytes(id as u32), in_string) {
+            ([], _) => 3,
+            ([b'"', rest @ ..], true) if closes(rest) => u8::from(rest.is_empty()),
+            ([b'"', ..], true) => 2,
+            (bytes, false) if closes(bytes) => 0,
+            // An empty string; or the end of a number.
+            ([b'"'] | [b',', ..], false) => 1,
+            ([b'"', ..], false) => 2,
             _ => 3,
         }
     };
@@ -248,35 +262,21 @@ fn nearest_end(words: &mut [f32], written: &[u8], tokenizer: &Tokenizer) {
     }
 }
 
-/// Whether a beginning of a JSON text ends within a string.
-fn in_string(written: &[u8]) -> bool {
-    let (mut inside, mut escaped) = (false, false);
-    for &byte in written {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if inside => escaped = true,
-            b'"' => inside = !inside,
-            _ => {}
-        }
-    }
-    inside
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_string_is_open_from_quote_to_quote() {
-        for (written, inside) in [
+    fn the_end_of_a_text_is_inside_a_string_or_not() {
+        for (text, inside) in [
             ("", false),
-            ("{", false),
             ("{\"a", true),
-            ("{\"a\": [", false),
-            ("\"\\\"", true),
+            ("{\"a\"", false),
+            ("{\"a\\\"", true),
             ("\"\\\\\"", false),
+            ("\"]}", true),
         ] {
-            assert_eq!(in_string(written.as_bytes()), inside, "{written}");
+            assert_eq!(in_string(text.as_bytes()), inside, "{text}");
         }
     }
 }
