@@ -43,13 +43,19 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     found
 }
 
-/// `place` is where the parts go, and `variables` what its client wants to know.
-pub fn same_as_one_process(folder: &Path, place: &str, variables: &[(String, String)]) {
-    let at = |name: &str| folder.join(name);
-    let (model, corpus, single, merged) = (at("model"), at("corpus.jsonl"), at("single"), at("merged"));
+/// A model and a corpus in a folder.
+pub fn model_and_corpus(folder: &Path, examples: usize) -> (PathBuf, PathBuf) {
+    let (model, corpus) = (folder.join("model"), folder.join("corpus.jsonl"));
     fs::create_dir(&model).expect("a folder");
     tiny::write(&model, 1);
-    done(&["corpus", "generate", text(&corpus), "--count", "600"], &[]);
+    done(&["corpus", "generate", text(&corpus), "--count", &examples.to_string()], &[]);
+    (model, corpus)
+}
+
+/// `place` is where the parts go, and `variables` what its client wants to know.
+pub fn same_as_one_process(folder: &Path, place: &str, variables: &[(String, String)]) {
+    let (single, merged) = (folder.join("single"), folder.join("merged"));
+    let (model, corpus) = model_and_corpus(folder, 600);
     let extract = ["extract", text(&corpus), "--model", text(&model)];
     let start = Instant::now();
     done(&[&extract[..], &["--features", text(&single)]].concat(), &[]);
