@@ -137,7 +137,7 @@ impl<'a> Engine<'a> {
 
 /// The longest beginning that all prompts share, and that leaves each a token to read. Those that do not fit the model
 /// do not count.
-fn shared_beginning<'p>(prepared: &'p [Prepared], context: usize) -> &'p [u32] {
+fn shared_beginning(prepared: &[Prepared], context: usize) -> &[u32] {
     let mut fitting =
         prepared.iter().map(|prepared| prepared.ids.as_slice()).filter(|ids| ids.len() <= context);
     let Some(first) = fitting.next() else {

@@ -28,7 +28,7 @@ pub(crate) enum Kind {
     /// No arguments; the tool's own text is appended.
     Literal,
     /// The model writes JSON under the tool's schema; the caller runs the call and puts the result into the conversation.
-    Message(Grammar),
+    Message(Box<Grammar>),
 }
 
 impl Callable {
@@ -205,9 +205,9 @@ fn callable(
                 None => Grammars::new(lm.tokenizer())
                     .and_then(|made| grammars.insert(Arc::new(made)).compile_parameters(&tool.parameters)),
             };
-            Kind::Message(compiled.map_err(|e| {
+            Kind::Message(Box::new(compiled.map_err(|e| {
                 DecodeError::Mismatch(format!("the tool `{name}`: its schema cannot be enforced: {e}"))
-            })?)
+            })?))
         }
     };
     Ok(Callable { tool, kind, demos: None })

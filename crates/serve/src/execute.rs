@@ -13,8 +13,11 @@ use tools::{HttpTool, McpServer, McpTool, Runner, Tool};
 /// The connections to MCP servers, one each, made when first needed.
 #[derive(Default)]
 pub(crate) struct Executor {
-    clients: Mutex<HashMap<McpServer, Arc<Mutex<Option<Arc<Client>>>>>>,
+    clients: Mutex<HashMap<McpServer, Place>>,
 }
+
+/// Where a server's connection stands while it is there; whoever makes it holds the lock.
+type Place = Arc<Mutex<Option<Arc<Client>>>>;
 
 impl Executor {
     /// Runs a call. The error is meant for the model and the trace, and holds no secrets.
