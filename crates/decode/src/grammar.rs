@@ -219,6 +219,8 @@ mod tests {
         let compile = |schema: Value| Grammars::of_bytes().unwrap().compile_parameters(&schema).unwrap();
         let grammar = compile(json!({"type": "object", "properties": {"a": {"type": "integer"}}}));
         assert!(grammar.admits("{}") && grammar.admits(r#"{"a": 1}"#) && !grammar.admits(r#"{"b": 1}"#));
+        let long = format!("{{\"a\": 1{}}}", "0".repeat(30));
+        assert!(!grammar.admits(&long), "digits come to an end, too");
         let grammar = compile(json!({"type": "object"}));
         assert!(grammar.admits("{}") && !grammar.admits(r#"{"b": 1}"#));
         let grammar = compile(json!({"type": "object", "properties": {"a": {}}, "required": ["b"]}));
