@@ -111,7 +111,7 @@ fn name(grid: &Grid) -> String {
         (_, TrainingSet::Gsm8k) => "scored on GSM8K-XL's solutions",
         (_, TrainingSet::Arithmetic) => "scored on unseen patterns",
         (_, TrainingSet::Kamel(_) | TrainingSet::KamelFacts(_)) => "scored on the test questions",
-        (_, TrainingSet::FuncQa | TrainingSet::Facts) => "scored on its test",
+        (_, TrainingSet::FuncQa | TrainingSet::Facts | TrainingSet::Home(_)) => "scored on its test",
     };
     format!("{}, {} examples, {scored}; {}", grid.meta.training, grid.meta.examples, grid.meta.model)
 }

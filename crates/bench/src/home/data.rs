@@ -18,7 +18,7 @@ use tools::household::{Home, HomeTask, Tasks, builtin, parse_line};
 pub const FOLDS: usize = 5;
 
 /// Which household.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Household {
     /// A small one of our own.
@@ -27,6 +27,11 @@ pub enum Household {
     Published,
     /// VirtualHome's tasks with all their actions and objects.
     All,
+}
+
+impl Household {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Builtin, Self::Published, Self::All];
 }
 
 /// What heads are trained on.
@@ -280,4 +285,57 @@ fn of_published(
     let question =
         Question { room: room.to_owned(), objects, title: title.to_owned(), hint: hint.to_owned() };
     Ok((question.example(format!("published-{number:04}"), &lines), question))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_titles_are_tested_together_and_trained_on_elsewhere() {
+        let home = HomeData::load(Household::Builtin, None).unwrap();
+        assert_eq!(home.tests().len(), home.tasks.tasks.len());
+        let folds = home.folds(3);
+        for fold in 0..FOLDS {
+            let part = home.training(&folds, fold, TrainOn::Both);
+            for (task, of) in home.tasks.tasks.iter().zip(&folds) {
+                let same = home.tasks.tasks.iter().zip(&folds).filter(|(other, _)| other.title == task.title);
+                assert!(same.clone().all(|(_, other)| other == of), "{}", task.title);
+            }
+            for (at, member) in part.iter().enumerate() {
+                assert_eq!(*member, folds[at] != fold);
+            }
+            assert!(home.training(&folds, fold, TrainOn::Published).iter().all(|member| !member));
+            let worked = home.worked(&part, 3, 0);
+            assert_eq!(worked.len(), 3);
+            assert!(
+                worked.iter().all(|text| text.starts_with("I am in ['") && text.ends_with(END)),
+                "{worked:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_published_text_is_its_last_task() {
+        let vocabulary =
+            Vocabulary::new(&["[WALK]", "[SIT]", "<sofa>", "<desk>", "[END]"].map(str::to_owned)).unwrap();
+        let text = "Task 1:\nI am in ['a']. The objects I can manipulate are ['x'].\nGoal:\nOther\nHint:\nno\nPlan:\n[WALK] <x>\n[END]\n\n\
+                    Task 2:\nI am in ['hall']. The objects I can manipulate are ['sofa', 'desk'].\nGoal:\nRest\nHint:\nSit.\nPlan:\n\
+                    [WALK] <sofa>\n[SIT] <sofa>\n[END]";
+        let (example, question) = of_published(7, text, &vocabulary).unwrap();
+        assert_eq!((question.title.as_str(), question.hint.as_str()), ("Rest", "Sit."));
+        assert_eq!(question.objects, ["desk", "sofa"]);
+        let tools: Vec<&str> = example.calls.iter().map(|call| call.tool.as_str()).collect();
+        assert_eq!(tools, ["[WALK]", "<sofa>", "[SIT]", "<sofa>", "[END]"]);
+        for call in &example.calls {
+            assert_eq!(example.text[call.start..call.end], call.tool);
+        }
+        assert!(
+            example.text.ends_with("Plan:\n[WALK] <sofa>\n[SIT] <sofa>\n[END]")
+                && example.faults().is_empty()
+        );
+        assert!(!example.text.contains("Other"));
+        assert!(of_published(7, &text.replace("[SIT]", "[LIE]"), &vocabulary).is_err());
+        assert!(of_published(7, "a text", &vocabulary).is_err());
+    }
 }

@@ -3,6 +3,7 @@
 use super::{facts, files, gsm8k_xl, kamel, own_texts};
 use crate::BenchError;
 use crate::arithmetic::evaluate;
+use crate::home::{HomeData, Household};
 use corpus::arithmetic::{Split, generate};
 use corpus::import::{Layout, gsm8k, toolkengpt};
 use corpus::{Corpus, Example};
@@ -33,6 +34,8 @@ pub enum TrainingSet {
     KamelFacts(u16),
     /// A hundred questions about facts of our own.
     Facts,
+    /// Plans for a household: the tasks' own scripts and ToolkenGPT's texts.
+    Home(Household),
 }
 
 impl TrainingSet {
@@ -41,13 +44,14 @@ impl TrainingSet {
         let mut all = vec![Self::FuncQa, Self::Gsm8k, Self::Arithmetic, Self::Facts];
         all.extend(kamel::SIZES.map(Self::Kamel));
         all.extend(kamel::SIZES.map(Self::KamelFacts));
+        all.extend(Household::ALL.map(Self::Home));
         all
     }
 
     /// ToolkenGPT's learning rate and the epochs of its published heads.
     pub fn published(self) -> (f64, usize) {
         match self {
-            Self::FuncQa | Self::Arithmetic => (1e-4, 7),
+            Self::FuncQa | Self::Arithmetic | Self::Home(_) => (1e-4, 7),
             Self::Gsm8k => (1e-3, 3),
             Self::Kamel(_) | Self::KamelFacts(_) | Self::Facts => (1e-4, 4),
         }
@@ -66,6 +70,7 @@ impl TrainingSet {
                 of(kamel::relations(files::folder(data, &self.to_string())?, n)?)
             }
             Self::Facts => facts::texts(),
+            Self::Home(household) => own_texts(HomeData::load(household, data)?.vocabulary.tools()),
         })
     }
 
@@ -76,7 +81,7 @@ impl TrainingSet {
     pub fn test(self, data: Option<&Path>) -> Result<Option<Corpus>, BenchError> {
         let folder = || files::folder(data, &self.to_string());
         Ok(match self {
-            Self::FuncQa => None,
+            Self::FuncQa | Self::Home(_) => None,
             Self::Gsm8k => Some(gsm8k_xl::filled_solutions(folder()?)?.corpus),
             Self::Arithmetic => Some(Self::unseen()?),
             Self::Kamel(n) | Self::KamelFacts(n) => Some(kamel::answered(folder()?, n)?),
@@ -109,6 +114,11 @@ impl TrainingSet {
                 let tools = corpus.tools().to_vec();
                 (corpus, tools)
             }
+            Self::Home(household) => {
+                let corpus = HomeData::load(household, data)?.corpus;
+                let tools = corpus.tools().to_vec();
+                (corpus, tools)
+            }
             Self::Arithmetic => {
                 const PROBLEMS: usize = 1000;
                 let problems = generate(Split::Train, 0, PROBLEMS, evaluate)?;
@@ -130,6 +140,7 @@ impl fmt::Display for TrainingSet {
             Self::Kamel(n) => f.pad(&format!("kamel-{n}")),
             Self::KamelFacts(n) => f.pad(&format!("kamel-facts-{n}")),
             Self::Facts => f.pad("facts"),
+            Self::Home(household) => f.pad(&format!("home-{household}")),
         }
     }
 }

@@ -26,7 +26,8 @@ const VERSION: u32 = 3;
 #[derive(clap::Args)]
 pub struct Args {
     /// The training set: funcqa, gsm8k, arithmetic, facts; kamel-N (ToolkenGPT's synthetic texts about the first N relations) or
-    /// kamel-facts-N (KAMEL's own facts about them), N one of 10, 20, 30, 60, 100, 234
+    /// kamel-facts-N (KAMEL's own facts about them), N one of 10, 20, 30, 60, 100, 234; home-builtin, home-published, home-all
+    /// (plans in tool tokens, in folds of titles)
     training: TrainingSet,
     /// What is scored; by default the set's own test, where it has texts of its own kind to test on
     #[arg(long, value_enum)]
@@ -166,7 +167,7 @@ impl Args {
 /// A set with a test of its own kind is scored on that; FuncQA has none, and KAMEL's synthetic texts are not questions.
 fn by_default(training: TrainingSet) -> On {
     match training {
-        TrainingSet::FuncQa | TrainingSet::Kamel(_) => On::Own,
+        TrainingSet::FuncQa | TrainingSet::Kamel(_) | TrainingSet::Home(_) => On::Own,
         _ => On::Test,
     }
 }

@@ -72,6 +72,9 @@ impl Args {
                     before = after;
                     if told.is_empty() { "done, nothing has changed".to_owned() } else { told.join("; ") }
                 }
+                StepEnd::Refused if step.messages.is_empty() => {
+                    "REFUSED: nothing of that name is in a room (VirtualHome says nothing here)".to_owned()
+                }
                 StepEnd::Refused => {
                     let said: BTreeSet<&str> = step.messages.iter().map(|said| bare(said)).collect();
                     format!("REFUSED: {}", said.into_iter().collect::<Vec<_>>().join("; "))
