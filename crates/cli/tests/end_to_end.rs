@@ -482,9 +482,8 @@ fn relations_are_called_looked_up_and_reported() {
     place.refused(&["bench", "run", "kamel-30", "exact", "--model", &model, "--out", &out], 2, &["--data"]);
 
     let grid = place.text("few");
-    let parts =
-        ["bench", "grid", "facts", "--model", &model, "--out", &grid, "--seeds", "1", "--parts", "few"];
-    place.done(&parts);
+    let parts = ["bench", "grid", "facts", "--model", &model, "--out", &grid, "--parts", "few"];
+    place.done(&[&parts[..], &["--seeds", "1", "--limit", "20"]].concat());
     let page = place.text("report.html");
     let mut report = vec!["bench", "report", grid.as_str()];
     report.extend(folders.iter().map(String::as_str));

@@ -211,12 +211,16 @@ impl Relation {
     }
 }
 
-/// The subject of a call: what stands in its first quotes, or all of it.
+/// The subject of a call: what stands in the quotes around it, or else in its first, or all of it. Quotes inside a name stay.
 fn subject(args: &str) -> &str {
     const QUOTES: [char; 4] = ['"', '“', '”', '\''];
     let args = args.trim();
-    let quoted = args.strip_prefix(['"', '“']).and_then(|rest| rest.find(['"', '”']).map(|end| &rest[..end]));
-    quoted.unwrap_or(args).trim_matches(QUOTES).trim()
+    let inner = args.strip_prefix(['"', '“']);
+    // `"Peru", "x"` is two arguments.
+    let one = |name: &&str| !name.contains("\", \"");
+    let around = inner.and_then(|rest| rest.strip_suffix(['"', '”'])).filter(one);
+    let first = || inner.and_then(|rest| rest.find(['"', '”']).map(|end| &rest[..end]));
+    around.or_else(first).unwrap_or(args).trim_matches(QUOTES).trim()
 }
 
 impl Tool {
@@ -416,6 +420,10 @@ mod tests {
         assert_eq!(text("helvetia"), words("Bern"));
         assert_eq!(text("South-Africa (country"), words("Cape Town, Pretoria"));
         assert_eq!(text("the South Africa (country)"), words("Cape Town, Pretoria"));
+        assert_eq!(subject("\"Arthur \"Art\" Lee\""), "Arthur \"Art\" Lee");
+        assert_eq!(subject("Arthur \"Art\" Lee"), "Arthur \"Art\" Lee");
+        assert_eq!(subject("\"Peru\", \"x\", 3"), "Peru");
+        assert_eq!(subject("\"Peru\", \"x\""), "Peru");
         assert_eq!(text("1984"), Ok(("42".to_owned(), true)));
         assert_eq!(text("Atlantis"), words(NO_ENTRY));
         assert_eq!(text(" \"\" "), Err(CallError::NoSubject));

@@ -82,9 +82,7 @@ pub fn plan(arena: &Arena<'_>, parts: &[Part], seeds: u64) -> Vec<Unit> {
                 for &fold in &folds {
                     let prior = seeded(&cell.prior, seed);
                     let unit = Unit { kind, cell: Cell { prior, seed, fold, ..cell.clone() } };
-                    // So many examples a tool may leave none to score.
-                    let scores = *part != Part::Few || arena.split(&unit.cell).is_ok();
-                    if scores && !units.contains(&unit) {
+                    if (*part != Part::Few || is_worth(arena, &unit.cell)) && !units.contains(&unit) {
                         units.push(unit);
                     }
                 }
@@ -172,6 +170,17 @@ fn learning(published: Adam) -> Vec<(Kind, Cell)> {
         cells.extend(few(adam(method, published)).map(|cell| (Kind::Own, cell)));
     }
     cells
+}
+
+/// So many examples a tool may leave none to score, or be no more than fewer are.
+fn is_worth(arena: &Arena<'_>, cell: &Cell) -> bool {
+    let drawn = |count| {
+        let cell = Cell { per_tool: Some(count), ..cell.clone() };
+        arena.split(&cell).map(|split| split.fit_on.len()).ok()
+    };
+    let fewer = FEW.into_iter().filter(|&count| Some(count) < cell.per_tool).max();
+    let here = cell.per_tool.and_then(drawn);
+    here.is_some() && here != fewer.and_then(drawn)
 }
 
 fn few() -> Vec<(Kind, Cell)> {
