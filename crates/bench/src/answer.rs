@@ -7,7 +7,7 @@ use crate::BenchError;
 use crate::method::{Among, Method};
 use crate::retrieve::Ranker;
 use crate::task::{Question, Task};
-use crate::written::{CallMade, Form, json_calls, positional};
+use crate::written::{CallMade, Form, json_calls};
 use decode::{
     Arguments, Calling, Counts, Decision, Engine, Event, Finish, Generation, Prompt, Request, Settings,
 };
@@ -161,11 +161,11 @@ impl Answerer<'_> {
         })
     }
 
-    /// Thoughts and actions take more words than plain answers.
+    /// Thoughts and actions take more words than plain answers, and so does whoever was shown none.
     fn max_tokens(&self) -> usize {
         match self.method {
             Method::React | Method::ToolTokens { react: true, .. } | Method::ZeroShot => {
-                self.task.max_tokens * 3 / 2
+                self.task.max_tokens * 3
             }
             _ => self.task.max_tokens,
         }
@@ -305,7 +305,7 @@ impl Conversation {
             .collect();
         self.messages.push(Message::calls("", made));
         for (name, arguments) in &calls {
-            let made = CallMade::run(tools, name, &positional(arguments));
+            let made = CallMade::run_named(tools, name, arguments);
             let result = match (&made.result, &made.error) {
                 (Some(result), _) => result.clone(),
                 (None, reason) => format!("error: {}", reason.as_deref().unwrap_or("no result")),

@@ -2,8 +2,8 @@
 //!
 //! Features are split into a part to fit on and a part to score on. A corpus with a test of its own (GSM8K's gold solutions
 //! with enlarged numbers, our problems of unseen patterns) is scored on that, and the seed moves only what is random in a
-//! method. A corpus without one (FuncQA) is cut into five folds: seed s scores fold s mod 5 of the s / 5-th cut, so that
-//! five seeds score every example once.
+//! method. A corpus without one (FuncQA) is cut into five folds anew by every seed, and each fold is scored by heads fitted on
+//! the others: a seed's figure is the mean of its folds', and every seed scores every example once.
 //!
 //! A grid is a directory: `grid.toml` says what it is of, `grid.jsonl` has a line a [`Unit`]: an array of its [`Row`]s, which
 //! are there all or not at all. A grid that was killed goes on where it was, with the same result.
@@ -17,7 +17,7 @@ mod plan;
 mod store;
 
 pub use arena::Arena;
-pub use cell::{Adam, AtBias, Cell, Kind, Lambda, Names, Row, Unit};
+pub use cell::{Adam, AtBias, Cell, Kind, Lambda, Names, Row, Unit, by_seed};
 pub use describe::{prior_name, summary};
 pub use fitted::held_out_bias;
 pub use map::{MapOfRows, Placed, map_of_rows, maps};

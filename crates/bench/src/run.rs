@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 const NAMES: Names = Names { meta: "run.toml", records: "questions.jsonl" };
 
 /// Version of a run's rules.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Everything needed to repeat a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -23,6 +23,12 @@ pub struct CallMade {
 }
 
 impl CallMade {
+    /// Runs a call whose arguments are named.
+    pub fn run_named(tools: &ToolSet, tool: &str, arguments: &Value) -> Self {
+        let text = tools.by_name(tool).map_or_else(|| arguments.to_string(), |tool| tool.in_order(arguments));
+        Self::run(tools, tool, &text)
+    }
+
     /// Runs a call.
     pub fn run(tools: &ToolSet, tool: &str, arguments: &str) -> Self {
         let outcome = match tools.by_name(tool) {
@@ -133,21 +139,6 @@ pub fn json_calls(text: &str) -> Vec<(String, Value)> {
     calls
 }
 
-/// Arguments by name as a call's text has them: the values in order, lists laid out.
-pub fn positional(arguments: &Value) -> String {
-    fn values(value: &Value, out: &mut Vec<String>) {
-        match value {
-            Value::Object(map) => map.values().for_each(|value| values(value, out)),
-            Value::Array(list) => list.iter().for_each(|value| values(value, out)),
-            Value::String(text) => out.push(text.clone()),
-            other => out.push(other.to_string()),
-        }
-    }
-    let mut out = Vec::new();
-    values(arguments, &mut out);
-    out.join(", ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -210,7 +201,5 @@ mod tests {
         {
             assert_eq!(json_calls(text), [], "{text}");
         }
-        assert_eq!(positional(&json!({"args": [2, 3.5]})), "2, 3.5");
-        assert_eq!(positional(&json!({"x": "5%", "y": 2})), "5%, 2");
     }
 }

@@ -110,8 +110,7 @@ impl Prior {
     /// Builds W0 `(tools, d)`. `examples` are what [`Prior::Contexts`] takes its calls from.
     ///
     /// # Errors
-    /// [`HeadError::Prior`] names a tool whose text is empty or unknown to the tokenizer, that has no example calls, or
-    /// whose row vanishes so that it cannot be scaled to unit norm; the model's errors.
+    /// [`HeadError::Prior`] names a tool whose text is empty or unknown to the tokenizer, or whose row vanishes so that it cannot be scaled to unit norm; the model's errors.
     pub fn build(
         &self,
         lm: &dyn FrozenLm,
@@ -119,16 +118,14 @@ impl Prior {
         examples: Option<(&Table<'_>, &Subset)>,
     ) -> Result<Matrix, HeadError> {
         let width = lm.card().width;
-        let (rows, scale) = match self {
-            Self::Zero => return Ok(Matrix::zeros(tools.len(), width)),
-            Self::Uniform { seed } => return Ok(uniform(tools.len(), width, *seed)),
+        match self {
+            Self::Zero => Ok(Matrix::zeros(tools.len(), width)),
+            Self::Uniform { seed } => Ok(uniform(tools.len(), width, *seed)),
             Self::Contexts { scale } => {
-                let Some((table, subset)) = examples else {
-                    return Err(HeadError::Setting(
-                        "a prior of example contexts needs extracted examples".into(),
-                    ));
-                };
-                (context_rows(table, subset)?, *scale)
+                let (table, subset) = examples.ok_or_else(|| {
+                    HeadError::Setting("a prior of example contexts needs extracted examples".into())
+                })?;
+                context_rows(lm, table, subset, *scale)
             }
             Self::Text { text, source, pool, scale } => {
                 let mut rows = Matrix::zeros(tools.len(), width);
@@ -136,12 +133,10 @@ impl Prior {
                     let vectors = source.vectors(lm, tool, &text.of(tool, k))?;
                     rows.row_mut(k).copy_from_slice(&pool.apply(&vectors));
                 }
-                (rows, *scale)
+                let names: Vec<&str> = tools.iter().map(|tool| tool.name.as_str()).collect();
+                scale.of(lm, rows, &names)
             }
-        };
-        let names: Vec<&str> = tools.iter().map(|tool| tool.name.as_str()).collect();
-        let norm = if matches!(scale, Scale::Unit { .. }) { mean_row_norm(lm)? } else { 1.0 };
-        scale.apply(rows, norm, &names)
+        }
     }
 }
 
@@ -207,6 +202,12 @@ impl Pool {
 }
 
 impl Scale {
+    /// Scales `(tools, d)` rows beside the model's own.
+    fn of(self, lm: &dyn FrozenLm, rows: Matrix, names: &[&str]) -> Result<Matrix, HeadError> {
+        let norm = if matches!(self, Self::Unit { .. }) { mean_row_norm(lm)? } else { 1.0 };
+        self.apply(rows, norm, names)
+    }
+
     /// Scales `(tools, d)` rows; `norm` is ρ.
     fn apply(self, mut rows: Matrix, norm: f64, names: &[&str]) -> Result<Matrix, HeadError> {
         let length = match self {
@@ -242,10 +243,17 @@ pub fn uniform(tools: usize, width: usize, seed: u64) -> Matrix {
     Matrix::new(tools, width, (0..tools * width).map(|_| random.random_range(-bound..bound)).collect())
 }
 
-/// Each tool's mean hidden state at the positions that its calls are predicted from.
-fn context_rows(table: &Table<'_>, subset: &Subset) -> Result<Matrix, HeadError> {
-    let mut rows = Matrix::zeros(table.tools().len(), table.width());
-    let mut counts = vec![0usize; table.tools().len()];
+/// Each tool's mean hidden state at the positions that its calls are predicted from. Centring and scale are of the tools
+/// that have calls; a tool without any has a row of zeros, which says nothing.
+fn context_rows(
+    lm: &dyn FrozenLm,
+    table: &Table<'_>,
+    subset: &Subset,
+    scale: Scale,
+) -> Result<Matrix, HeadError> {
+    let (tools, width) = (table.tools(), table.width());
+    let mut sums = Matrix::zeros(tools.len(), width);
+    let mut counts = vec![0usize; tools.len()];
     let mut scratch = Vec::new();
     for id in 0..table.len() as u32 {
         let Ok(tool) = usize::try_from(table.tool[id as usize]) else {
@@ -253,18 +261,25 @@ fn context_rows(table: &Table<'_>, subset: &Subset) -> Result<Matrix, HeadError>
         };
         if subset.contains(table.example[id as usize]) {
             let h = table.gather(&[id], &mut scratch);
-            rows.row_mut(tool).iter_mut().zip(h).for_each(|(sum, h)| *sum += h);
+            sums.row_mut(tool).iter_mut().zip(h).for_each(|(sum, h)| *sum += h);
             counts[tool] += 1;
         }
     }
-    for (tool, &count) in counts.iter().enumerate() {
-        if count == 0 {
-            let message =
-                "it has no calls in the training examples: choose a prior made of its name or description";
-            return Err(HeadError::Prior { tool: table.tools()[tool].clone(), message: message.into() });
-        }
-        rows.row_mut(tool).iter_mut().for_each(|x| *x /= count as f32);
+    let called: Vec<usize> = (0..tools.len()).filter(|&k| counts[k] > 0).collect();
+    if called.is_empty() {
+        return Err(HeadError::Setting(
+            "no training example has a call: choose a prior made of names or descriptions".into(),
+        ));
     }
+    let mut means = Matrix::zeros(called.len(), width);
+    for (i, &k) in called.iter().enumerate() {
+        let mean = sums.row(k).iter().map(|sum| sum / counts[k] as f32);
+        means.row_mut(i).iter_mut().zip(mean).for_each(|(to, mean)| *to = mean);
+    }
+    let names: Vec<&str> = called.iter().map(|&k| tools[k].as_str()).collect();
+    let means = scale.of(lm, means, &names)?;
+    let mut rows = Matrix::zeros(tools.len(), width);
+    called.iter().enumerate().for_each(|(i, &k)| rows.row_mut(k).copy_from_slice(means.row(i)));
     Ok(rows)
 }
 

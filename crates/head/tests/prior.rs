@@ -241,7 +241,24 @@ fn contexts_are_the_mean_states_before_the_calls() {
     assert!(p.tool.contains(&WORD));
     assert!(prior.build(&Letters::new(), &tools, None).is_err(), "without examples");
     let error = prior.build(&Letters::new(), &tools, Some((&table, &Subset::of(40, |_| false)))).unwrap_err();
-    assert!(error.to_string().contains("tool0"), "{error}");
+    assert!(error.to_string().contains("no training example has a call"), "{error}");
+}
+
+#[test]
+fn a_tool_without_calls_has_no_context_and_does_not_disturb_the_others() {
+    let set = Made::default().features();
+    let table = Table::new(&set).unwrap();
+    let p = &set.parts()[0];
+    let calls_first = |example| (0..p.len()).any(|i| p.example[i] == example && p.tool[i] == 0);
+    let without = Subset::of(40, |example| !calls_first(example));
+    let scale = Scale::Unit { factor: 2.0, centred: true };
+    let tools = tools(&["tool0", "tool1", "tool2"]);
+    let rows = Prior::Contexts { scale }.build(&Letters::new(), &tools, Some((&table, &without))).unwrap();
+    assert!(rows.row(0).iter().all(|&x| x == 0.0));
+    // Two centred rows are opposite.
+    for (a, b) in rows.row(1).iter().zip(rows.row(2)) {
+        assert!((a + b).abs() < 1e-5 && rows.row(1) != rows.row(0), "{a} {b}");
+    }
 }
 
 #[test]

@@ -132,18 +132,33 @@ impl Function {
         matches!(self, Self::Lcm | Self::Gcd | Self::Remainder | Self::Choose | Self::Permutate)
     }
 
-    /// The arguments as a JSON schema: one array, `args`.
+    /// The arguments by name, in the order of a call; `None` where there may be any number of equals.
+    fn argument_names(self) -> Option<&'static [&'static str]> {
+        Some(match self {
+            Self::Add | Self::Multiply | Self::Lcm | Self::Gcd => return None,
+            Self::Subtract => &["from", "take_away"],
+            Self::Divide | Self::Remainder => &["dividend", "divisor"],
+            Self::Power => &["base", "exponent"],
+            Self::Sqrt | Self::Log | Self::Ln => &["x"],
+            Self::Choose | Self::Permutate => &["n", "k"],
+        })
+    }
+
+    /// The arguments as a JSON schema: numbers by name, or one list `numbers` where their order says nothing.
+    /// [`Tool::in_order`](crate::Tool::in_order) makes a call of them.
     pub fn parameters(self) -> Value {
-        let Arity { min, max } = self.arity();
-        let mut args = json!({
-            "type": "array",
-            "items": {"type": if self.takes_whole_numbers() { "integer" } else { "number" }},
-            "minItems": min,
-        });
-        if let Some(max) = max {
-            args["maxItems"] = max.into();
-        }
-        json!({"type": "object", "properties": {"args": args}, "required": ["args"], "additionalProperties": false})
+        let number = json!({"type": if self.takes_whole_numbers() { "integer" } else { "number" }});
+        let (properties, required) = match self.argument_names() {
+            None => {
+                let list = json!({"type": "array", "items": number, "minItems": self.arity().min});
+                (json!({"numbers": list}), json!(["numbers"]))
+            }
+            Some(names) => {
+                let by_name = names.iter().map(|&name| (name.to_owned(), number.clone()));
+                (Value::Object(by_name.collect()), json!(names))
+            }
+        };
+        json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false})
     }
 
     /// The function's value as text.

@@ -154,6 +154,37 @@ impl Tool {
         }
     }
 
+    /// Arguments by name as [`Tool::run`] reads them: the values in the order of the schema's `required`, then those that
+    /// it doesn't require; lists laid out.
+    ///
+    /// ```
+    /// let power = toolken_tools::Tool::from(toolken_tools::Function::Power);
+    /// assert_eq!(power.in_order(&serde_json::json!({"exponent": 3, "base": 2})), "2, 3");
+    /// ```
+    pub fn in_order(&self, arguments: &Value) -> String {
+        fn lay_out(value: &Value, out: &mut Vec<String>) {
+            match value {
+                Value::Object(map) => map.values().for_each(|value| lay_out(value, out)),
+                Value::Array(list) => list.iter().for_each(|value| lay_out(value, out)),
+                Value::String(text) => out.push(text.clone()),
+                other => out.push(other.to_string()),
+            }
+        }
+        let required: Vec<&str> = self.parameters["required"]
+            .as_array()
+            .map_or_else(Vec::new, |names| names.iter().filter_map(Value::as_str).collect());
+        let mut out = Vec::new();
+        match arguments {
+            Value::Object(map) => {
+                required.iter().filter_map(|&name| map.get(name)).for_each(|value| lay_out(value, &mut out));
+                let others = map.iter().filter(|(name, _)| !required.contains(&name.as_str()));
+                others.for_each(|(_, value)| lay_out(value, &mut out));
+            }
+            other => lay_out(other, &mut out),
+        }
+        out.join(", ")
+    }
+
     /// The tool as it stands in a text: `<add>`. A name that has brackets of its own keeps them (`[WALK]`, `<plate>`).
     pub fn marker(&self) -> String {
         match self.name.as_bytes() {

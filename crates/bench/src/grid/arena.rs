@@ -1,12 +1,13 @@
 //! What is fitted on and what is scored on.
 
+use super::Cell;
 use crate::BenchError;
 use head::{HeadError, Subset, Table};
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
 /// Folds of a corpus without a test of its own.
-const FOLDS: u64 = 5;
+const FOLDS: usize = 5;
 
 /// Features to fit on, and features to score on.
 pub struct Arena<'a> {
@@ -62,27 +63,32 @@ impl<'a> Arena<'a> {
         self.train
     }
 
-    /// Whether the seed decides what is scored.
-    pub fn has_folds(&self) -> bool {
-        self.test.is_none()
+    /// What is scored with one seed: every fold of its cut, or the one test.
+    pub fn folds(&self) -> Vec<Option<usize>> {
+        match self.test {
+            Some(_) => vec![None],
+            None => (0..FOLDS).map(Some).collect(),
+        }
     }
 
-    /// The parts of a seed; at most `per_tool` examples a tool are fitted on.
+    /// The parts of a cell.
     ///
     /// # Errors
-    /// If there are too few examples.
-    pub fn split(&self, seed: u64, per_tool: Option<usize>) -> Result<Split<'a>, HeadError> {
+    /// If there are too few examples, or the cell's fold is none of this arena's.
+    pub fn split(&self, cell: &Cell) -> Result<Split<'a>, HeadError> {
         let all = Subset::all(self.train.groups().len());
-        let (fit_on, test, score_on) = match self.test {
-            Some(test) => (all, test, Subset::all(test.groups().len())),
-            None => {
-                let folds = all.folds(self.train, FOLDS as usize, seed / FOLDS)?;
-                let score_on = folds[(seed % FOLDS) as usize].clone();
+        let (fit_on, test, score_on) = match (self.test, cell.fold) {
+            (Some(test), None) => (all, test, Subset::all(test.groups().len())),
+            (None, Some(fold)) if fold < FOLDS => {
+                let score_on = all.folds(self.train, FOLDS, cell.seed)?.swap_remove(fold);
                 (all.minus(&score_on), self.train, score_on)
             }
+            (_, fold) => {
+                return Err(HeadError::Setting(format!("the fold {fold:?} is none of {:?}", self.folds())));
+            }
         };
-        let fit_on = match per_tool {
-            Some(count) => few(self.train, &fit_on, count, seed),
+        let fit_on = match cell.per_tool {
+            Some(count) => few(self.train, &fit_on, count, cell.seed),
             None => fit_on,
         };
         Ok(Split { train: self.train, fit_on, test, score_on })

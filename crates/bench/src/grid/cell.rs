@@ -2,6 +2,7 @@
 
 use head::{ExampleScores, MethodName, Metrics, Prior, Weighting};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// All that decides a fit, besides λ.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,8 +19,11 @@ pub struct Cell {
     pub adam: Option<Adam>,
     /// At most so many training examples a tool; all of them if not given.
     pub per_tool: Option<usize>,
-    /// Decides the fold where there are folds, and whatever is random.
+    /// Decides how folds are cut, where there are folds, and whatever is random.
     pub seed: u64,
+    /// Which fold of the seed's cut is scored, where the features have no test of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fold: Option<usize>,
 }
 
 /// Settings of Adam.
@@ -65,8 +69,10 @@ pub enum Kind {
     Auto,
     /// Fits with a λ for each tool, by empirical Bayes.
     PerTool,
-    /// Fits with the method's own penalty.
+    /// Fits with the method's own penalty and its published settings.
     Own,
+    /// Fits with the method's own penalty, and the learning rate that cross-validation on the training part chooses.
+    Tuned,
 }
 
 /// What is worked on at once: a cell, and what is done with it.
@@ -134,6 +140,9 @@ pub struct Row {
     /// Each tool's λ, where they differ.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub by_tool: Vec<f64>,
+    /// Adam's learning rate, where cross-validation chose it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chosen_rate: Option<f64>,
     /// How the solver ended.
     pub solver: String,
     /// Figures without a bias.
@@ -147,4 +156,18 @@ pub struct Row {
     pub examples: Vec<ExampleScores>,
     /// Seconds that the fit took; a path's are shared among its rows.
     pub seconds: f64,
+}
+
+/// A figure by seed: the mean over the folds of each seed's cut, so that seeds are repetitions of the whole experiment.
+pub fn by_seed<'r>(
+    rows: impl IntoIterator<Item = &'r Row>,
+    value: impl Fn(&Row) -> Option<f64>,
+) -> BTreeMap<u64, f64> {
+    let mut folds: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
+    for row in rows {
+        if let Some(value) = value(row) {
+            folds.entry(row.unit.cell.seed).or_default().push(value);
+        }
+    }
+    folds.into_iter().map(|(seed, values)| (seed, values.iter().sum::<f64>() / values.len() as f64)).collect()
 }

@@ -46,7 +46,10 @@ pub fn summary(row: &Row) -> String {
         Lambda::Own => {}
     }
     if let Some(adam) = cell.adam {
-        parts.push(format!("rate {:e}, {} epochs", adam.rate, adam.epochs));
+        match row.unit.kind {
+            Kind::Tuned => parts.push(format!("rate auto, {} epochs", adam.epochs)),
+            _ => parts.push(format!("rate {:e}, {} epochs", adam.rate, adam.epochs)),
+        }
     }
     if cell.method == MethodName::Exact {
         parts.push(match cell.weighting {
@@ -62,6 +65,6 @@ pub fn summary(row: &Row) -> String {
     if let Some(count) = cell.per_tool {
         parts.push(format!("{count} a tool"));
     }
-    debug_assert!(row.unit.kind != Kind::Own || row.lambda == Lambda::Own);
+    debug_assert!(!matches!(row.unit.kind, Kind::Own | Kind::Tuned) || row.lambda == Lambda::Own);
     parts.join(" | ")
 }

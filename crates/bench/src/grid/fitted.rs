@@ -19,6 +19,8 @@ const EVIDENCE_START: f64 = 1e-8;
 const TOLERANCE: f64 = 1e-4;
 /// Steps of one fit; only λ = 0 comes near.
 const MAX_STEPS: usize = 150;
+/// Learning rates that are tried: the published ones, and those around them.
+const RATES: [f64; 5] = [3e-5, 1e-4, 3e-4, 1e-3, 3e-3];
 /// Biases of the calibration curve.
 const BIASES: std::ops::RangeInclusive<i32> = -8..=24;
 
@@ -56,16 +58,21 @@ pub fn rows(
 ) -> Result<Vec<Row>, BenchError> {
     let started = Instant::now();
     let cell = &unit.cell;
-    let split = arena.split(cell.seed, cell.per_tool)?;
+    let split = arena.split(cell)?;
     let method = method(cell);
     let build = |part: &Subset| priors.build(cell, lm, split.train, part);
     let prior = build(&split.fit_on)?;
     let seen = |found: &Fit| Scores::of(&found.head, split.test, &split.score_on);
     let mut rows = match unit.kind {
-        Kind::Own => {
+        Kind::Own | Kind::Tuned => {
+            let mut method = method;
+            let tuned = (unit.kind == Kind::Tuned)
+                .then(|| tuned_rate(split.train, &split.fit_on, &mut method, &build, cell.seed))
+                .transpose()?;
             let found = fit(split.train, &split.fit_on, &prior, &method, &mut |_| ())?;
             let seen = seen(&found)?;
             let mut row = row(unit, Lambda::Own, &found, &seen, &split);
+            row.chosen_rate = tuned;
             if cell.per_tool.is_none() {
                 let bias = held_out_bias(split.train, &split.fit_on, &method, &build, cell.seed)?;
                 calibrate(&mut row, &seen, &split, bias);
@@ -137,6 +144,7 @@ fn row(unit: &Unit, lambda: Lambda, found: &Fit, seen: &Scores, split: &Split<'_
         value: meta.lambda,
         scaled: meta.lambda_scaled,
         by_tool: Vec::new(),
+        chosen_rate: None,
         solver: meta.solver.clone(),
         metrics: seen.metrics(split.test, unit.cell.weighting, 0.0),
         chosen_bias: None,
@@ -164,13 +172,50 @@ pub fn held_out_bias(
     build: &dyn Fn(&Subset) -> Result<Matrix, HeadError>,
     seed: u64,
 ) -> Result<f32, HeadError> {
+    Ok(held_out(table, subset, method, build, seed)?.best_bias(table).0)
+}
+
+/// Sets Adam's learning rate to the one with the lowest cross-entropy on held-out folds, and returns it.
+fn tuned_rate(
+    table: &head::Table<'_>,
+    subset: &Subset,
+    method: &mut Method,
+    build: &dyn Fn(&Subset) -> Result<Matrix, HeadError>,
+    seed: u64,
+) -> Result<f64, HeadError> {
+    let mut best = (f64::INFINITY, RATES[0]);
+    let set = |method: &mut Method, to: f64| {
+        if let Solver::Adam(settings) = &mut method.solver {
+            settings.rate = to;
+        }
+    };
+    for rate in RATES {
+        set(method, rate);
+        let scores = held_out(table, subset, method, build, seed)?;
+        let loss = scores.metrics(table, method.training.weighting, 0.0).cross_entropy;
+        if loss < best.0 {
+            best = (loss, rate);
+        }
+    }
+    set(method, best.1);
+    Ok(best.1)
+}
+
+/// Scores of every example by a head that has not seen its fold.
+fn held_out(
+    table: &head::Table<'_>,
+    subset: &Subset,
+    method: &Method,
+    build: &dyn Fn(&Subset) -> Result<Matrix, HeadError>,
+    seed: u64,
+) -> Result<Scores, HeadError> {
     let mut pooled = Scores::default();
     for held_out in subset.folds(table, Search::default().folds, seed)? {
         let part = subset.minus(&held_out);
         let found = fit(table, &part, &build(&part)?, method, &mut |_| ())?;
         pooled.extend(Scores::of(&found.head, table, &held_out)?);
     }
-    Ok(pooled.best_bias(table).0)
+    Ok(pooled)
 }
 
 /// Whether two seeds give different fits of this prior on the same data.

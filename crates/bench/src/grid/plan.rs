@@ -10,7 +10,8 @@ const LEARNING: [usize; 6] = [1, 2, 4, 8, 16, 32];
 /// A part of the grid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// The methods as published, at both learning rates, and ours with the λ that cross-validation chooses.
+    /// The methods as published, the same with the learning rate that cross-validation chooses, and ours with the λ that
+    /// it chooses.
     Methods,
     /// λ from 0 to 1, both weightings, for each of a few priors.
     Lambda,
@@ -67,13 +68,16 @@ pub fn plan(arena: &Arena<'_>, parts: &[Part], seeds: u64) -> Vec<Unit> {
             }
         };
         for (kind, cell) in cells {
+            let folds = arena.folds();
             let random =
-                arena.has_folds() || cell.adam.is_some() || cell.per_tool.is_some() || is_random(&cell.prior);
+                folds.len() > 1 || cell.adam.is_some() || cell.per_tool.is_some() || is_random(&cell.prior);
             for seed in 0..if random { seeds } else { 1 } {
-                let unit =
-                    Unit { kind, cell: Cell { prior: seeded(&cell.prior, seed), seed, ..cell.clone() } };
-                if !units.contains(&unit) {
-                    units.push(unit);
+                for &fold in &folds {
+                    let prior = seeded(&cell.prior, seed);
+                    let unit = Unit { kind, cell: Cell { prior, seed, fold, ..cell.clone() } };
+                    if !units.contains(&unit) {
+                        units.push(unit);
+                    }
                 }
             }
         }
@@ -94,6 +98,7 @@ fn exact(prior: Prior, weighting: Weighting) -> Cell {
         adam: None,
         per_tool: None,
         seed: 0,
+        fold: None,
     }
 }
 
@@ -108,6 +113,7 @@ fn adam(method: MethodName, adam: Adam) -> Cell {
         adam: Some(adam),
         per_tool: None,
         seed: 0,
+        fold: None,
     }
 }
 
@@ -124,8 +130,7 @@ fn methods(published: Adam) -> Vec<(Kind, Cell)> {
         exact(text(Text::Description, Source::HeadRows, Pool::Mean), Weighting::PerPosition),
     ));
     cells.push((Kind::Auto, exact(contexts(), Weighting::PerPosition)));
-    let other = Adam { rate: if published.rate > 5e-4 { 1e-4 } else { 1e-3 }, ..published };
-    cells.extend(PUBLISHED.map(|method| (Kind::Own, adam(method, other))));
+    cells.extend(PUBLISHED.map(|method| (Kind::Tuned, adam(method, published))));
     // TokenLearning with the larger pooling, the papers' comparison.
     let mut max = adam(MethodName::TokenLearning, published);
     max.prior =

@@ -1,9 +1,9 @@
 //! Two kinds of rows against each other: over seeds, and over the scored examples.
 
-use crate::grid::Row;
+use crate::grid::{Row, by_seed};
 use crate::stats::{
-    BootstrapTest, LEVEL, PairedT, RESAMPLES, mean, minimal_detectable_shift, paired_bootstrap, paired_t,
-    variance,
+    BootstrapTest, Interval, LEVEL, PairedT, RESAMPLES, mean, mean_t, minimal_detectable_shift,
+    paired_bootstrap, paired_t, variance,
 };
 use std::collections::BTreeMap;
 
@@ -53,7 +53,8 @@ pub struct Contrast {
 
 /// Compares rows of two kinds, paired by seed and by example; nothing if they share none.
 pub fn contrast(a: &[&Row], b: &[&Row], figure: Figure) -> Option<Contrast> {
-    let (values_a, values_b) = (by_seed(a, figure), by_seed(b, figure));
+    let of = |rows: &[&Row]| by_seed(rows.iter().copied(), |row| figure.of(row));
+    let (values_a, values_b) = (of(a), of(b));
     let means = (mean(&values(&values_a))?, mean(&values(&values_b))?);
     let (pairs_a, pairs_b): (Vec<f64>, Vec<f64>) = paired(&values_a, &values_b).into_iter().unzip();
     let (of_a, of_b) = (by_example(a, figure), by_example(b, figure));
@@ -79,8 +80,12 @@ impl Contrast {
     }
 }
 
-fn by_seed(rows: &[&Row], figure: Figure) -> BTreeMap<u64, f64> {
-    rows.iter().filter_map(|row| Some((row.unit.cell.seed, figure.of(row)?))).collect()
+/// The mean over seeds of a figure of rows, with Student's interval.
+pub fn over_seeds<'r>(
+    rows: impl IntoIterator<Item = &'r Row>,
+    value: impl Fn(&Row) -> Option<f64>,
+) -> Option<Interval> {
+    mean_t(&values(&by_seed(rows, value)), LEVEL)
 }
 
 fn values(of: &BTreeMap<u64, f64>) -> Vec<f64> {

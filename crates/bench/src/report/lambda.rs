@@ -1,12 +1,11 @@
 //! Figures along λ, and what choosing it by cross-validation costs against knowing the best.
 
-use super::contrast::{Contrast, Figure, contrast};
+use super::contrast::{Contrast, Figure, contrast, over_seeds};
 use super::forced::{fixed, plain};
 use super::{Grid, p_value};
 use crate::grid::{Kind, Row, prior_name};
 use crate::page::plot::{Axis, Lines, Point, Series};
 use crate::page::{Cell, figure, side_by_side, table};
-use crate::stats::{LEVEL, mean_t};
 use head::{Prior, Weighting};
 
 pub fn section(grid: &Grid) -> String {
@@ -60,9 +59,8 @@ fn along(rows: &[&Row], what: Figure) -> Vec<Point> {
     lambdas.sort_unstable_by(f64::total_cmp);
     lambdas.dedup();
     let point = |lambda: f64| {
-        let at = rows.iter().filter(|row| fixed(row) == Some(lambda));
-        let values: Vec<f64> = at.filter_map(|row| what.of(row)).collect();
-        let i = mean_t(&values, LEVEL)?;
+        let at = rows.iter().copied().filter(|row| fixed(row) == Some(lambda));
+        let i = over_seeds(at, |row| what.of(row))?;
         Some(Point { x: lambda, y: i.value, low: i.low, high: i.high })
     };
     lambdas.into_iter().filter_map(point).collect()

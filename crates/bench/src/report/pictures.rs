@@ -1,19 +1,16 @@
 //! Priors, learning curves, confusion, the bias and maps.
 
 use super::Grid;
+use super::contrast::over_seeds;
 use super::forced::{fixed, groups, plain};
 use crate::grid::{Kind, Names, Row, prior_name};
 use crate::page::plot::{Axis, Bar, Bars, Heat, Lines, Map, Mark, Point, Series};
 use crate::page::{figure, side_by_side};
-use crate::stats::{Interval, LEVEL, mean_t};
+use crate::stats::Interval;
 use head::{MethodName, Prior, Weighting};
 
 /// λ at which priors are compared: one that holds W near W0, and one that hardly does.
 const SHOWN: [f64; 2] = [1e-3, 1e-5];
-
-fn interval(rows: &[&Row], value: fn(&Row) -> Option<f64>) -> Option<Interval> {
-    mean_t(&rows.iter().filter_map(|row| value(row)).collect::<Vec<_>>(), LEVEL)
-}
 
 /// Every prior, pooling by pooling.
 pub fn priors(grid: &Grid) -> String {
@@ -36,7 +33,7 @@ pub fn priors(grid: &Grid) -> String {
                 }
                 other => (prior_name(other), 0),
             };
-            let value = interval(&rows, |row| row.metrics.choice);
+            let value = over_seeds(rows.iter().copied(), |row| row.metrics.choice);
             match bars.iter_mut().find(|(known, _)| *known == name) {
                 Some((_, values)) => values[place] = value,
                 None => {
@@ -77,7 +74,7 @@ pub fn learning(grid: &Grid) -> String {
     for (_, rows) in groups(grid, of) {
         let Some(first) = rows.first() else { continue };
         let (Some(count), Some(choice)) =
-            (first.unit.cell.per_tool, interval(&rows, |row| row.metrics.choice))
+            (first.unit.cell.per_tool, over_seeds(rows.iter().copied(), |row| row.metrics.choice))
         else {
             continue;
         };
@@ -85,7 +82,7 @@ pub fn learning(grid: &Grid) -> String {
             MethodName::Exact => format!("exact, {}", prior_name(&first.unit.cell.prior)),
             method => method.to_string(),
         };
-        let point = (count as f64, choice, interval(&rows, |row| row.metrics.recall));
+        let point = (count as f64, choice, over_seeds(rows.iter().copied(), |row| row.metrics.recall));
         match series.iter_mut().find(|(known, _)| *known == name) {
             Some((_, points)) => points.push(point),
             None => series.push((name, vec![point])),
@@ -166,9 +163,7 @@ pub fn bias(grid: &Grid) -> String {
             let count = rows[0].along_bias.len();
             (0..count)
                 .filter_map(|i| {
-                    let values: Vec<f64> =
-                        rows.iter().filter_map(|row| value(row.along_bias.get(i)?)).collect();
-                    let found = mean_t(&values, LEVEL)?;
+                    let found = over_seeds(rows.iter().copied(), |row| value(row.along_bias.get(i)?))?;
                     let x = f64::from(rows[0].along_bias[i].bias);
                     Some(Point { x, y: found.value, low: found.low.max(0.0), high: found.high.min(1.0) })
                 })
@@ -184,8 +179,8 @@ pub fn bias(grid: &Grid) -> String {
                 Series { name: "false calls".into(), points: along(|b| b.false_calls) },
             ],
         };
-        let chosen: Vec<f64> = rows.iter().filter_map(|row| Some(f64::from(row.chosen_bias?.bias))).collect();
-        let chosen = mean_t(&chosen, LEVEL).map_or_else(String::new, |i| {
+        let chosen = over_seeds(rows.iter().copied(), |row| Some(f64::from(row.chosen_bias?.bias)));
+        let chosen = chosen.map_or_else(String::new, |i| {
             format!(" Held-out training folds chose {:.2} on average.", i.value)
         });
         figures.push(figure(&lines.svg(), &crate::page::escape(&format!("{name}.{chosen}"))));

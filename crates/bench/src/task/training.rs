@@ -3,9 +3,9 @@
 use super::{files, gsm8k_xl};
 use crate::BenchError;
 use crate::arithmetic::evaluate;
-use corpus::Corpus;
 use corpus::arithmetic::{Split, generate};
 use corpus::import::{Layout, gsm8k, toolkengpt};
+use corpus::{Corpus, Example};
 use lm::Tokenizer;
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
@@ -96,7 +96,25 @@ fn funcqa(data: &Path) -> Result<Corpus, BenchError> {
     };
     let path = data.join("toolkengpt/funcqa/train.json");
     let import = toolkengpt(&path, Layout::FuncQa, tokens).map_err(|e| BenchError::import(&path, e))?;
-    Ok(import.corpus)
+    let grouped = |example: &Example| Example { group: Some(template(&example.text)), ..example.clone() };
+    Ok(Corpus::new(import.corpus.examples().iter().map(grouped).collect())?)
+}
+
+/// A text with every number as `#`: FuncQA asks the same question with other numbers, up to seventeen times, and folds must
+/// not have one in both parts.
+fn template(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut in_number = false;
+    for c in text.trim().chars() {
+        let number = c.is_ascii_digit() || (in_number && matches!(c, '.' | ','));
+        if !number {
+            out.extend(c.to_lowercase());
+        } else if !in_number {
+            out.push('#');
+        }
+        in_number = number;
+    }
+    out
 }
 
 /// The places of a seeded sample of `count` among `all`, ascending; all of them if there are no more.
@@ -108,4 +126,19 @@ pub fn sample(all: usize, count: usize, seed: u64) -> Vec<usize> {
         places.sort_unstable();
     }
     places
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_is_a_text_without_its_numbers() {
+        assert_eq!(
+            template(" Q: What is ln of 3,541.5?\nA: ln(3,541.5)=8.2"),
+            "q: what is ln of #?\na: ln(#)=#"
+        );
+        assert_eq!(template("Q: 3^x=27."), template("Q: 10^x=1000."));
+        assert_ne!(template("Q: 3^x=27"), template("Q: 3^x=27!"));
+    }
 }

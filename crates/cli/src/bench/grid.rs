@@ -4,7 +4,7 @@ use super::Data;
 use crate::extract::Source;
 use crate::{exit::Exit, output, progress};
 use ::bench::BenchError;
-use ::bench::grid::{Arena, Cell, GridFile, GridMeta, Part, Row, Worker, maps, plan};
+use ::bench::grid::{Arena, Cell, GridFile, GridMeta, Part, Row, Worker, by_seed, maps, plan};
 use ::bench::stats::mean_t;
 use ::bench::task::{TrainingSet, filled_solutions};
 use clap::ValueEnum;
@@ -21,7 +21,7 @@ Examples:
 What is done is kept: the same command goes on where it was stopped.";
 
 /// Version of the grid's rules.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -42,7 +42,7 @@ pub struct Args {
         default_value = "methods,lambda,names,learning,priors,rest"
     )]
     parts: Vec<Which>,
-    /// Seeds of everything random; FuncQA's folds are seeds too
+    /// Seeds of everything random; on FuncQA each cuts the examples into five folds anew
     #[arg(long, default_value_t = 5)]
     seeds: u64,
     /// At most so many training examples, a seeded sample
@@ -163,7 +163,8 @@ fn test_corpus(training: TrainingSet, data: Option<&Path>) -> Result<Option<::co
 
 /// A cell in a few words.
 fn label(cell: &Cell) -> String {
-    format!("{} seed {}", cell.method, cell.seed)
+    let fold = cell.fold.map_or_else(String::new, |fold| format!(" fold {fold}"));
+    format!("{} seed {}{fold}", cell.method, cell.seed)
 }
 
 /// The rows' means over seeds.
@@ -176,7 +177,7 @@ fn table(rows: &[Row]) -> comfy_table::Table {
         output::table(["", "seeds", "choice", "recall", "false calls", "F1 at bias", "call NLL", "CE"]);
     for (name, rows) in groups {
         let show = |value: &dyn Fn(&Row) -> Option<f64>| {
-            let values: Vec<f64> = rows.iter().filter_map(|row| value(row)).collect();
+            let values: Vec<f64> = by_seed(rows.iter().copied(), value).into_values().collect();
             mean_t(&values, 0.95).map_or_else(
                 || "–".into(),
                 |i| {
@@ -190,7 +191,7 @@ fn table(rows: &[Row]) -> comfy_table::Table {
         };
         table.add_row([
             name,
-            rows.len().to_string(),
+            by_seed(rows.iter().copied(), |_| Some(0.0)).len().to_string(),
             show(&|row| row.metrics.choice),
             show(&|row| row.metrics.recall),
             show(&|row| row.metrics.false_calls),
