@@ -245,16 +245,10 @@ fn what_cannot_be_exported_is_refused_and_leaves_nothing() {
     refused(&head(WIDTH + 1), &options, &["model.embed_tokens.weight", "33"]);
     let mut other = head(WIDTH);
     other.meta.model_digest = "0123456789abcdef".into();
-    refused(
-        &other,
-        &options,
-        &["another", "0123456789ab"].map(|part| if part == "another" { "made for the model" } else { part }),
-    );
+    refused(&other, &options, &["made for the model", "0123456789ab"]);
     // The same head is taken for other files of its model when asked to.
     place.export(&other, &Options { other_weights: true, ..options.clone() }).unwrap();
     fs::remove_dir_all(place.at("out")).unwrap();
-    let form = "{}>x".parse::<toolken_export::TokenForm>();
-    assert!(form.is_err());
 
     let tokenizer = fs::read(place.at("model/tokenizer.json")).unwrap();
     let weights = fs::read(place.at("model/model.safetensors")).unwrap();

@@ -1,8 +1,8 @@
 //! Extraction: the frozen model reads a corpus once, and its labelled positions go to a [`Store`].
 
 use crate::{
-    Features, HeadError, Positions, Store, StoreKey, WORD,
-    store::{Manifest, part_bytes, part_name, parts_found, write_whole},
+    Depot, Features, Folder, HeadError, Positions, Store, StoreKey, WORD,
+    store::{Manifest, part_bytes, part_name, parts_found},
 };
 use corpus::{Corpus, Ends, Label, Segment};
 use lm::{FrozenLm, Specials};
@@ -39,9 +39,6 @@ pub struct ExtractProgress {
     /// Time since the start.
     pub elapsed: Duration,
 }
-
-/// Keeps a file of a store under its name.
-type Put<'a> = dyn FnMut(&str, Vec<u8>) -> Result<(), HeadError> + 'a;
 
 /// An example as the model reads it.
 struct Text {
@@ -94,8 +91,8 @@ pub fn extract(
     fs::create_dir_all(&directory).map_err(|e| HeadError::io(&directory, e))?;
     let found = parts_found(&directory, plan.manifest())?;
     let all: Vec<usize> = (0..found.len()).collect();
-    let mut put = |name: &str, bytes: Vec<u8>| write_whole(&directory.join(name), &bytes);
-    plan.run(lm, corpus, &all, |part| found[part], &mut put, start, progress)?;
+    let depot = Folder(cache_dir.to_owned());
+    plan.run(lm, corpus, &all, |part| found[part], &depot, start, progress)?;
     Store::finish(&directory, plan.manifest)
 }
 
@@ -169,7 +166,7 @@ impl Plan {
         &self.manifest
     }
 
-    /// Computes those of `parts` that are not there, and has `put` keep each file under its name.
+    /// Computes those of `parts` that are not there, and puts them into the depot.
     #[expect(clippy::too_many_arguments, reason = "a private loop under two public functions")]
     pub fn run(
         &self,
@@ -177,7 +174,7 @@ impl Plan {
         corpus: &Corpus,
         parts: &[usize],
         is_there: impl Fn(usize) -> bool,
-        put: &mut Put<'_>,
+        depot: &dyn Depot,
         start: Instant,
         progress: &mut dyn FnMut(ExtractProgress),
     ) -> Result<(), HeadError> {
@@ -196,7 +193,8 @@ impl Plan {
             if is_there(part) {
                 done.kept_tokens += tokens(part);
             } else {
-                put(&part_name(part), self.compute(lm, corpus, part)?)?;
+                let bytes = self.compute(lm, corpus, part)?;
+                depot.put(&self.manifest.address, &part_name(part), bytes)?;
             }
             done.tokens += tokens(part);
             done.positions += positions[part];

@@ -184,8 +184,7 @@ pub fn extract_shard(
     }
     let parts = shard.parts(plan.manifest().parts.len());
     let is_there = |part| files.contains(&part_name(part));
-    let mut put = |name: &str, bytes| depot.put(&address, name, bytes);
-    plan.run(lm, corpus, &parts, is_there, &mut put, start, progress)?;
+    plan.run(lm, corpus, &parts, is_there, depot, start, progress)?;
     Ok(address)
 }
 
