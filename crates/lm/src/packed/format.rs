@@ -162,8 +162,8 @@ impl Block {
         // (the nibbles, the fifth bits)
         let mut simple = |nibbles: &[u8], fifth: u32| {
             for (j, byte) in nibbles.iter().enumerate() {
-                quants[j] = byte & 15 | (fifth >> j & 1) as u8 * 16;
-                quants[j + 16] = byte >> 4 | (fifth >> (j + 16) & 1) as u8 * 16;
+                quants[j] = (byte & 15) | (((fifth >> j) & 1) as u8) << 4;
+                quants[j + 16] = (byte >> 4) | (((fifth >> (j + 16)) & 1) as u8) << 4;
             }
         };
         let word = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
@@ -192,15 +192,17 @@ impl Block {
                 };
                 for (i, quant) in quants.iter_mut().enumerate() {
                     let (pair, odd, j) = (i / 64, i / 32 % 2, i % 32);
-                    *quant = low[32 * pair + j] >> (4 * odd) & 15 | (high[j] >> (i / 32) & 1) * 16;
+                    let fifth = (high[j] >> (i / 32)) & 1;
+                    *quant = ((low[32 * pair + j] >> (4 * odd)) & 15) | (fifth << 4);
                 }
             }
             Kind::Q6K => {
                 let (low, high) = (&bytes[..128], &bytes[128..192]);
                 for (i, quant) in quants.iter_mut().enumerate() {
                     let (part, quarter, j) = (i / 128, i / 32 % 4, i % 32);
-                    let nibble = low[64 * part + 32 * (quarter % 2) + j] >> (4 * (quarter / 2)) & 15;
-                    *quant = nibble | (high[32 * part + j] >> (2 * quarter) & 3) * 16;
+                    let nibble = (low[64 * part + 32 * (quarter % 2) + j] >> (4 * (quarter / 2))) & 15;
+                    let high = (high[32 * part + j] >> (2 * quarter)) & 3;
+                    *quant = nibble | (high << 4);
                 }
                 block.scales.iter_mut().zip(&bytes[192..208]).for_each(|(s, &b)| *s = b as i8);
                 block.scale = half(208);
@@ -215,6 +217,6 @@ fn six_bits(j: usize, bytes: &[u8]) -> (u8, u8) {
     if j < 4 {
         (bytes[j] & 63, bytes[j + 4] & 63)
     } else {
-        (bytes[j + 4] & 15 | bytes[j - 4] >> 6 << 4, bytes[j + 4] >> 4 | bytes[j] >> 6 << 4)
+        ((bytes[j + 4] & 15) | ((bytes[j - 4] >> 6) << 4), (bytes[j + 4] >> 4) | ((bytes[j] >> 6) << 4))
     }
 }
