@@ -89,29 +89,39 @@ class Side:
         self.process.wait()
 
 
-def side(name, model, threads):
-    """Starts a side: `llama.cpp`, or one of our engines by its device."""
-    env = os.environ | {"RAYON_NUM_THREADS": str(threads)}
+def side(name, model, options):
+    """Starts a side: a peer, `learn`, or one of our engines by its device."""
+    env = os.environ | {"RAYON_NUM_THREADS": str(options.threads)}
+    models = pathlib.Path(os.environ.get("TOOLKEN_MODELS", pathlib.Path.home() / ".cache/toolken/models"))
+    peer = {"path": str(models / MODELS[model]), "threads": options.threads}
+    examples = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release/examples"
     if name == "llama.cpp":
-        path = pathlib.Path(os.environ.get("TOOLKEN_MODELS", pathlib.Path.home() / ".cache/toolken/models")) / MODELS[model]
         script = [sys.executable, str(ROOT / "scripts/speed/llama.py")]
-        setup = {"path": str(path), "threads": threads, "extra": True}
         # Its AMX path does not run on every machine that says it has AMX: tried in a process of its own.
         trial = json.dumps({"measure": "decode", "ids": [1, 2, 3], "tokens": 1})
-        tried = subprocess.run([*script, json.dumps(setup)], input=trial, capture_output=True, text=True, env=env)
+        setup = json.dumps(peer | {"extra": True})
+        tried = subprocess.run([*script, setup], input=trial, capture_output=True, text=True, env=env)
         if tried.returncode != 0:
             print(f"llama.cpp with weights repacked ended with code {tried.returncode}: run without", file=sys.stderr)
-            setup["extra"] = False
-        return Side([*script, json.dumps(setup)], env)
-    binary = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release/examples/side"
-    return Side([str(binary), json.dumps({"model": model, "device": name})], env)
+        return Side([*script, json.dumps(peer | {"extra": tried.returncode == 0})], env)
+    if name == "pytorch":
+        python = subprocess.run([ROOT / "scripts/python"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+        return Side([python, str(ROOT / "scripts/speed/pytorch.py"), json.dumps(peer)], env)
+    if name == "learn":
+        training = {"training": options.training, "data": options.data and str(options.data), "limit": options.limit}
+        return Side([str(examples / "learn"), json.dumps({"model": model} | training)], env)
+    return Side([str(examples / "side"), json.dumps({"model": model, "device": name})], env)
 
 
 def rate(answer):
     return answer["tokens"] / answer["seconds"]
 
 
-def comparisons(model, ids, options):
+def seconds(answer):
+    return answer["seconds"]
+
+
+def comparisons(sides, ids, options):
     """All comparisons of one model; `ids` are the ids of TEXT."""
     ours, tokens = options.device, options.tokens
     prompt = ids[:128]
@@ -159,6 +169,90 @@ def comparisons(model, ids, options):
     )
     yield from choosing(ours, options)
     yield from agreeing(ours, options)
+    if not options.only or {"extract", "loop"} & set(options.only):
+        yield from extracting(sides)
+    if not options.only or {"fit", "path"} & set(options.only):
+        yield from fitting(sides, options)
+
+
+def extracting(sides):
+    """From texts to features; and the references' loop, which runs the model over every text in every epoch."""
+    texts = sides("learn").ask({"measure": "texts"})
+    examples, tools = texts["texts"], texts["tools"]
+    tokens = sum(len(text["ids"]) for text in examples)
+    positions = sum(len(text["states"]) for text in examples)
+    operations = sides("pytorch").ask({"measure": "operations"})
+    needed = operations["token"] + operations["position"] * positions / tokens  # a token; attention's own not counted
+    probe = lambda size: {"measure": "extract", "texts": examples[: min(len(examples), 64)], "batch": size}
+    size = max((1, 2, 4, 8, 16, 32), key=lambda size: rate(sides("pytorch").ask(probe(size))))
+    product = {"measure": "product", "size": 2048}
+    flops = lambda answer: answer["flops"] / answer["seconds"]
+    yield Comparison(
+        "extract",
+        [
+            Run("ours, text to store", "learn", {"measure": "extract"}, rate, "tokens/s"),
+            Run(f"PyTorch, batches of {size}", "pytorch", {"measure": "extract", "texts": examples, "batch": size}, rate,
+                "tokens/s"),
+            Run("product, ours", "learn", product, flops, "FLOP/s"),
+            Run("product, PyTorch", "pytorch", product, flops, "FLOP/s"),
+        ],
+        [
+            Figure("ours / PyTorch", lambda m: m["ours, text to store"] / m[f"PyTorch, batches of {size}"], at_least=1.2),
+            Figure(
+                "ours / what a large product allows",
+                lambda m: m["ours, text to store"] * needed / max(m["product, ours"], m["product, PyTorch"]),
+                at_least=0.8,
+            ),
+        ],
+    )
+    loop = {"measure": "loop", "texts": examples[:200], "tools": tools}
+    epochs = 10 * len(examples) / min(200, len(examples))
+    yield Comparison(
+        "loop",
+        [
+            Run("references' loop, ten epochs", "pytorch", loop, lambda answer: answer["seconds"] * epochs, "s"),
+            Run("extraction", "learn", {"measure": "extract"}, seconds, "s"),
+            Run("λ chosen among eight in five folds, and a fit", "learn", {"measure": "path"}, seconds, "s"),
+        ],
+        [
+            Figure(
+                "one loop / (extraction and a head with the λ chosen)",
+                lambda m: m["references' loop, ten epochs"]
+                / (m["extraction"] + m["λ chosen among eight in five folds, and a fit"]),
+            ),
+            Figure(
+                "41 loops / the same",
+                lambda m: 41 * m["references' loop, ten epochs"]
+                / (m["extraction"] + m["λ chosen among eight in five folds, and a fit"]),
+            ),
+        ],
+    )
+
+
+def fitting(sides, options):
+    """From features to a head: time until F is within 1e-6 of its minimum, both sides by the same rule."""
+    made = sides("learn").ask({"measure": "features"})
+    optimum = sides("learn").ask({"measure": "optimum", "lambda": options.penalty})["objective"]
+    goal = {"lambda": options.penalty, "target": optimum * (1 + 1e-6)}
+    peers = [
+        Run(f"L-BFGS, history {history}", "pytorch",
+            {"measure": "fit", "features": made["features"], "tools": made["tools"], "history": history, "at_most": 120} | goal,
+            lambda answer: answer["seconds"] if answer["reached"] else float("inf"), "s")
+        for history in (10, 20, 50)
+    ]
+    yield Comparison(
+        "fit",
+        [Run("exact", "learn", {"measure": "fit"} | goal, seconds, "s"), *peers],
+        [Figure("exact / the best L-BFGS", lambda m: m["exact"] / min(m[p.label] for p in peers), at_most=1 / 3)],
+    )
+    yield Comparison(
+        "path",
+        [
+            Run("eight λ, five folds", "learn", {"measure": "path"}, seconds, "s"),
+            Run("one fit", "learn", {"measure": "once", "lambda": options.penalty}, seconds, "s"),
+        ],
+        [Figure("path / one fit", lambda m: m["eight λ, five folds"] / m["one fit"], at_most=12)],
+    )
 
 
 def choosing(ours, options):
@@ -172,7 +266,6 @@ def choosing(ours, options):
     question = "Question: What is the highest mountain of the country where the Loire flows?"
     head = {"measure": "choose-by-head", "prompt": f"{question}\nAnswer: The answer is", "tools": 234}
     listed = {"measure": "choose-in-prompt", "listing": listing, "prompt": f"{question}\nFunction: ", "warm": False}
-    seconds = lambda answer: answer["seconds"]
     yield Comparison(
         "choose",
         [
@@ -231,7 +324,7 @@ def run(comparison, sides, rounds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", choices=MODELS, action="append", help="default: all")
-    parser.add_argument("--only", action="append", help="decode, batch, prefill, head, choose or agreement; default: all")
+    parser.add_argument("--only", action="append", help="decode, batch, prefill, head, choose, agreement, extract, fit, path or loop; default: all")
     parser.add_argument("--device", default="cpu-packed", help="our engine")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--tokens", type=int, default=128, help="tokens that are decoded in a run")
@@ -239,6 +332,9 @@ def main():
     parser.add_argument("--data", type=pathlib.Path, help="the folder that holds toolkengpt/; without it, texts of our own")
     parser.add_argument("--texts", type=int, default=60, help="texts of `agreement`")
     parser.add_argument("--head", type=pathlib.Path, help="a head for `agreement`: decisions with tools too")
+    parser.add_argument("--training", choices=("arithmetic", "funcqa", "gsm8k"), default="arithmetic", help="what is learned from")
+    parser.add_argument("--limit", type=int, help="its examples at most, a seeded sample")
+    parser.add_argument("--penalty", type=float, default=1e-4, help="λ of the fits")
     parser.add_argument("--out", type=pathlib.Path, help="a file that a JSON line a comparison is appended to")
     options = parser.parse_args()
     machine = {"machine": platform.processor() or platform.machine(), "threads": options.threads,
@@ -249,11 +345,11 @@ def main():
 
         def sides(name):
             if name not in started:
-                started[name] = side(name, model, options.threads)
+                started[name] = side(name, model, options)
             return started[name]
 
         ids = sides(options.device).ask({"measure": "tokens", "text": TEXT})["ids"]
-        for comparison in comparisons(model, ids, options):
+        for comparison in comparisons(sides, ids, options):
             if options.only and comparison.name not in options.only:
                 continue
             medians, values, answers = run(comparison, sides, options.rounds)

@@ -156,6 +156,35 @@ impl<'a> Scores<'a> {
     }
 }
 
+impl Scores<'_> {
+    /// The log of everyone's mass together, words and tools.
+    pub fn log_sum_exp(self) -> f64 {
+        let max = self.max();
+        let sum: f64 = self.all().map(|(_, score)| f64::from(score - max).exp()).sum();
+        f64::from(max) + sum.ln()
+    }
+
+    /// The score of a word.
+    pub fn word(self, id: u32) -> f32 {
+        self.words[id as usize]
+    }
+
+    /// The `count` best tools with their probabilities, best first.
+    pub fn best_tools(self, count: usize) -> Vec<(Pick, f32)> {
+        if count == 0 || self.tools.is_empty() {
+            return Vec::new();
+        }
+        let total = self.log_sum_exp();
+        let mut tools: Vec<(Pick, f32)> = (self.tools.iter().enumerate())
+            .filter(|(_, score)| score.is_finite())
+            .map(|(row, &score)| (Pick::Tool(row), (f64::from(score) - total).exp() as f32))
+            .collect();
+        tools.sort_by(|a, b| b.1.total_cmp(&a.1));
+        tools.truncate(count);
+        tools
+    }
+}
+
 /// The highest finite score (the lowest index of equals).
 pub(crate) fn best(scores: &[f32]) -> Option<(usize, f32)> {
     let sound = |x: f32| if x < f32::INFINITY { x } else { f32::NEG_INFINITY }; // of no number neither

@@ -2,31 +2,38 @@
 
 use head::Head;
 use lm::CoarseRows;
+use std::borrow::Cow;
 
 /// From how many tools on it is quicker to look at 8 bits first.
 const MANY: usize = 1024;
 
 /// A head ready to score hidden states.
 pub struct ToolScores<'a> {
-    head: &'a Head,
+    head: Cow<'a, Head>,
     coarse: Option<CoarseRows>,
 }
 
 impl<'a> ToolScores<'a> {
     /// Over a head's rows.
     pub fn new(head: &'a Head) -> Self {
-        Self::from(head, MANY)
+        Self::from(Cow::Borrowed(head), MANY)
     }
 
-    fn from(head: &'a Head, many: usize) -> Self {
+    /// Over the rows of a head that it keeps.
+    pub fn owned(head: Head) -> Self {
+        Self::from(Cow::Owned(head), MANY)
+    }
+
+    fn from(head: Cow<'a, Head>, many: usize) -> Self {
         let large = head.tools.len() >= many;
         // Without memory for a copy in 8 bits, or of rows that are not finite, every row is computed.
-        Self { head, coarse: large.then(|| CoarseRows::new(&head.weights).ok()).flatten() }
+        let coarse = large.then(|| CoarseRows::new(&head.weights).ok()).flatten();
+        Self { head, coarse }
     }
 
     /// The head.
-    pub fn head(&self) -> &'a Head {
-        self.head
+    pub fn head(&self) -> &Head {
+        &self.head
     }
 
     /// Logits with offset and `bias`, shape (T); −∞ where `disabled`.
@@ -89,12 +96,12 @@ mod tests {
             head.offsets.iter_mut().for_each(|o| *o = next());
             let hidden: Vec<f32> = (0..cols).map(|_| 4.0 * next()).collect();
             let disabled: Vec<bool> = (0..rows).map(|_| next() > 0.8).collect();
-            let all = ToolScores::from(&head, usize::MAX).scores(&hidden, bias, &disabled, None);
+            let all = ToolScores::from(Cow::Borrowed(&head), usize::MAX).scores(&hidden, bias, &disabled, None);
             // A floor anywhere among the scores, on one of them too.
             let mut sorted: Vec<f32> = all.iter().copied().filter(|s| s.is_finite()).collect();
             sorted.sort_by(f32::total_cmp);
             let floor = sorted.get((at * sorted.len() as f64) as usize).copied().unwrap_or(0.0);
-            let scorer = ToolScores::from(&head, 1);
+            let scorer = ToolScores::from(Cow::Borrowed(&head), 1);
             prop_assert!(scorer.coarse.is_some());
             let some = scorer.scores(&hidden, bias, &disabled, Some(floor));
             for (k, (all, some)) in all.iter().zip(&some).enumerate() {
@@ -114,7 +121,7 @@ mod tests {
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(3);
         let (rows, cols) = (20_000, 96);
         let head = head(rows, cols, (0..rows * cols).map(|_| rng.random_range(-0.2_f32..0.2)).collect());
-        let (exact, quick) = (ToolScores::from(&head, usize::MAX), ToolScores::new(&head));
+        let (exact, quick) = (ToolScores::from(Cow::Borrowed(&head), usize::MAX), ToolScores::new(&head));
         let disabled = vec![false; rows];
         for _ in 0..20 {
             let hidden: Vec<f32> = (0..cols).map(|_| rng.random_range(-5.0_f32..5.0)).collect();
@@ -133,7 +140,7 @@ mod tests {
     #[test]
     fn a_hidden_state_that_is_not_finite_is_scored_as_without_a_look() {
         let head = head(2, 3, vec![1.0, 2.0, 3.0, -1.0, 0.0, 1.0]);
-        let quick = ToolScores::from(&head, 1);
+        let quick = ToolScores::from(Cow::Borrowed(&head), 1);
         let hidden = [f32::INFINITY, 0.0, 1.0];
         assert_eq!(quick.scores(&hidden, 0.0, &[false; 2], Some(0.0)), [f32::INFINITY, f32::NEG_INFINITY]);
     }

@@ -4,7 +4,9 @@
 
 mod decisions;
 mod funcqa;
+mod household;
 mod importers;
+mod kamel;
 mod labels;
 mod outside;
 mod tasks;

@@ -162,8 +162,8 @@ impl Block {
         // (the nibbles, the fifth bits)
         let mut simple = |nibbles: &[u8], fifth: u32| {
             for (j, byte) in nibbles.iter().enumerate() {
-                quants[j] = (byte & 15) | (((fifth >> j) & 1) as u8) << 4;
-                quants[j + 16] = (byte >> 4) | (((fifth >> (j + 16)) & 1) as u8) << 4;
+                quants[j] = (byte & 15) | ((fifth >> j & 1) as u8 * 16);
+                quants[j + 16] = (byte >> 4) | ((fifth >> (j + 16) & 1) as u8 * 16);
             }
         };
         let word = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
@@ -192,17 +192,15 @@ impl Block {
                 };
                 for (i, quant) in quants.iter_mut().enumerate() {
                     let (pair, odd, j) = (i / 64, i / 32 % 2, i % 32);
-                    let fifth = (high[j] >> (i / 32)) & 1;
-                    *quant = ((low[32 * pair + j] >> (4 * odd)) & 15) | (fifth << 4);
+                    *quant = ((low[32 * pair + j] >> (4 * odd)) & 15) | (((high[j] >> (i / 32)) & 1) * 16);
                 }
             }
             Kind::Q6K => {
                 let (low, high) = (&bytes[..128], &bytes[128..192]);
                 for (i, quant) in quants.iter_mut().enumerate() {
                     let (part, quarter, j) = (i / 128, i / 32 % 4, i % 32);
-                    let nibble = (low[64 * part + 32 * (quarter % 2) + j] >> (4 * (quarter / 2))) & 15;
-                    let high = (high[32 * part + j] >> (2 * quarter)) & 3;
-                    *quant = nibble | (high << 4);
+                    let nibble = low[64 * part + 32 * (quarter % 2) + j] >> (4 * (quarter / 2)) & 15;
+                    *quant = nibble | (((high[32 * part + j] >> (2 * quarter)) & 3) * 16);
                 }
                 block.scales.iter_mut().zip(&bytes[192..208]).for_each(|(s, &b)| *s = b as i8);
                 block.scale = half(208);

@@ -59,7 +59,7 @@ impl Packed {
         let row_bytes = bytes.len() / rows;
         let source = |row: usize| &bytes[order(row) * row_bytes..][..row_bytes];
         let (weights, scales) = (&mut packed.weights, &mut packed.scales);
-        fn parts<'a>(slab: &'a mut Slab, bytes: usize, panels: usize) -> Vec<&'a mut [u8]> {
+        fn parts(slab: &mut Slab, bytes: usize, panels: usize) -> Vec<&mut [u8]> {
             if bytes == 0 {
                 (0..panels).map(|_| [].as_mut_slice()).collect()
             } else {
