@@ -215,6 +215,6 @@ fn six_bits(j: usize, bytes: &[u8]) -> (u8, u8) {
     if j < 4 {
         (bytes[j] & 63, bytes[j + 4] & 63)
     } else {
-        ((bytes[j + 4] & 15) | ((bytes[j - 4] >> 6) << 4), (bytes[j + 4] >> 4) | ((bytes[j] >> 6) << 4))
+        (bytes[j + 4] & 15 | bytes[j - 4] >> 6 << 4, bytes[j + 4] >> 4 | bytes[j] >> 6 << 4)
     }
 }

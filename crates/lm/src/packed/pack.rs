@@ -208,7 +208,7 @@ fn place_group<F: Format>(quants: &[u8; GROUP], lane: usize, out: &mut [u8]) {
         }
         out[64 * (quad / 2) + byte] |= (q & 15) << (4 * (quad % 2));
         for plane in 0..F::BITS - 4 {
-            out[256 + 64 * plane + 8 * quad + byte / 8] |= ((q >> (4 + plane)) & 1) << (byte % 8);
+            out[256 + 64 * plane + 8 * quad + byte / 8] |= (q >> (4 + plane) & 1) << (byte % 8);
         }
     }
 }
@@ -228,9 +228,9 @@ fn read_blocks<F: Format>(weights: &[u8], scales: &[u8], lane: usize, out: &mut 
             let q = if F::BITS == 8 {
                 quants[64 * quad + byte]
             } else {
-                let nibble = (quants[64 * (quad / 2) + byte] >> (4 * (quad % 2))) & 15;
+                let nibble = quants[64 * (quad / 2) + byte] >> (4 * (quad % 2)) & 15;
                 (0..F::BITS - 4).fold(nibble, |q, plane| {
-                    q | (((quants[256 + 64 * plane + 8 * quad + byte / 8] >> (byte % 8)) & 1) << (4 + plane))
+                    q | (quants[256 + 64 * plane + 8 * quad + byte / 8] >> (byte % 8) & 1) << (4 + plane)
                 })
             };
             let q = f32::from(q) - F::OFFSET;
