@@ -41,9 +41,6 @@ pub(crate) struct Bundle {
 /// A vocabulary with tools that only a request had: their definitions, and what was made of them.
 type Guest = (String, (Arc<ToolSet>, Arc<Extended<'static>>));
 
-/// What a request decodes with: a vocabulary, its tools, and the names of those that are on.
-pub(crate) type Selected = (Arc<Extended<'static>>, Arc<ToolSet>, Vec<String>);
-
 /// The packs of a server.
 pub(crate) struct Packs {
     model: &'static dyn FrozenLm,
