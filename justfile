@@ -16,6 +16,10 @@ lint:
 conformance DIR:
     scripts/conformance {{ quote(DIR) }}
 
+# Exports in llama.cpp, shards through an S3 server; compiles llama.cpp once.
+engines:
+    scripts/engines
+
 # Everything, as CI runs it.
 ci:
     .ci/run
@@ -27,3 +31,7 @@ fuzz TARGET SECONDS="60":
 # The server against real clients and MCP servers (openai, LangChain, chromium); SECONDS of many clients at once.
 serve-check MODEL="qwen2.5-coder-0.5b" SECONDS="20":
     scripts/serve/check {{ MODEL }} {{ SECONDS }}
+
+# Speed beside llama.cpp on this machine; the peers are installed by themselves. `just bench --help` says more.
+bench *OPTIONS:
+    scripts/bench {{ OPTIONS }}

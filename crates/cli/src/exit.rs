@@ -3,8 +3,10 @@
 use ::bench::BenchError;
 use ::corpus::CorpusError;
 use ::corpus::import::ImportError;
+use ::export::ExportError;
 use ::head::HeadError;
 use ::tools::PackError;
+use ::tools::household::HomeError;
 use decode::DecodeError;
 use lm::LmError;
 use std::io;
@@ -64,6 +66,7 @@ fn is_about_input(error: &(dyn std::error::Error + 'static)) -> bool {
             BenchError::Head(error) => is_about_input(error),
             BenchError::Decode(error) => is_about_input(error),
             BenchError::Corpus(error) => is_about_input(error),
+            BenchError::Home(error) => is_about_input(error),
             _ => true,
         }
     } else if let Some(error) = error.downcast_ref::<::pack::FitError>() {
@@ -75,8 +78,17 @@ fn is_about_input(error: &(dyn std::error::Error + 'static)) -> bool {
             ::pack::FitError::Pack(error) => is_about_input(error),
             ::pack::FitError::File { .. } | ::pack::FitError::Input(_) => true,
         }
+    } else if let Some(error) = error.downcast_ref::<ExportError>() {
+        match error {
+            ExportError::Io { .. } | ExportError::Compute(_) => false,
+            ExportError::Model(error) => is_about_input(error),
+            ExportError::Head(error) => is_about_input(error),
+            _ => true,
+        }
     } else if let Some(error) = error.downcast_ref::<PackError>() {
         !matches!(error, PackError::Io { .. })
+    } else if let Some(error) = error.downcast_ref::<HomeError>() {
+        !matches!(error, HomeError::Io { .. })
     } else {
         error.is::<::corpus::arithmetic::Exhausted>()
     }

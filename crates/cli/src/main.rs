@@ -9,9 +9,11 @@ mod completions;
 mod corpus;
 mod demo;
 mod exit;
+mod export;
 mod extract;
 mod fit;
 mod head;
+mod home;
 mod json_lines;
 mod model;
 mod output;
@@ -59,6 +61,9 @@ enum Command {
     /// Ask a question, and see the answer and every call behind it
     #[command(after_help = ask::EXAMPLES)]
     Ask(ask::Args),
+    /// Give a model's vocabulary a head's tools, as files for other engines
+    #[command(after_help = export::EXAMPLES)]
+    Export(export::Args),
     /// Heads: what they have learned
     #[command(subcommand, after_help = head::EXAMPLES)]
     Head(head::Command),
@@ -74,6 +79,9 @@ enum Command {
     /// An OpenAI-compatible server over packs, with a playground
     #[command(after_help = serve::EXAMPLES)]
     Serve(serve::Args),
+    /// A household that scripts act in: run, replay, show
+    #[command(subcommand, after_help = home::EXAMPLES)]
+    Home(home::Command),
     /// Language models: their files and tokens
     #[command(subcommand, after_help = model::EXAMPLES)]
     Model(model::Command),
@@ -92,11 +100,13 @@ impl Command {
             Self::Extract(args) => args.run(),
             Self::Fit(args) => args.run(),
             Self::Ask(args) => args.run(),
+            Self::Export(args) => args.run(),
             Self::Head(command) => command.run(),
             Self::Corpus(command) => command.run(),
             Self::Tools(command) => command.run(),
             Self::Pack(command) => command.run(),
             Self::Serve(args) => args.run(),
+            Self::Home(command) => command.run(),
             Self::Model(command) => command.run(),
             Self::Bench(command) => command.run(),
             Self::Completions(args) => args.run(),

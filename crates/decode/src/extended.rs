@@ -2,6 +2,7 @@
 
 use crate::grammar::{Grammar, Grammars};
 use crate::request::{Prompt, Template};
+use crate::scores::ToolScores;
 use crate::splice::number_continuations;
 use crate::trace::Token;
 use crate::{DecodeError, choose::Pick};
@@ -53,7 +54,7 @@ pub(crate) struct Answer {
 /// The extended vocabulary: what one decision is about. Words are the model's, tools a head's.
 pub struct Extended<'a> {
     pub(crate) lm: &'a dyn FrozenLm,
-    pub(crate) head: Option<Head>,
+    pub(crate) head: Option<ToolScores<'a>>,
     /// In the order of the head's rows.
     pub(crate) callables: Vec<Callable>,
     /// The words that would lengthen a number before them.
@@ -86,7 +87,7 @@ impl<'a> Extended<'a> {
         for name in &head.tools {
             callables.push(callable(lm, tools, name, &mut grammars)?);
         }
-        Ok(Self { head: Some(head.clone()), callables, ..Self::words_only(lm, grammars) })
+        Ok(Self { head: Some(ToolScores::owned(head.clone())), callables, ..Self::words_only(lm, grammars) })
     }
 
     /// The tools' names, in the order of the head's rows.
@@ -162,16 +163,15 @@ impl<'a> Extended<'a> {
         self.tokenizer().encode_continuation(text, Specials::Text)
     }
 
-    /// The tools' scores at one hidden state: logits with offset and `bias`; −∞ where `disabled`.
-    pub(crate) fn tool_scores(&self, hidden: &[f32], bias: f32, disabled: &[bool]) -> Vec<f32> {
-        let Some(head) = &self.head else {
-            return Vec::new();
-        };
-        let logits = head.logits(hidden);
-        let score = |(logit, off): (f32, &bool)| {
-            if *off { f32::NEG_INFINITY } else { logit + bias }
-        };
-        logits.into_iter().zip(disabled).map(score).collect()
+    /// The tools' scores at one hidden state, as [`ToolScores::scores`]; none without a head.
+    pub(crate) fn tool_scores(
+        &self,
+        hidden: &[f32],
+        bias: f32,
+        disabled: &[bool],
+        floor: Option<f32>,
+    ) -> Vec<f32> {
+        self.head.as_ref().map_or_else(Vec::new, |head| head.scores(hidden, bias, disabled, floor))
     }
 
     /// A token for the trace.
@@ -197,7 +197,7 @@ fn callable(
     })?;
     let kind = match (&tool.runner, tool.placement) {
         (_, Placement::Literal) => Kind::Literal,
-        (Runner::Arithmetic(_), Placement::Splice) => Kind::Splice,
+        (Runner::Arithmetic(_) | Runner::Relation(_), Placement::Splice) => Kind::Splice,
         // What runs elsewhere has its result in the conversation, wherever it would like to have it.
         _ => {
             let compiled = match grammars {
@@ -205,9 +205,10 @@ fn callable(
                 None => Grammars::new(lm.tokenizer())
                     .and_then(|made| grammars.insert(Arc::new(made)).compile_parameters(&tool.parameters)),
             };
-            Kind::Message(Box::new(compiled.map_err(|e| {
+            let compiled = compiled.map_err(|e| {
                 DecodeError::Mismatch(format!("the tool `{name}`: its schema cannot be enforced: {e}"))
-            })?))
+            })?;
+            Kind::Message(Box::new(compiled))
         }
     };
     Ok(Callable { tool, kind, demos: None })

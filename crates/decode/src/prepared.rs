@@ -43,7 +43,8 @@ impl Prepared {
             }
             let enabled = extended.callables.iter().zip(&disabled_tools).filter(|(_, off)| !**off);
             enabled.map(|(callable, _)| callable).try_for_each(|callable| check_demos(&request, callable))?;
-            let bias = request.settings.bias.or(extended.head.as_ref().map(|head| head.bias)).unwrap_or(0.0);
+            let own = extended.head.as_ref().map(|scores| scores.head().bias);
+            let bias = request.settings.bias.or(own).unwrap_or(0.0);
             let grammar = match &request.schema {
                 Some(schema) => Some(
                     extended.grammar(schema).map_err(|e| format!("the schema cannot be enforced: {e}"))?,

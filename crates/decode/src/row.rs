@@ -13,7 +13,7 @@ mod arguments;
 mod message;
 
 use crate::DecodeError;
-use crate::choose::{Ballot, Pick, Scores};
+use crate::choose::{Ballot, Pick, Scores, best};
 use crate::extended::{Extended, Kind};
 use crate::grammar::Constraint;
 use crate::prefix::Prefix;
@@ -28,6 +28,9 @@ use rand_chacha::ChaCha8Rng;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
+
+/// A tool whose logit is this far below the best word's, e⁻⁸ of its probability, need not be exact in a trace.
+const UNSEEN: f32 = 8.0;
 
 /// What a row needs of its surroundings to decide.
 pub(crate) struct Surroundings<'s, 'a> {
@@ -189,17 +192,24 @@ impl Row {
         if let Some(constraint) = &mut self.constraint
             && constraint.mask(words).is_err()
         {
-            return Err(DecodeError::NoWord { index: self.index(), position: self.counts.chosen });
+            return Err(self.no_word());
         }
+        let best_word = best(words).ok_or_else(|| self.no_word())?;
+        let forced = settings.calling == Calling::Force && self.counts.chosen == 0;
         let tools = match settings.calling {
             _ if self.constraint.is_some() => Vec::new(),
             Calling::Off => Vec::new(),
             Calling::Auto | Calling::Force => {
-                extended.tool_scores(hidden, prepared.bias, &prepared.disabled_tools)
+                // Greedily a tool that is below the best word is not called: only the trace may show it.
+                let exact = forced
+                    || settings.temperature > 0.0
+                    || settings.logprobs.is_some()
+                    || settings.rival_tools > 0;
+                let floor = (!exact).then_some(best_word.1 - UNSEEN);
+                extended.tool_scores(hidden, prepared.bias, &prepared.disabled_tools, floor)
             }
         };
-        let scores = self.scores(words, &tools)?;
-        let forced = settings.calling == Calling::Force && self.counts.chosen == 0;
+        let scores = Scores::beside(words, best_word, &tools);
         let ballot = scores.ballot(settings, forced, &mut self.rng);
         let decision = self.record(scores, &ballot, forced, extended);
         if self.turn.is_some() && ballot.tools.is_empty() {
@@ -220,9 +230,8 @@ impl Row {
         self.carry_out(Pending { ballot, decision }, around)
     }
 
-    fn scores<'s>(&self, words: &'s [f32], tools: &'s [f32]) -> Result<Scores<'s>, DecodeError> {
-        let no_word = DecodeError::NoWord { index: self.index(), position: self.counts.chosen };
-        Scores::new(words, tools).ok_or(no_word)
+    fn no_word(&self) -> DecodeError {
+        DecodeError::NoWord { index: self.index(), position: self.counts.chosen }
     }
 
     /// The trace of a decision, if it is a call or a tool came near.

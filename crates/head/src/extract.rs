@@ -2,7 +2,7 @@
 
 use crate::{
     Features, HeadError, Positions, Store, StoreKey, WORD,
-    store::{Manifest, parts_found, write_part},
+    store::{Manifest, part_bytes, part_name, parts_found, write_whole},
 };
 use corpus::{Corpus, Ends, Label, Segment};
 use lm::{FrozenLm, Specials};
@@ -40,6 +40,9 @@ pub struct ExtractProgress {
     pub elapsed: Duration,
 }
 
+/// Keeps a file of a store under its name.
+type Put<'a> = dyn FnMut(&str, Vec<u8>) -> Result<(), HeadError> + 'a;
+
 /// An example as the model reads it.
 struct Text {
     /// Number of tokens, the unread ones included.
@@ -74,20 +77,8 @@ pub fn extract(
     cache_dir: &Path,
     progress: &mut dyn FnMut(ExtractProgress),
 ) -> Result<Store, HeadError> {
-    let (card, tokenizer) = (lm.card(), lm.tokenizer());
-    let ends = Ends { bos: tokenizer.bos().or(tokenizer.eos()), eos: tokenizer.eos() };
-    let key = StoreKey {
-        format: FORMAT,
-        label_rules: LABEL_RULES,
-        model: card.digest.clone(),
-        engine: card.engine.clone(),
-        tokenizer: tokenizer.digest().to_owned(),
-        bos: ends.bos,
-        eos: ends.eos,
-        corpus: corpus.digest(),
-    };
-    let address = key.address();
-    let directory = cache_dir.join(&address);
+    let key = key(lm, corpus);
+    let directory = cache_dir.join(key.address());
     if Store::is_finished(&directory) {
         let store = Store::open(&directory)?;
         if *store.key() == key && store.tools() == corpus.tools() && store.groups() == groups(corpus) {
@@ -99,46 +90,132 @@ pub fn extract(
     }
 
     let start = Instant::now();
-    let texts = read_texts(lm, corpus, ends)?;
-    let plan = cut(&texts, PART_TOKENS, |text| text.len);
-    let positions = |part: &Range<usize>| texts[part.clone()].iter().map(|text| text.labels.len()).sum();
-    let manifest = Manifest {
-        address,
-        key,
-        width: card.width,
-        tools: corpus.tools().to_vec(),
-        groups: groups(corpus),
-        parts: plan.iter().map(positions).collect(),
-    };
+    let plan = Plan::new(lm, corpus)?;
     fs::create_dir_all(&directory).map_err(|e| HeadError::io(&directory, e))?;
-    let found = parts_found(&directory, &manifest)?;
+    let found = parts_found(&directory, plan.manifest())?;
+    let all: Vec<usize> = (0..found.len()).collect();
+    let mut put = |name: &str, bytes: Vec<u8>| write_whole(&directory.join(name), &bytes);
+    plan.run(lm, corpus, &all, |part| found[part], &mut put, start, progress)?;
+    Store::finish(&directory, plan.manifest)
+}
 
-    let mut done = ExtractProgress {
-        tokens: 0,
-        total_tokens: texts.iter().map(|text| text.len).sum(),
-        kept_tokens: 0,
-        positions: 0,
-        total_positions: manifest.parts.iter().sum(),
-        elapsed: start.elapsed(),
-    };
-    for (i, part) in plan.into_iter().enumerate() {
-        let tokens: usize = texts[part.clone()].iter().map(|text| text.len).sum();
-        if found[i] {
-            done.kept_tokens += tokens;
-        } else {
-            let mut columns = Columns::default();
-            for pack in cut(&texts[part.clone()], PACK_TOKENS, |text| text.read.len()) {
-                let examples = part.start + pack.start..part.start + pack.end;
-                columns.read(lm, corpus, &texts, examples)?;
-            }
-            write_part(&directory, &manifest.address, i, manifest.width, &columns.positions())?;
-        }
-        done.tokens += tokens;
-        done.positions += manifest.parts[i];
-        done.elapsed = start.elapsed();
-        progress(done);
+/// An example as the model reads it, without running the model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// The tokens up to the last hidden state that predicts a label.
+    pub ids: Vec<u32>,
+    /// The hidden state of each labelled position, as an index into `ids`, in the order of the [`Features`]' positions.
+    pub states: Vec<usize>,
+}
+
+/// How the model reads every example of a corpus: the contexts of the positions that [`extract`] keeps, in their order.
+///
+/// # Errors
+/// [`HeadError::Features`] names an example that cannot be labelled or read.
+pub fn readings(lm: &dyn FrozenLm, corpus: &Corpus) -> Result<Vec<Reading>, HeadError> {
+    let texts = read_texts(lm, corpus, ends(lm))?;
+    let states = |labels: &[Labelled]| labels.iter().map(|labelled| labelled.state).collect();
+    Ok(texts.into_iter().map(|text| Reading { states: states(&text.labels), ids: text.read }).collect())
+}
+
+/// The tokens that open and end every text.
+fn ends(lm: &dyn FrozenLm) -> Ends {
+    let tokenizer = lm.tokenizer();
+    Ends { bos: tokenizer.bos().or(tokenizer.eos()), eos: tokenizer.eos() }
+}
+
+fn key(lm: &dyn FrozenLm, corpus: &Corpus) -> StoreKey {
+    let (card, ends) = (lm.card(), ends(lm));
+    StoreKey {
+        format: FORMAT,
+        label_rules: LABEL_RULES,
+        model: card.digest.clone(),
+        engine: card.engine.clone(),
+        tokenizer: lm.tokenizer().digest().to_owned(),
+        bos: ends.bos,
+        eos: ends.eos,
+        corpus: corpus.digest(),
     }
-    Store::finish(&directory, manifest)
+}
+
+/// A corpus cut into the parts of its store. The cut depends on the corpus and the tokenizer alone.
+pub(crate) struct Plan {
+    manifest: Manifest,
+    texts: Vec<Text>,
+    /// The examples of every part.
+    parts: Vec<Range<usize>>,
+}
+
+impl Plan {
+    /// Tokenises and cuts the corpus; the model computes nothing.
+    pub fn new(lm: &dyn FrozenLm, corpus: &Corpus) -> Result<Self, HeadError> {
+        let texts = read_texts(lm, corpus, ends(lm))?;
+        let parts = cut(&texts, PART_TOKENS, |text| text.len);
+        let key = key(lm, corpus);
+        let positions = |part: &Range<usize>| texts[part.clone()].iter().map(|text| text.labels.len()).sum();
+        let manifest = Manifest {
+            address: key.address(),
+            key,
+            width: lm.card().width,
+            tools: corpus.tools().to_vec(),
+            groups: groups(corpus),
+            parts: parts.iter().map(positions).collect(),
+        };
+        Ok(Self { manifest, texts, parts })
+    }
+
+    /// What the finished store will say of itself.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Computes those of `parts` that are not there, and has `put` keep each file under its name.
+    #[expect(clippy::too_many_arguments, reason = "a private loop under two public functions")]
+    pub fn run(
+        &self,
+        lm: &dyn FrozenLm,
+        corpus: &Corpus,
+        parts: &[usize],
+        is_there: impl Fn(usize) -> bool,
+        put: &mut Put<'_>,
+        start: Instant,
+        progress: &mut dyn FnMut(ExtractProgress),
+    ) -> Result<(), HeadError> {
+        let tokens =
+            |part: usize| self.texts[self.parts[part].clone()].iter().map(|text| text.len).sum::<usize>();
+        let positions = &self.manifest.parts;
+        let mut done = ExtractProgress {
+            tokens: 0,
+            total_tokens: parts.iter().map(|&part| tokens(part)).sum(),
+            kept_tokens: 0,
+            positions: 0,
+            total_positions: parts.iter().map(|&part| positions[part]).sum(),
+            elapsed: start.elapsed(),
+        };
+        for &part in parts {
+            if is_there(part) {
+                done.kept_tokens += tokens(part);
+            } else {
+                put(&part_name(part), self.compute(lm, corpus, part)?)?;
+            }
+            done.tokens += tokens(part);
+            done.positions += positions[part];
+            done.elapsed = start.elapsed();
+            progress(done);
+        }
+        Ok(())
+    }
+
+    /// A part's file.
+    fn compute(&self, lm: &dyn FrozenLm, corpus: &Corpus, part: usize) -> Result<Vec<u8>, HeadError> {
+        let examples = self.parts[part].clone();
+        let mut columns = Columns::default();
+        for pack in cut(&self.texts[examples.clone()], PACK_TOKENS, |text| text.read.len()) {
+            let pack = examples.start + pack.start..examples.start + pack.end;
+            columns.read(lm, corpus, &self.texts, pack)?;
+        }
+        part_bytes(&self.manifest, part, &columns.positions())
+    }
 }
 
 /// Tokenises and labels every example, before the model computes anything.

@@ -90,6 +90,13 @@ pub(crate) struct Manifest {
     pub(crate) parts: Vec<usize>,
 }
 
+impl Manifest {
+    /// The manifest as the bytes of its file.
+    pub(crate) fn json(&self, path: &Path) -> Result<Vec<u8>, HeadError> {
+        serde_json::to_vec(self).map_err(|e| HeadError::file(path, e.to_string()))
+    }
+}
+
 /// Who a part is, in its header.
 #[derive(Serialize, Deserialize)]
 struct PartMeta {
@@ -149,8 +156,7 @@ impl Store {
     pub(crate) fn finish(directory: &Path, manifest: Manifest) -> Result<Self, HeadError> {
         let path = directory.join(MANIFEST);
         let store = Self::map(directory, manifest)?;
-        let json = serde_json::to_vec(&store.manifest).map_err(|e| HeadError::file(&path, e.to_string()))?;
-        write_whole(&path, &json)?;
+        write_whole(&path, &store.manifest.json(&path)?)?;
         Ok(store)
     }
 
@@ -196,8 +202,13 @@ impl Features for Store {
     }
 }
 
+/// A part's file name.
+pub(crate) fn part_name(part: usize) -> String {
+    format!("part-{part:05}.safetensors")
+}
+
 fn part_path(directory: &Path, part: usize) -> PathBuf {
-    directory.join(format!("part-{part:05}.safetensors"))
+    directory.join(part_name(part))
 }
 
 /// Which of the manifest's parts are there already. Those that are must be whole, and the store's own.
@@ -209,15 +220,12 @@ pub(crate) fn parts_found(directory: &Path, manifest: &Manifest) -> Result<Vec<b
     (0..manifest.parts.len()).into_par_iter().map(check).collect()
 }
 
-/// Writes a part. `width` is d of `positions.h`.
-pub(crate) fn write_part(
-    directory: &Path,
-    address: &str,
+/// A part's file. The manifest's width is d of `positions.h`.
+pub(crate) fn part_bytes(
+    manifest: &Manifest,
     part: usize,
-    width: usize,
     positions: &Positions<'_>,
-) -> Result<(), HeadError> {
-    let path = part_path(directory, part);
+) -> Result<Vec<u8>, HeadError> {
     let columns = [
         bytes(positions.h),
         bytes(positions.log_sum_exp),
@@ -228,17 +236,23 @@ pub(crate) fn write_part(
         bytes(positions.word),
         bytes(positions.example),
     ];
-    let meta = PartMeta { address: address.to_owned(), part, digest: digest(columns) };
-    let fault = |e: &dyn std::fmt::Display| HeadError::file(&path, format!("cannot be written: {e}"));
+    let meta = PartMeta { address: manifest.address.clone(), part, digest: digest(columns) };
+    let fault =
+        |e: &dyn std::fmt::Display| HeadError::file(part_name(part), format!("cannot be written: {e}"));
     // One entry, so that the header's bytes do not depend on the order of a hash map.
     let meta = HashMap::from([(METADATA.to_owned(), serde_json::to_string(&meta).map_err(|e| fault(&e))?)]);
     let mut tensors = Vec::with_capacity(COLUMNS.len());
     for ((name, dtype), column) in COLUMNS.into_iter().zip(columns) {
-        let view =
-            TensorView::new(dtype, shape(name, positions.len(), width), column).map_err(|e| fault(&e))?;
+        let view = TensorView::new(dtype, shape(name, positions.len(), manifest.width), column)
+            .map_err(|e| fault(&e))?;
         tensors.push((name, view));
     }
-    write_whole(&path, &safetensors::serialize(tensors, Some(meta)).map_err(|e| fault(&e))?)
+    safetensors::serialize(tensors, Some(meta)).map_err(|e| fault(&e))
+}
+
+/// Checks a part's file that is in memory; the error is what is wrong with it.
+pub(crate) fn check_part_bytes(file: &[u8], manifest: &Manifest, part: usize) -> Result<(), String> {
+    check_part(file, manifest, part).map(|_| ())
 }
 
 impl Part {
@@ -339,7 +353,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// Writes a file by way of a temporary one beside it: there is never half a file under its name.
-fn write_whole(path: &Path, content: &[u8]) -> Result<(), HeadError> {
+pub(crate) fn write_whole(path: &Path, content: &[u8]) -> Result<(), HeadError> {
     let io = |e| HeadError::io(path, e);
     let directory = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new()

@@ -39,6 +39,11 @@ const KINDS: [(u32, &str, GgmlDType); 11] = [
     (30, "BF16", GgmlDType::BF16),
 ];
 
+/// The number of an element type in a GGUF file, for the types that this crate reads.
+pub fn gguf_type(kind: GgmlDType) -> Option<u32> {
+    KINDS.iter().find(|(_, _, known)| *known == kind).map(|(number, _, _)| *number)
+}
+
 /// Where a tensor lies and what it is made of.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TensorInfo {

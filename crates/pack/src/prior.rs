@@ -22,7 +22,7 @@ mod tests {
     #[test]
     fn a_tool_is_what_its_name_and_description_say() {
         let tool = |name: &str, description: &str| Tool::client(name, description, serde_json::json!({}));
-        assert_eq!(message(&tool("getWeather", "The weather.\n")), "get weather: The weather.");
+        assert_eq!(message(&tool("getWeather", "The weather.\n")), "get Weather: The weather.");
         assert_eq!(message(&tool("get_weather", "")), "get weather");
         assert_eq!(message(&tool("x", &"ü".repeat(1000))).chars().count(), 403);
     }

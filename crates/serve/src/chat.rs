@@ -1,6 +1,7 @@
 //! `POST /v1/chat/completions`.
 
 use crate::error::ApiError;
+use crate::packs::Selected;
 use crate::protocol::{ChatRequest, Choice};
 use crate::routes::App;
 use crate::turn::{Outcome, Piece, Turn, is_inline};
@@ -85,14 +86,14 @@ fn prepare(app: &App, client: String, request: ChatRequest) -> Result<Turn, ApiE
     }
     let bundle = app.packs.current();
     let requested = request.tools.as_deref().unwrap_or_default();
-    let (extended, tools, names) = match requested.is_empty() {
+    let Selected { extended, tools, names } = match requested.is_empty() {
         false => app.packs.select(&bundle, requested, config.unknown_tools)?,
         true => {
             let ours = |tool: &&tools::Tool| {
                 request.toolken.all_tools || config.executes(&tool.name) || is_inline(tool)
             };
             let names = bundle.tools.iter().filter(ours).map(|tool| tool.name.clone()).collect();
-            (Arc::clone(&bundle.extended), Arc::new(bundle.tools.clone()), names)
+            Selected { extended: Arc::clone(&bundle.extended), tools: Arc::new(bundle.tools.clone()), names }
         }
     };
     settings.calling = choice.calling();

@@ -8,16 +8,16 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
-use tools::{HttpTool, McpServer, McpTool, Runner, Tool};
+use tools::{HttpTool, McpServer, McpTool, Outcome, Runner, Tool};
+
+/// A server's connection, which one call at a time may make.
+type Slot = Arc<Mutex<Option<Arc<Client>>>>;
 
 /// The connections to MCP servers, one each, made when first needed.
 #[derive(Default)]
 pub(crate) struct Executor {
-    clients: Mutex<HashMap<McpServer, Place>>,
+    clients: Mutex<HashMap<McpServer, Slot>>,
 }
-
-/// Where a server's connection stands while it is there; whoever makes it holds the lock.
-type Place = Arc<Mutex<Option<Arc<Client>>>>;
 
 impl Executor {
     /// Runs a call. The error is meant for the model and the trace, and holds no secrets.
@@ -40,8 +40,12 @@ impl Executor {
                         .await
                         .unwrap_or_else(|e| Err(e.to_string()))
                 }
-                Runner::Client | Runner::Arithmetic(_) | Runner::Literal => {
-                    return Err("this tool is the client's to run".to_owned());
+                Runner::Arithmetic(_) | Runner::Relation(_) | Runner::Literal | Runner::Client => {
+                    match tool.run(&tool.in_order(&Value::Object(arguments.clone()))) {
+                        Ok(Outcome::Done { text, .. }) => Ok(text),
+                        Ok(Outcome::Client) => Err("this tool is the client's to run".to_owned()),
+                        Err(error) => Err(error.to_string()),
+                    }
                 }
             };
             match result {

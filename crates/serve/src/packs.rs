@@ -41,9 +41,6 @@ pub(crate) struct Bundle {
 /// A vocabulary with tools that only a request had: their definitions, and what was made of them.
 type Guest = (String, (Arc<ToolSet>, Arc<Extended<'static>>));
 
-/// What a request decodes with: a vocabulary, its tools, and the names of those that are on.
-pub(crate) type Selected = (Arc<Extended<'static>>, Arc<ToolSet>, Vec<String>);
-
 /// The packs of a server.
 pub(crate) struct Packs {
     model: &'static dyn FrozenLm,
@@ -133,8 +130,7 @@ impl Packs {
         self.replace(packs.cloned().collect())
     }
 
-    /// What a request with these tools decodes with: the bundle's vocabulary, or one with the tools that no pack has. Also
-    /// the names of the tools that the request turns on.
+    /// What a request with these tools decodes with: the bundle's vocabulary, or one with the tools that no pack has.
     pub fn select(
         &self,
         bundle: &Arc<Bundle>,
@@ -147,7 +143,11 @@ impl Packs {
         let guests: Vec<Tool> =
             wanted.into_iter().filter(|tool| bundle.tools.index(&tool.name).is_none()).collect();
         if guests.is_empty() {
-            return Ok((Arc::clone(&bundle.extended), Arc::new(bundle.tools.clone()), names));
+            return Ok(Selected {
+                extended: Arc::clone(&bundle.extended),
+                tools: Arc::new(bundle.tools.clone()),
+                names,
+            });
         }
         if policy == UnknownTools::Refuse {
             let names: Vec<&str> = guests.iter().map(|tool| tool.name.as_str()).collect();
@@ -168,14 +168,14 @@ impl Packs {
         let key = format!("{guests:?}");
         let mut kept = bundle.guests.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, (tools, extended))) = kept.iter().find(|(known, _)| *known == key) {
-            return Ok((Arc::clone(extended), Arc::clone(tools), names));
+            return Ok(Selected { extended: Arc::clone(extended), tools: Arc::clone(tools), names });
         }
         let made = self.with_guests(bundle, guests).map_err(|e| ApiError::bad("tools", e))?;
         if kept.len() >= KEPT_GUESTS {
             kept.pop_front();
         }
         kept.push_back((key, made.clone()));
-        Ok((made.1, made.0, names))
+        Ok(Selected { extended: made.1, tools: made.0, names })
     }
 
     fn with_guests(
@@ -197,6 +197,16 @@ impl Packs {
         let extended = Extended::new(self.model, &head, &tools, Some(Arc::clone(&self.grammars)));
         Ok((Arc::new(tools), Arc::new(extended.map_err(|e| e.to_string())?)))
     }
+}
+
+/// What a request decodes with.
+pub(crate) struct Selected {
+    /// The words and the tools.
+    pub extended: Arc<Extended<'static>>,
+    /// The tools, in the order of the rows.
+    pub tools: Arc<ToolSet>,
+    /// The names of those that the request turns on.
+    pub names: Vec<String>,
 }
 
 impl Loaded {

@@ -247,7 +247,7 @@ impl Stage {
 
 /// Whether a call's result stands in the text.
 pub(crate) fn is_inline(tool: &tools::Tool) -> bool {
-    matches!(tool.runner, tools::Runner::Arithmetic(_) | tools::Runner::Literal)
+    matches!(tool.runner, tools::Runner::Arithmetic(_) | tools::Runner::Relation(_) | tools::Runner::Literal)
         && tool.placement != tools::Placement::Message
 }
 

@@ -24,6 +24,7 @@ pub struct Args {
 fn runner(tool: &Tool) -> String {
     match &tool.runner {
         Runner::Arithmetic(arithmetic) => format!("built in: {}", arithmetic.function),
+        Runner::Relation(relation) => format!("relation: {}", relation.relation),
         Runner::Literal => "literal".to_owned(),
         Runner::Client => "the client".to_owned(),
         Runner::Mcp(tool) => format!("mcp: {} of {}", tool.name, tool.server),

@@ -3,7 +3,7 @@
 use super::message::MessageCall;
 use super::{Pending, Row, Surroundings, micros};
 use crate::DecodeError;
-use crate::choose::Pick;
+use crate::choose::{Pick, Scores};
 use crate::extended::{Answer, Callable, Extended, Kind};
 use crate::prefix::{Prefix, common};
 use crate::request::Template;
@@ -114,7 +114,8 @@ impl Row {
         let extended = around.extended;
         let prepared = self.prepared();
         let settings = &prepared.request.settings;
-        let word = self.scores(words, &[])?.ballot(settings, false, &mut self.rng).word;
+        let scores = Scores::new(words, &[]).ok_or_else(|| self.no_word())?;
+        let word = scores.ballot(settings, false, &mut self.rng).word;
         let result = if extended.tokenizer().ends_text(word) {
             Err("the text ended before the call's closing bracket".to_string())
         } else {

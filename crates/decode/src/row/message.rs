@@ -4,7 +4,7 @@
 use super::arguments::{Call, context_full};
 use super::{Row, Surroundings, micros};
 use crate::DecodeError;
-use crate::choose::Pick;
+use crate::choose::{Pick, Scores};
 use crate::extended::Extended;
 use crate::grammar::{Constraint, Grammar};
 use crate::prefix::common;
@@ -118,7 +118,8 @@ impl Row {
             message.hastened = true;
             nearest_end(words, extended.tokenizer(), in_string(&call.arguments));
         }
-        let word = self.scores(words, &[])?.ballot(settings, false, &mut self.rng).word;
+        let scores = Scores::new(words, &[]).ok_or_else(|| self.no_word())?;
+        let word = scores.ballot(settings, false, &mut self.rng).word;
         let Ok(complete) = message.constraint.push(word) else { return Err(no_word) };
         call.tokens += 1;
         self.counts.arguments += 1;
@@ -246,7 +247,8 @@ fn nearest_end(words: &mut [f32], tokenizer: &Tokenizer, in_string: bool) {
             ([b'"', rest @ ..], true) if closes(rest) => u8::from(rest.is_empty()),
             ([b'"', ..], true) => 2,
             (bytes, false) if closes(bytes) => 0,
-            ([b'"'], false) => 1,
+            // An empty string; or the end of a number.
+            ([b'"'] | [b',', ..], false) => 1,
             ([b'"', ..], false) => 2,
             _ => 3,
         }
