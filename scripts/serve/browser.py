@@ -20,6 +20,7 @@ parser.add_argument("url")
 parser.add_argument("folder", type=pathlib.Path)
 parser.add_argument("--message", default="What's the weather like in Bergen today?")
 parser.add_argument("--tool", default="get_weather")
+parser.add_argument("--plain", default="Good morning! How are you?", help="a message that wants no tool")
 parser.add_argument("--executed", help="a message whose tool the server runs itself")
 parser.add_argument("--width", type=int, default=1280)
 options = parser.parse_args()
@@ -93,7 +94,7 @@ async def visit(page):
     # Words: no tool is wanted.
     await page.key("/", code="Slash", text="/")
     assert await page.js("document.activeElement.id") == "message", "/ goes to the message"
-    await page.send("Input.insertText", text="Write one sentence about rivers.")
+    await page.send("Input.insertText", text=options.plain)
     await page.key("Enter", text="\r")
     await page.until("document.querySelector('.turn.assistant .show') !== null")
     assert await page.js("document.querySelectorAll('.call').length") == 0

@@ -33,6 +33,6 @@ for piece in pieces[1:]:
     whole += piece
 assert [(c["name"], c["args"]) for c in whole.tool_calls] == [(c["name"], c["args"]) for c in called.tool_calls]
 print("stream: the same call in", len(pieces), "pieces")
-plain = bound.invoke("Write one sentence about rivers.")
+plain = bound.invoke("Good morning! How are you?")
 assert plain.content and not plain.tool_calls, plain
 print("plain:", plain.content[:80])
