@@ -31,13 +31,11 @@ pub struct HomeTask {
 }
 
 impl HomeTask {
-    /// The states that nodes are to have in the end, where they are not those of the start.
+    /// The nodes that the task is to change, with the states that they are to have in the end. (Of VirtualHome's tasks, five list
+    /// a node whose states are those of the start: any plan that can be carried out does these.)
     pub fn wanted(&self) -> Vec<NodeStates> {
         let of = |node: &super::Node| NodeStates { id: node.id, states: node.states.clone() };
-        let unchanged = |node: &super::Node| {
-            self.final_from_init.remove_nodes.iter().any(|old| old.id == node.id && old.states == node.states)
-        };
-        self.final_from_init.add_nodes.iter().filter(|node| !unchanged(node)).map(of).collect()
+        self.final_from_init.add_nodes.iter().map(of).collect()
     }
 
     /// Whether every node that the task is to change has the states that it should have.
