@@ -490,8 +490,7 @@ fn relations_are_called_looked_up_and_reported() {
     report.extend(["--out", &page]);
     place.done(&report);
     let page = fs::read_to_string(page).expect("the page");
-    for part in ["<section id=\"few\">", "by cross-validation", "answer right", "prior name-and-description"]
-    {
+    for part in ["<section id=\"few\">", "λ chosen", "answer right", "prior name-and-description"] {
         assert!(page.contains(part), "no {part}");
     }
 }

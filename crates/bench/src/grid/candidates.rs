@@ -1,15 +1,9 @@
-//! Priors that are compared where examples are few, and the one method among them that chooses by itself.
+//! Priors that are compared where examples are few, and those that a choice is made among. None needs an example.
 
 use head::{Pool, Prior, Scale, Source, Text};
 
 /// Scales of the comparison, as shares of the mean norm of the word head's rows.
 pub const SCALES: [f64; 3] = [0.3, 1.0, 3.0];
-
-/// Values of λ / mean‖h‖² that candidates are tried with; the winner then gets the whole grid.
-pub const TRIED: [f64; 4] = [1e-5, 1.8e-6, 3.2e-7, 5.6e-8];
-
-/// Folds that candidates are tried on.
-pub const FOLDS: usize = 3;
 
 /// A text's rows of the word head, or its hidden states, at a scale.
 pub fn of_text(text: Text, source: Source, factor: f64) -> Prior {
@@ -27,7 +21,7 @@ pub fn together(factor: f64) -> Prior {
     ])
 }
 
-/// What cross-validation chooses among: every source of a text that says what the tool does, at every scale, and nothing.
+/// What is chosen among: every source of a text that says what the tool does, at every scale, and nothing.
 pub fn candidates() -> Vec<Prior> {
     let mut all = vec![Prior::Zero];
     for factor in SCALES {
@@ -35,7 +29,6 @@ pub fn candidates() -> Vec<Prior> {
         all.push(of_text(Text::Description, Source::HeadRows, factor));
         all.push(of_text(Text::Description, STATES, factor));
     }
-    all.push(together(0.5));
-    all.push(together(1.0));
+    all.extend([0.3, 0.5, 1.0].map(together));
     all
 }

@@ -69,8 +69,8 @@ pub enum Kind {
     Path,
     /// Fits with the λ that cross-validation on the training part chooses.
     Auto,
-    /// Fits with the prior, its scale and the λ that cross-validation on the training part chooses; the cell's prior is not
-    /// used.
+    /// Fits with the prior and scale that predict the training calls best, and the λ that cross-validation on the training
+    /// part chooses; the cell's prior is not used.
     Chosen,
     /// Fits with a λ for each tool, by empirical Bayes.
     PerTool,
@@ -148,7 +148,7 @@ pub struct Row {
     /// Adam's learning rate, where cross-validation chose it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chosen_rate: Option<f64>,
-    /// The prior, where cross-validation chose it.
+    /// The prior, where it was chosen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chosen_prior: Option<Prior>,
     /// How the solver ended.

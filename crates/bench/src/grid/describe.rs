@@ -43,7 +43,7 @@ pub fn prior_name(prior: &Prior) -> String {
 pub fn summary(row: &Row) -> String {
     let cell = &row.unit.cell;
     let prior = match row.unit.kind {
-        Kind::Chosen => "prior and scale by cross-validation".to_owned(),
+        Kind::Chosen => "prior and scale chosen".to_owned(),
         _ => prior_name(&cell.prior),
     };
     let mut parts = vec![cell.method.to_string(), prior];

@@ -4,7 +4,7 @@ use super::arena::Split;
 use super::{Arena, AtBias, Cell, Kind, LAMBDAS, Lambda, Names, Row, Unit, candidates, texts};
 use crate::BenchError;
 use head::{
-    AdamSettings, ExactSettings, Fit, HeadError, Method, Penalty, Prior, Scores, Search, Solver, Start,
+    AdamSettings, ExactSettings, Fit, Head, HeadError, Method, Penalty, Prior, Scores, Search, Solver, Start,
     Subset, ToolText, Training, choose_lambda, empirical_bayes, fit, fit_path,
 };
 use lm::{FrozenLm, Matrix};
@@ -177,36 +177,30 @@ fn row(unit: &Unit, lambda: Lambda, found: &Fit, seen: &Scores, split: &Split<'_
 /// Makes rows of W0 of a prior, from the examples of a part where it needs some.
 type Build<'b> = dyn Fn(&Prior, &Subset) -> Result<Matrix, HeadError> + 'b;
 
-/// The prior, its scale and λ by cross-validation inside the training part: each candidate is tried on a coarse grid, the one
-/// with the lowest held-out cross-entropy gets the whole one. Tools whose only examples are held out are called by their
-/// prior's row alone, so with one example a tool this measures what the prior says of tools without any.
+/// The prior and its scale by what they predict: of the candidates the one whose rows, as they are, give the training calls
+/// the highest probability among tools and words. No fit and no fold are needed, since a text's rows have seen no example. (By
+/// held-out loss after fits, a tool whose one example is held out is scored by an offset, which favours small scales: with one
+/// example a tool that took the worse priors.) λ is then chosen by cross-validation.
 fn choose_prior(
     split: &Split<'_>,
     method: &Method,
     build: &Build<'_>,
     seed: u64,
 ) -> Result<(Prior, Fit), HeadError> {
-    let scale = split.train.mean_square_norm();
-    let coarse = Search {
-        folds: candidates::FOLDS,
-        seed,
-        lambdas: Some(candidates::TRIED.map(|lambda| lambda * scale).to_vec()),
-        ..Search::default()
-    };
-    let select = |prior: &Prior, search: &Search| {
-        let made = |part: &Subset| build(prior, part);
-        choose_lambda(split.train, &split.fit_on, Start::Of(&made), method, search, &mut |_, _| ())
-    };
     let mut best: Option<(f64, Prior)> = None;
     for prior in candidates::candidates() {
-        let curve = select(&prior, &coarse)?.curve;
-        let held_out = curve.points[curve.chosen].held_out;
-        if best.as_ref().is_none_or(|(least, _)| held_out < *least) {
-            best = Some((held_out, prior));
+        let head = Head::new(split.train.tools().to_vec(), build(&prior, &split.fit_on)?)?;
+        let seen = Scores::of(&head, split.train, &split.fit_on)?;
+        let nll = seen.metrics(split.train, method.training.weighting, 0.0).call_nll.unwrap_or(f64::INFINITY);
+        if best.as_ref().is_none_or(|(least, _)| nll < *least) {
+            best = Some((nll, prior));
         }
     }
     let (_, prior) = best.ok_or_else(|| HeadError::Setting("no prior to choose from".into()))?;
-    let found = select(&prior, &Search { seed, ..Search::default() })?.fit;
+    let made = |part: &Subset| build(&prior, part);
+    let search = Search { seed, ..Search::default() };
+    let found =
+        choose_lambda(split.train, &split.fit_on, Start::Of(&made), method, &search, &mut |_, _| ())?.fit;
     Ok((prior, found))
 }
 

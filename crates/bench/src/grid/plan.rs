@@ -18,7 +18,7 @@ pub enum Part {
     Methods,
     /// λ from 0 to 1, both weightings, for each of a few priors.
     Lambda,
-    /// Few examples a tool, prior by prior, scale by scale, and the prior that cross-validation chooses.
+    /// Few examples a tool, prior by prior, scale by scale, and the prior that is chosen by the training calls.
     Few,
     /// Every prior, pooling and source.
     Priors,

@@ -1,4 +1,4 @@
-//! Few examples a tool: what priors are worth, and what cross-validation makes of them.
+//! Few examples a tool: what priors are worth, and what choosing among them by training examples alone makes of them.
 
 use super::contrast::over_seeds;
 use super::{Grid, percent};
@@ -21,7 +21,7 @@ fn lines(grid: &Grid) -> Vec<Line<'_>> {
         let cell = &row.unit.cell;
         let (Some(count), None) = (cell.per_tool, cell.fold) else { continue };
         let name = match (row.unit.kind, cell.names) {
-            (Kind::Chosen, _) => "prior, scale and λ by cross-validation".to_owned(),
+            (Kind::Chosen, _) => "prior, scale and λ chosen".to_owned(),
             (Kind::Path, Names::Id) => format!("{} (ids)", prior_name(&cell.prior)),
             (Kind::Path, Names::Own) => prior_name(&cell.prior),
             _ => continue,
@@ -110,7 +110,7 @@ fn as_table(lines: &[Line<'_>]) -> String {
         &head,
         &rows,
         "Of a fixed prior the λ is the best of the path in hindsight, from what is scored, so these figures are optimistic; \
-         the line by cross-validation has seen nothing of what is scored. Student's 95 % over seeds, which draw the \
+         the line whose prior, scale and λ were chosen has seen nothing of what is scored. Student's 95 % over seeds, which draw the \
          examples. No bias.",
     )
 }

@@ -79,7 +79,7 @@ enum Which {
     Names,
     /// Few examples a tool
     Learning,
-    /// Few examples a tool: priors, their scales, and the prior that cross-validation chooses
+    /// Few examples a tool: priors, their scales, and the prior that the training calls choose
     Few,
     /// Every prior, source and pooling
     Priors,
