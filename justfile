@@ -27,3 +27,11 @@ ci:
 # Fuzzes one parser of foreign bytes (fuzz/fuzz_targets); needs `cargo install cargo-fuzz`.
 fuzz TARGET SECONDS="60":
     RUSTC_BOOTSTRAP=1 cargo fuzz run {{ TARGET }} -- -max_total_time={{ SECONDS }}
+
+# The server against real clients and MCP servers (openai, LangChain, chromium); SECONDS of many clients at once.
+serve-check MODEL="qwen2.5-coder-0.5b" SECONDS="20":
+    scripts/serve/check {{ MODEL }} {{ SECONDS }}
+
+# Speed beside llama.cpp on this machine; the peers are installed by themselves. `just bench --help` says more.
+bench *OPTIONS:
+    scripts/bench {{ OPTIONS }}

@@ -6,6 +6,7 @@
 use crate::BenchError;
 use crate::method::{Among, Method};
 use crate::retrieve::Ranker;
+use crate::score::Scoring;
 use crate::task::{Question, Task};
 use crate::written::{CallMade, Form, json_calls};
 use decode::{
@@ -127,9 +128,19 @@ impl Answerer<'_> {
                 (Prompt::Raw(prompts.plain(text)), line)
             }
             Method::InContext => (Prompt::Raw(prompts.with_calls(text)), line),
+            Method::Described => match prompts.with_descriptions(text) {
+                Some(prompt) => (Prompt::Raw(prompt), line),
+                None => {
+                    let message = format!("{} has no prompt that describes all tools", self.task.name);
+                    return Err(BenchError::Setting(message));
+                }
+            },
             Method::Retrieved(_) => {
                 let tool = ranked.first().map_or("", String::as_str);
-                (Prompt::Raw(prompts.with_calls_of(tool, text)), line)
+                // Where the relation is the answer, retrieval has given it: what is left is its argument.
+                let alone = prompts.by_tool().get(tool).filter(|_| self.task.scoring == Scoring::Relation);
+                let prompt = alone.map_or_else(|| prompts.with_calls_of(tool, text), |one| one.render(text));
+                (Prompt::Raw(prompt), line)
             }
             Method::React => (Prompt::Raw(prompts.react(text)), step),
             Method::ToolTokens { react: true, .. } => (Prompt::Raw(prompts.react_with_tokens(text)), step),
@@ -150,10 +161,14 @@ impl Answerer<'_> {
             disabled_tools,
             insert,
             settings: Settings {
-                calling: if tokens { Calling::Auto } else { Calling::Off },
+                calling: if tokens { self.task.calling() } else { Calling::Off },
                 arguments: self.arguments,
                 bias: self.bias,
-                max_tokens: self.max_tokens(),
+                max_tokens: if tokens && self.task.calling() == Calling::Force {
+                    1
+                } else {
+                    self.max_tokens()
+                },
                 stop,
                 ..Settings::default()
             },
@@ -174,7 +189,7 @@ impl Answerer<'_> {
     /// How calls in words look, for methods that have them.
     fn form(&self) -> Option<Form> {
         match self.method {
-            Method::InContext | Method::Retrieved(_) => Some(Form::InLine),
+            Method::InContext | Method::Described | Method::Retrieved(_) => Some(Form::InLine),
             Method::React => Some(Form::Action),
             _ => None,
         }
@@ -239,7 +254,11 @@ impl Answerer<'_> {
                     let chat = Chat { messages, tools: &schemas, add_generation_prompt: true };
                     let settings = Settings {
                         calling: Calling::Off,
-                        max_tokens: self.task.max_tokens,
+                        max_tokens: match self.task.scoring {
+                            // A call in JSON takes more words than the answer.
+                            Scoring::Relation => self.task.max_tokens * 3,
+                            Scoring::Number { .. } | Scoring::Ending => self.task.max_tokens,
+                        },
                         stop: vec!["</tool_call>".into()],
                         ..Settings::default()
                     };

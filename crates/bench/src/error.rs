@@ -39,6 +39,12 @@ pub enum BenchError {
     /// Tools that make no set.
     #[error(transparent)]
     Tools(#[from] tools::ToolError),
+    /// A household's files.
+    #[error(transparent)]
+    Home(#[from] tools::household::HomeError),
+    /// A knowledge base failed.
+    #[error(transparent)]
+    Knowledge(#[from] tools::KnowledgeError),
     /// Too few problems of our own could be written.
     #[error(transparent)]
     Exhausted(#[from] corpus::arithmetic::Exhausted),

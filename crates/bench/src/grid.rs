@@ -9,6 +9,7 @@
 //! are there all or not at all. A grid that was killed goes on where it was, with the same result.
 
 mod arena;
+mod candidates;
 mod cell;
 mod describe;
 mod fitted;
@@ -17,6 +18,7 @@ mod plan;
 mod store;
 
 pub use arena::Arena;
+pub(crate) use candidates::{STATES, of_text, together};
 pub use cell::{Adam, AtBias, Cell, Kind, Lambda, Names, Row, Unit, by_seed};
 pub use describe::{prior_name, summary};
 pub use fitted::held_out_bias;
@@ -27,7 +29,6 @@ pub use store::{GridFile, GridMeta};
 use crate::BenchError;
 use head::ToolText;
 use lm::FrozenLm;
-use tools::ToolSet;
 
 /// The values of λ that a path takes: the papers', and none.
 pub const LAMBDAS: [f64; 9] = [0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 0.8, 1.0];
@@ -54,11 +55,11 @@ impl<'a> Worker<'a> {
     }
 }
 
-/// What priors know of tools: their own names, or others.
-pub(crate) fn texts(tools: &[String], names: Names) -> Vec<ToolText> {
-    let known = ToolSet::arithmetic();
-    let description = |name: &str| known.by_name(name).map_or("", |tool| &tool.description).to_owned();
-    (tools.iter().enumerate())
-        .map(|(k, name)| ToolText { name: names.of(k, name), description: description(name) })
-        .collect()
+/// What priors know of tools: their own names, or others. `own` stands in the order of `tools`.
+pub(crate) fn texts(tools: &[String], own: &[ToolText], names: Names) -> Vec<ToolText> {
+    let text = |(k, (id, own)): (usize, (&String, &ToolText))| {
+        let name = if names == Names::Id { id.clone() } else { names.of(k, &own.name) };
+        ToolText { name, description: own.description.clone() }
+    };
+    tools.iter().zip(own).enumerate().map(text).collect()
 }

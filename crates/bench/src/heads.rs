@@ -1,11 +1,15 @@
 //! The heads of runs: fitted on a task's training set by a method's name.
 
 use crate::BenchError;
-use crate::grid::{Names, held_out_bias, texts};
+use crate::grid::{Names, STATES, held_out_bias, of_text, texts, together};
 use head::{
-    AdamSettings, Head, Method, MethodName, Prior, Search, Solver, Subset, Table, choose_lambda, fit,
+    AdamSettings, Head, Method, MethodName, Pool, Prior, Scale, Search, Solver, Source, Start, Subset, Table,
+    Text, ToolText, choose_lambda, fit,
 };
 use lm::FrozenLm;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
 
 /// How a run's head is made.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -16,22 +20,129 @@ pub struct HeadPlan {
     pub adam: (f64, usize),
     /// Whatever is random, the folds included.
     pub seed: u64,
+    /// W0 of `exact`; the published methods have their own.
+    pub prior: PriorName,
+}
+
+/// Priors of `exact` by name, each at the mean norm of the word head's rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PriorName {
+    /// All zeros.
+    #[default]
+    Zero,
+    /// A linear layer's start.
+    Random,
+    /// Rows of the tool's id.
+    Id,
+    /// Rows of its name.
+    Name,
+    /// Rows of its description.
+    Description,
+    /// Hidden states of its description.
+    DescriptionStates,
+    /// Rows of its name and hidden states of its description, half of each.
+    NameAndDescription,
+    /// Hidden states just before its calls.
+    Contexts,
+    /// Rows of words that have nothing to do with it.
+    Irrelevant,
+}
+
+impl PriorName {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Zero,
+        Self::Random,
+        Self::Id,
+        Self::Name,
+        Self::Description,
+        Self::DescriptionStates,
+        Self::NameAndDescription,
+        Self::Contexts,
+        Self::Irrelevant,
+    ];
+
+    /// The name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Zero => "zero",
+            Self::Random => "random",
+            Self::Id => "id",
+            Self::Name => "name",
+            Self::Description => "description",
+            Self::DescriptionStates => "description-states",
+            Self::NameAndDescription => "name-and-description",
+            Self::Contexts => "contexts",
+            Self::Irrelevant => "irrelevant",
+        }
+    }
+
+    /// The prior, and whether tools are called by their ids in it.
+    pub fn prior(self, seed: u64) -> (Prior, Names) {
+        let rows = |text| of_text(text, Source::HeadRows, 1.0);
+        match self {
+            Self::Zero => (Prior::Zero, Names::Own),
+            Self::Random => (Prior::Uniform { seed }, Names::Own),
+            Self::Id => (rows(Text::BareName), Names::Id),
+            Self::Name => (rows(Text::Name), Names::Own),
+            Self::Description => (rows(Text::Description), Names::Own),
+            Self::DescriptionStates => (of_text(Text::Description, STATES, 1.0), Names::Own),
+            Self::NameAndDescription => (together(0.5), Names::Own),
+            Self::Contexts => {
+                (Prior::Contexts { scale: Scale::Unit { factor: 1.0, centred: true } }, Names::Own)
+            }
+            Self::Irrelevant => (
+                Prior::Text {
+                    text: Text::Unrelated { seed },
+                    source: Source::HeadRows,
+                    pool: Pool::Mean,
+                    scale: Scale::Unit { factor: 1.0, centred: false },
+                },
+                Names::Own,
+            ),
+        }
+    }
+}
+
+impl fmt::Display for PriorName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for PriorName {
+    type Err = BenchError;
+
+    fn from_str(name: &str) -> Result<Self, BenchError> {
+        Self::ALL.into_iter().find(|known| known.as_str() == name).ok_or_else(|| {
+            let known = Self::ALL.map(Self::as_str).join(", ");
+            BenchError::Setting(format!("unknown prior `{name}`; there are {known}"))
+        })
+    }
 }
 
 /// Fits a head on all examples: `exact` with the λ that cross-validation chooses, the others with their own penalty. Its
-/// bias is the one with the highest greedy F1 on held-out training folds.
+/// bias is the one with the highest greedy F1 on held-out training folds. `own` is what priors know of the tools.
 ///
 /// # Errors
 /// As [`head::fit()`] and [`head::choose_lambda`].
-pub fn fit_head(lm: &dyn FrozenLm, table: &Table<'_>, plan: &HeadPlan) -> Result<Head, BenchError> {
-    let method = plan.method();
+pub fn fit_head(
+    lm: &dyn FrozenLm,
+    table: &Table<'_>,
+    own: &[ToolText],
+    plan: &HeadPlan,
+) -> Result<Head, BenchError> {
+    let (method, names) = plan.method();
     let all = Subset::all(table.groups().len());
-    let texts = texts(table.tools(), Names::Own);
+    // ToolkenGPT's release calls KAMEL's tools by their ids; its other tools are called what they are.
+    let texts = texts(table.tools(), own, names);
     let build = |part: &Subset| method.prior.build(lm, &texts, Some((table, part)));
     let prior = build(&all)?;
     if plan.method == MethodName::Exact {
         let search = Search { seed: plan.seed, ..Search::default() };
-        return Ok(choose_lambda(table, &all, &prior, &method, &search, &mut |_, _| ())?.fit.head);
+        let start = if method.prior.needs_examples() { Start::Of(&build) } else { Start::Rows(&prior) };
+        return Ok(choose_lambda(table, &all, start, &method, &search, &mut |_, _| ())?.fit.head);
     }
     let bias = held_out_bias(table, &all, &method, &build, plan.seed)?;
     let mut head = fit(table, &all, &prior, &method, &mut |_| ())?.head;
@@ -40,9 +151,16 @@ pub fn fit_head(lm: &dyn FrozenLm, table: &Table<'_>, plan: &HeadPlan) -> Result
 }
 
 impl HeadPlan {
-    /// All that decides the fit.
-    pub fn method(&self) -> Method {
+    /// All that decides the fit, and what priors call the tools.
+    pub fn method(&self) -> (Method, Names) {
         let mut method = Method::named(self.method);
+        let mut names = Names::Own;
+        if self.method == MethodName::Exact {
+            (method.prior, names) = self.prior.prior(self.seed);
+        }
+        if self.method == MethodName::TokenLearningCode {
+            names = Names::Id;
+        }
         if let Prior::Uniform { seed } = &mut method.prior {
             *seed = self.seed;
         }
@@ -50,6 +168,6 @@ impl HeadPlan {
             let (rate, epochs) = self.adam;
             *settings = AdamSettings { rate, epochs, seed: self.seed, ..*settings };
         }
-        method
+        (method, names)
     }
 }

@@ -5,6 +5,7 @@
 //! - [`task`] are the tasks: questions, tools, prompts, training sets; [`score`] says what is right.
 //! - [`method`] are the methods as values, [`answer`] answers questions by one of them, [`run`] keeps the answers.
 //! - [`grid`] fits and scores many heads, teacher-forced.
+//! - [`home`] are plans for a household, in tool tokens, acted out by a simulator.
 //! - [`report`] is the page of grids and runs.
 //! - [`page`] is the skeleton of a self-contained HTML page, with drawings.
 //! - [`stats`] are intervals, paired tests, effect sizes, and what a test could have seen.
@@ -14,6 +15,7 @@ pub mod arithmetic;
 mod error;
 pub mod grid;
 pub mod heads;
+pub mod home;
 mod journal;
 pub mod method;
 pub mod page;

@@ -5,6 +5,7 @@
 //! | `zero-shot` | the question, through the model's chat template where it has one | none |
 //! | `cot` | worked answers | none |
 //! | `in-context` | worked answers with calls written out | calls in words are run, results put in |
+//! | `in-context-described` | descriptions of all tools, a few worked answers with calls | likewise |
 //! | `react` | thoughts, actions, observations | likewise |
 //! | `function-calling` | the chat template with the tools' schemas | calls in the template's form |
 //! | `bm25`, `similarity` | worked calls of the one tool that retrieval ranks first | calls in words |
@@ -27,6 +28,8 @@ pub enum Method {
     ChainOfThought,
     /// Worked answers with calls in words.
     InContext,
+    /// Worked answers with calls in words, below descriptions of all tools.
+    Described,
     /// Thoughts, actions in words, observations.
     React,
     /// The model's own function calling.
@@ -81,8 +84,14 @@ impl Method {
     pub fn all() -> Vec<Self> {
         let exact = |among| Self::ToolTokens { head: MethodName::Exact, among, react: false };
         let heads = MethodName::ALL.map(|head| Self::ToolTokens { head, among: None, react: false });
-        let mut all =
-            vec![Self::ZeroShot, Self::ChainOfThought, Self::InContext, Self::React, Self::FunctionCalling];
+        let mut all = vec![
+            Self::ZeroShot,
+            Self::ChainOfThought,
+            Self::InContext,
+            Self::Described,
+            Self::React,
+            Self::FunctionCalling,
+        ];
         all.extend(Retriever::ALL.map(Self::Retrieved));
         all.extend(heads);
         all.extend(Retriever::ALL.map(|by| exact(Some(Among { k: 5, by }))));
@@ -114,6 +123,7 @@ impl fmt::Display for Method {
             Self::ZeroShot => "zero-shot".to_owned(),
             Self::ChainOfThought => "cot".to_owned(),
             Self::InContext => "in-context".to_owned(),
+            Self::Described => "in-context-described".to_owned(),
             Self::React => "react".to_owned(),
             Self::FunctionCalling => "function-calling".to_owned(),
             Self::Retrieved(by) => by.as_str().to_owned(),

@@ -2,15 +2,18 @@
 
 mod browser;
 mod contrast;
+mod few;
 mod forced;
 mod generation;
 mod lambda;
 mod pictures;
+mod plans;
 
 pub use contrast::{Contrast, Figure, contrast};
 
 use crate::BenchError;
 use crate::grid::{GridMeta, MapOfRows, Row};
+use crate::home::{HomeMeta, HomeRecord};
 use crate::page::Page;
 use crate::run::{Record, RunMeta};
 
@@ -34,20 +37,30 @@ pub struct RunOf {
     pub records: Vec<Record>,
 }
 
+/// A run of household plans that is reported.
+#[derive(Clone, Debug)]
+pub struct PlansOf {
+    /// What it is of.
+    pub meta: HomeMeta,
+    /// Its plans.
+    pub records: Vec<HomeRecord>,
+}
+
 /// The page.
 ///
 /// # Errors
 /// If a record cannot be written as JSON.
-pub fn html(grids: &[Grid], runs: &[RunOf]) -> Result<String, BenchError> {
+pub fn html(grids: &[Grid], runs: &[RunOf], plans: &[PlansOf]) -> Result<String, BenchError> {
     let mut models: Vec<&str> = grids.iter().map(|g| g.meta.model.as_str()).collect();
     models.extend(runs.iter().map(|r| r.meta.model.as_str()));
+    models.extend(plans.iter().map(|r| r.meta.model.as_str()));
     models.sort_unstable();
     models.dedup();
     let lead = format!(
         "{} grids, {} runs; models: {}. Intervals are of 95 %; p-values are two-sided, corrected by Holm within a table; \
          * below 0.05, ** below 0.01, *** below 0.001.",
         grids.len(),
-        runs.len(),
+        runs.len() + plans.len(),
         models.join(", ")
     );
     let mut page = Page::new("Tool tokens: benchmarks", &lead);
@@ -58,12 +71,16 @@ pub fn html(grids: &[Grid], runs: &[RunOf]) -> Result<String, BenchError> {
     if !runs.is_empty() {
         page.section("generation", "Answers", &generation::tables(runs));
     }
+    if !plans.is_empty() {
+        page.section("plans", "Household plans", &plans::tables(plans));
+    }
     type Part = fn(&Grid) -> String;
-    let parts: [(&str, &str, Part); 8] = [
+    let parts: [(&str, &str, Part); 9] = [
         ("methods", "Heads, teacher-forced", forced::methods),
         ("lambda", "λ", lambda::section),
         ("priors", "Priors and pooling", pictures::priors),
         ("names", "Names that say nothing", forced::names),
+        ("few", "Few examples a tool: priors", few::section),
         ("learning", "Examples a tool", pictures::learning),
         ("confusion", "Which tool for which", pictures::confusion),
         ("bias", "The bias", pictures::bias),
@@ -88,12 +105,15 @@ fn titled(title: &str, html: &str) -> String {
 }
 
 fn name(grid: &Grid) -> String {
-    let scored = match grid.meta.training {
-        crate::task::TrainingSet::FuncQa => "scored on its folds",
-        crate::task::TrainingSet::Gsm8k => "scored on GSM8K-XL's solutions",
-        crate::task::TrainingSet::Arithmetic => "scored on unseen patterns",
+    use crate::task::TrainingSet;
+    let scored = match (&grid.meta.test_corpus, grid.meta.training) {
+        (None, _) => "scored on its own folds",
+        (_, TrainingSet::Gsm8k) => "scored on GSM8K-XL's solutions",
+        (_, TrainingSet::Arithmetic) => "scored on unseen patterns",
+        (_, TrainingSet::Kamel(_) | TrainingSet::KamelFacts(_)) => "scored on the test questions",
+        (_, TrainingSet::FuncQa | TrainingSet::Facts) => "scored on its test",
     };
-    format!("{}, {} examples, {scored}; {}", grid.meta.training.as_str(), grid.meta.examples, grid.meta.model)
+    format!("{}, {} examples, {scored}; {}", grid.meta.training, grid.meta.examples, grid.meta.model)
 }
 
 /// A share in percent.

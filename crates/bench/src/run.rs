@@ -5,10 +5,11 @@
 
 use crate::BenchError;
 use crate::answer::Answered;
+use crate::heads::PriorName;
 use crate::journal::{self, Journal, Names};
 use crate::method::Method;
 use crate::score::Score;
-use crate::task::{Question, Task, TaskName};
+use crate::task::{Question, Task, TaskName, TrainingSet};
 use head::{MethodName, Weighting};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -61,6 +62,15 @@ pub struct HeadOfRun {
     pub examples: usize,
     /// The seed of whatever was random, the folds included.
     pub seed: u64,
+    /// W0 of `exact`, where it is not zero.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prior: Option<PriorName>,
+    /// The training set, where it is not the task's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training: Option<TrainingSet>,
+    /// Examples a tool at most, where they are few.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_tool: Option<usize>,
     /// How positions were averaged.
     pub weighting: Weighting,
     /// How the bias was chosen: `published`, `auto` or `given`.

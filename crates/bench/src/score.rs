@@ -4,6 +4,10 @@
 //! last mark, or all of it where there is no mark; drops commas; takes the last match of `[-+]?\d*\.\d+|\d+`, which loses
 //! the sign of whole numbers; and 0 where nothing matches. Strictly, the mark must be there, and the sign counts.
 
+mod relation;
+
+use crate::answer::Answered;
+use crate::task::Question;
 use fancy_regex::Regex;
 use serde::{Deserialize, Serialize};
 use std::sync::LazyLock;
@@ -19,6 +23,8 @@ pub enum Scoring {
     },
     /// The answer is what the text ends with, but for a full stop: a number, or words to the letter.
     Ending,
+    /// The first relation that is called, and whether the answer is one of the expected objects.
+    Relation,
 }
 
 /// What an answer is worth.
@@ -30,9 +36,23 @@ pub struct Score {
     pub lax: bool,
     /// What was taken for the answer by the strict rule; nothing if there was none, which is wrong and no abstention.
     pub found: Option<String>,
+    /// Where a relation is what is scored: whether the question was answered as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<bool>,
+    /// Where the call was forced: whether the right tool beat every word too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub greedy: Option<bool>,
 }
 
 impl Scoring {
+    /// Scores how a question was answered.
+    pub fn of(&self, question: &Question, answered: &Answered) -> Score {
+        match self {
+            Self::Relation => relation::score(question, answered),
+            _ => self.score(&answered.text, &question.answer),
+        }
+    }
+
     /// Scores a generated text against the expected answer.
     ///
     /// ```
@@ -50,12 +70,15 @@ impl Scoring {
                     strict: found.as_deref().is_some_and(|found| is_close(found, expected)),
                     lax: is_close(&lax_number(after.unwrap_or(text)), expected),
                     found,
+                    ..Score::default()
                 }
             }
-            Self::Ending => {
+            // Of a relation the text alone says only whether the answer ends it.
+            Self::Ending | Self::Relation => {
                 let right = ends_right(text, expected);
                 let last = text.trim().trim_end_matches('.').rsplit(char::is_whitespace).next();
-                Score { strict: right, lax: right, found: last.filter(|x| !x.is_empty()).map(str::to_owned) }
+                let found = last.filter(|x| !x.is_empty()).map(str::to_owned);
+                Score { strict: right, lax: right, found, ..Score::default() }
             }
         }
     }

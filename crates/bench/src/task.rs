@@ -13,18 +13,23 @@
 //! ```
 
 mod builtin;
+mod facts;
 mod files;
 mod funcqa;
 mod gsm8k_xl;
+pub mod kamel;
 mod prompts;
+mod relations;
 mod training;
 
 pub use gsm8k_xl::{FilledSolutions, filled_solutions};
 pub use prompts::Prompts;
-pub use training::{TrainingSet, sample};
+pub use training::{TrainingSet, few, sample};
 
 use crate::BenchError;
 use crate::score::Scoring;
+use decode::Calling;
+use head::ToolText;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::Path;
@@ -33,33 +38,29 @@ use tools::ToolSet;
 
 /// A task by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(into = "String", try_from = "String")]
 pub enum TaskName {
     /// FuncQA's 60 questions of one call.
-    #[serde(rename = "funcqa-one-hop")]
     FuncQaOneHop,
     /// FuncQA's 68 questions of several calls.
-    #[serde(rename = "funcqa-multi-hop")]
     FuncQaMultiHop,
     /// GSM8K-XL's 568 questions with enlarged numbers.
-    #[serde(rename = "gsm8k-xl")]
     Gsm8kXl,
+    /// KAMEL's 500 questions about its first relations, as many as said.
+    Kamel(u16),
+    /// Questions about facts of our own.
+    Facts,
     /// Word problems of our own, of sentence patterns that are never trained on.
     Arithmetic,
 }
 
 impl TaskName {
     /// All tasks.
-    pub const ALL: [Self; 4] = [Self::FuncQaOneHop, Self::FuncQaMultiHop, Self::Gsm8kXl, Self::Arithmetic];
-
-    /// The name on the command line and in files.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::FuncQaOneHop => "funcqa-one-hop",
-            Self::FuncQaMultiHop => "funcqa-multi-hop",
-            Self::Gsm8kXl => "gsm8k-xl",
-            Self::Arithmetic => "arithmetic",
-        }
+    pub fn all() -> Vec<Self> {
+        let mut all =
+            vec![Self::FuncQaOneHop, Self::FuncQaMultiHop, Self::Gsm8kXl, Self::Arithmetic, Self::Facts];
+        all.extend(kamel::SIZES.map(Self::Kamel));
+        all
     }
 
     /// What its heads are trained on.
@@ -68,6 +69,8 @@ impl TaskName {
             Self::FuncQaOneHop | Self::FuncQaMultiHop => TrainingSet::FuncQa,
             Self::Gsm8kXl => TrainingSet::Gsm8k,
             Self::Arithmetic => TrainingSet::Arithmetic,
+            Self::Kamel(n) => TrainingSet::Kamel(n),
+            Self::Facts => TrainingSet::Facts,
         }
     }
 
@@ -77,18 +80,42 @@ impl TaskName {
     /// [`BenchError::Setting`] if the task needs a folder and none is given; [`BenchError::Data`] names the file that is
     /// not as expected.
     pub fn load(self, data: Option<&Path>) -> Result<Task, BenchError> {
+        let folder = || files::folder(data, &self.to_string());
         match self {
-            Self::FuncQaOneHop => funcqa::one_hop(files::folder(data, self.as_str())?),
-            Self::FuncQaMultiHop => funcqa::multi_hop(files::folder(data, self.as_str())?),
-            Self::Gsm8kXl => gsm8k_xl::task(files::folder(data, self.as_str())?),
+            Self::FuncQaOneHop => funcqa::one_hop(folder()?),
+            Self::FuncQaMultiHop => funcqa::multi_hop(folder()?),
+            Self::Gsm8kXl => gsm8k_xl::task(folder()?),
+            Self::Kamel(n) => kamel::task(folder()?, n),
             Self::Arithmetic => builtin::task(),
+            Self::Facts => facts::task(),
         }
     }
 }
 
 impl fmt::Display for TaskName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+        match self {
+            Self::FuncQaOneHop => f.pad("funcqa-one-hop"),
+            Self::FuncQaMultiHop => f.pad("funcqa-multi-hop"),
+            Self::Gsm8kXl => f.pad("gsm8k-xl"),
+            Self::Kamel(n) => f.pad(&format!("kamel-{n}")),
+            Self::Arithmetic => f.pad("arithmetic"),
+            Self::Facts => f.pad("facts"),
+        }
+    }
+}
+
+impl From<TaskName> for String {
+    fn from(name: TaskName) -> Self {
+        name.to_string()
+    }
+}
+
+impl TryFrom<String> for TaskName {
+    type Error = BenchError;
+
+    fn try_from(name: String) -> Result<Self, BenchError> {
+        name.parse()
     }
 }
 
@@ -96,8 +123,8 @@ impl FromStr for TaskName {
     type Err = BenchError;
 
     fn from_str(name: &str) -> Result<Self, BenchError> {
-        Self::ALL.into_iter().find(|known| known.as_str() == name).ok_or_else(|| {
-            let known = Self::ALL.map(Self::as_str).join(", ");
+        Self::all().into_iter().find(|known| known.to_string() == name).ok_or_else(|| {
+            let known = Self::all().iter().map(Self::to_string).collect::<Vec<_>>().join(", ");
             BenchError::Setting(format!("unknown task `{name}`; there are {known}"))
         })
     }
@@ -112,6 +139,8 @@ pub struct Task {
     pub version: u32,
     /// The tools, in the order of a head's rows.
     pub tools: ToolSet,
+    /// What priors know of the tools, in the same order; a relation's name tells more than its id.
+    pub texts: Vec<ToolText>,
     /// The questions.
     pub questions: Vec<Question>,
     /// Its prompts.
@@ -135,9 +164,54 @@ pub struct Question {
     pub answer: String,
     /// The tools of the reference solution, in order; empty if none is given.
     pub tools: Vec<String>,
+    /// The parts of an answer that is a set, each with all its labels; empty where the answer is one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<Vec<String>>,
+}
+
+/// What priors know of tools that have speaking names of their own.
+pub(crate) fn own_texts(tools: &ToolSet) -> Vec<ToolText> {
+    let text =
+        |tool: &tools::Tool| ToolText { name: tool.name.clone(), description: tool.description.clone() };
+    tools.iter().map(text).collect()
 }
 
 impl Task {
+    /// How tool tokens are called: where the relation is what is asked for, the first token is the best of them and the
+    /// last, and its record says whether it beat the words as well.
+    pub fn calling(&self) -> Calling {
+        match self.scoring {
+            Scoring::Relation => Calling::Force,
+            Scoring::Number { .. } | Scoring::Ending => Calling::Auto,
+        }
+    }
+
+    /// Adds a file of facts to the knowledge base of every relation.
+    ///
+    /// # Errors
+    /// [`BenchError::Setting`] if the task has no relations; [`BenchError::Data`] names the line that is no fact.
+    pub fn add_facts(&mut self, path: &Path) -> Result<(), BenchError> {
+        let facts = corpus::import::kamel_facts(path).map_err(|e| BenchError::import(path, e))?;
+        let source = path.display().to_string();
+        let layer = tools::KnowledgeBase::in_memory(&source, facts.into_iter().map(kamel::as_fact))?;
+        let mut tools: Vec<tools::Tool> = self.tools.iter().cloned().collect();
+        let mut relations = 0;
+        for tool in &mut tools {
+            if let tools::Runner::Relation(relation) = &mut tool.runner {
+                relation.base = relation.base.clone().and(layer.clone());
+                relations += 1;
+            }
+        }
+        if relations == 0 {
+            return Err(BenchError::Setting(format!(
+                "{} has no knowledge base to add {source} to",
+                self.name
+            )));
+        }
+        self.tools = ToolSet::new(tools)?;
+        Ok(())
+    }
+
     /// A seeded sample of the questions, in the task's order; all of them if there are no more.
     #[must_use]
     pub fn sampled(mut self, count: usize, seed: u64) -> Self {

@@ -56,8 +56,9 @@ pub enum Form {
     Action,
 }
 
-static IN_LINE: LazyLock<Regex> = LazyLock::new(|| pattern(r"<([a-z_]+)>\(([^<>()\n]*)\)"));
-static ACTION: LazyLock<Regex> = LazyLock::new(|| pattern(r"Action:\s*<?([A-Za-z_]+)>?\(([^<>()\n]*)\)"));
+static IN_LINE: LazyLock<Regex> = LazyLock::new(|| pattern(r"<([A-Za-z_][A-Za-z0-9_]*)>\(([^<>()\n]*)\)"));
+static ACTION: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"Action:\s*<?([A-Za-z_][A-Za-z0-9_]*)>?\(([^<>()\n]*)\)"));
 
 fn pattern(pattern: &str) -> Regex {
     Regex::new(pattern).expect("a pattern of this file")

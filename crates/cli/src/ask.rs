@@ -6,6 +6,7 @@ use anyhow::{Context, bail};
 use clap::ValueEnum;
 use decode::{Calling, Decision, Engine, Event, Generation, Prompt, Request, Settings, Template, Token};
 use head::Head;
+use lm::{Decoder, ModelCard};
 use serde_json::json;
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
@@ -80,7 +81,7 @@ impl Args {
             }
             None => arithmetic::prompt(),
         };
-        let model = self.which.load()?;
+        let model = self.which.load_for_text()?;
         let (head, tools) = match self.no_tools {
             true => (None, ToolSet::default()),
             false => {
@@ -124,8 +125,23 @@ impl Args {
             Some(path) => Head::load(path)?,
             None => {
                 let plan = Plan::default();
-                let kept = plan.kept(model)?;
-                plan.exact(model, &kept, &plan.training(model)?)?.0
+                let card = match self.which.device {
+                    // Fitted in f32, whichever engine makes the text.
+                    None => ModelCard { engine: Decoder::F32.into(), ..model.card().clone() },
+                    Some(_) => model.card().clone(),
+                };
+                match plan.kept_exact(&card)? {
+                    Some(head) => head,
+                    None => {
+                        let model = self.which.load()?;
+                        plan.exact(
+                            model.as_ref(),
+                            &plan.kept(model.card())?,
+                            &plan.training(model.as_ref())?,
+                        )?
+                        .0
+                    }
+                }
             }
         };
         let known = ToolSet::arithmetic();

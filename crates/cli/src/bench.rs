@@ -1,6 +1,7 @@
 //! `toolken bench`: the papers' benchmarks, every method, and a report that says what is significant.
 
 mod grid;
+mod home;
 mod report;
 mod run;
 
@@ -13,6 +14,7 @@ Examples:
   toolken bench grid arithmetic --out grids/arithmetic
   toolken bench grid funcqa --data data --out grids/funcqa
   toolken bench run arithmetic exact --out runs/arithmetic-exact --limit 40
+  toolken bench home exact --out runs/home
   toolken bench report grids/* runs/* --out report.html";
 
 #[derive(Subcommand)]
@@ -23,6 +25,9 @@ pub enum Command {
     /// Answer a task's questions by one method
     #[command(after_help = run::EXAMPLES)]
     Run(run::Args),
+    /// Plan for a household by one method; a simulator says what the plans are worth
+    #[command(after_help = home::EXAMPLES)]
+    Home(home::Args),
     /// Write grids and runs as one HTML page, with statistics
     #[command(after_help = report::EXAMPLES)]
     Report(report::Args),
@@ -33,6 +38,7 @@ impl Command {
         match self {
             Self::Grid(args) => args.run(),
             Self::Run(args) => args.run(),
+            Self::Home(args) => args.run(),
             Self::Report(args) => args.run(),
         }
     }
@@ -41,7 +47,7 @@ impl Command {
 /// Other people's data.
 #[derive(clap::Args)]
 pub struct Data {
-    /// The folder that holds toolkengpt/ and gsm8k/; only the built-in task needs none
+    /// The folder that holds toolkengpt/, gsm8k/ and virtualhome/; only the built-in task needs none
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
 }

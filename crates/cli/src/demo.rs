@@ -78,7 +78,7 @@ impl Args {
         }
         let model = self.which.load()?;
         let plan = Plan { examples: self.examples, seed: self.seed, cache: self.cache.clone() };
-        let kept = plan.kept(model.as_ref())?;
+        let kept = plan.kept(model.card())?;
         let data = plan.data(model.as_ref(), HELD_OUT.max(self.questions))?;
         let Heads { exact, toolkengpt, curve } = plan.heads(model.as_ref(), &kept, &data.train_store)?;
 

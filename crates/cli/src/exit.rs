@@ -6,6 +6,7 @@ use ::corpus::import::ImportError;
 use ::export::ExportError;
 use ::head::HeadError;
 use ::tools::PackError;
+use ::tools::household::HomeError;
 use decode::DecodeError;
 use lm::LmError;
 use std::io;
@@ -55,7 +56,7 @@ fn is_about_input(error: &(dyn std::error::Error + 'static)) -> bool {
     } else if let Some(error) = error.downcast_ref::<DecodeError>() {
         match error {
             DecodeError::Lm(error) => is_about_input(error),
-            DecodeError::NoWord { .. } => false,
+            DecodeError::NoWord { .. } | DecodeError::Unfinished { .. } => false,
             _ => true,
         }
     } else if let Some(error) = error.downcast_ref::<BenchError>() {
@@ -65,7 +66,17 @@ fn is_about_input(error: &(dyn std::error::Error + 'static)) -> bool {
             BenchError::Head(error) => is_about_input(error),
             BenchError::Decode(error) => is_about_input(error),
             BenchError::Corpus(error) => is_about_input(error),
+            BenchError::Home(error) => is_about_input(error),
             _ => true,
+        }
+    } else if let Some(error) = error.downcast_ref::<::pack::FitError>() {
+        match error {
+            ::pack::FitError::Io { .. } => false,
+            ::pack::FitError::Model(error) => is_about_input(error),
+            ::pack::FitError::Head(error) => is_about_input(error),
+            ::pack::FitError::Decode(error) => is_about_input(error),
+            ::pack::FitError::Pack(error) => is_about_input(error),
+            ::pack::FitError::File { .. } | ::pack::FitError::Input(_) => true,
         }
     } else if let Some(error) = error.downcast_ref::<ExportError>() {
         match error {
@@ -76,6 +87,8 @@ fn is_about_input(error: &(dyn std::error::Error + 'static)) -> bool {
         }
     } else if let Some(error) = error.downcast_ref::<PackError>() {
         !matches!(error, PackError::Io { .. })
+    } else if let Some(error) = error.downcast_ref::<HomeError>() {
+        !matches!(error, HomeError::Io { .. })
     } else {
         error.is::<::corpus::arithmetic::Exhausted>()
     }

@@ -13,10 +13,13 @@ mod export;
 mod extract;
 mod fit;
 mod head;
+mod home;
 mod json_lines;
 mod model;
 mod output;
+mod pack;
 mod progress;
+mod serve;
 mod tools;
 
 use ::bench::arithmetic;
@@ -70,6 +73,15 @@ enum Command {
     /// The built-in tools: call, list
     #[command(subcommand, after_help = tools::EXAMPLES)]
     Tools(tools::Command),
+    /// Tool packs: from definitions and examples to tools in use
+    #[command(subcommand, after_help = pack::EXAMPLES)]
+    Pack(pack::Command),
+    /// An OpenAI-compatible server over packs, with a playground
+    #[command(after_help = serve::EXAMPLES)]
+    Serve(serve::Args),
+    /// A household that scripts act in: run, replay, show
+    #[command(subcommand, after_help = home::EXAMPLES)]
+    Home(home::Command),
     /// Language models: their files and tokens
     #[command(subcommand, after_help = model::EXAMPLES)]
     Model(model::Command),
@@ -92,6 +104,9 @@ impl Command {
             Self::Head(command) => command.run(),
             Self::Corpus(command) => command.run(),
             Self::Tools(command) => command.run(),
+            Self::Pack(command) => command.run(),
+            Self::Serve(args) => args.run(),
+            Self::Home(command) => command.run(),
             Self::Model(command) => command.run(),
             Self::Bench(command) => command.run(),
             Self::Completions(args) => args.run(),

@@ -56,16 +56,26 @@ pub struct Which {
     /// A GGUF file, a folder with safetensors, or a name from `toolken model list`
     #[arg(long, default_value = "smollm2-135m")]
     pub model: String,
-    /// Where the model computes: cpu, cuda:0, metal; or candle-cpu, candle's own kernels (MKL, Accelerate)
-    #[arg(long, default_value = "cpu")]
-    pub device: Device,
+    /// Where the model computes: cpu (in f32), cpu-packed (weights as in the file: the quickest), cuda:0, metal; or
+    /// candle-cpu, candle's own kernels (MKL, Accelerate). By default cpu, and cpu-packed where nothing but text is made
+    #[arg(long)]
+    pub device: Option<Device>,
 }
 
 impl Which {
     /// The model, fetched if it is only known by name.
     pub fn load(&self) -> anyhow::Result<Box<dyn FrozenLm>> {
+        self.load_on(self.device.unwrap_or(Device::Cpu))
+    }
+
+    /// As [`Which::load`], for text alone: unless a device is asked for, on the quickest engine.
+    pub fn load_for_text(&self) -> anyhow::Result<Box<dyn FrozenLm>> {
+        self.load_on(self.device.unwrap_or(Device::CpuPacked))
+    }
+
+    fn load_on(&self, device: Device) -> anyhow::Result<Box<dyn FrozenLm>> {
         let path = locate(&self.model)?;
-        lm::load(&path, self.device).with_context(|| format!("loading {}", path.display()))
+        lm::load(&path, device).with_context(|| format!("loading {}", path.display()))
     }
 }
 

@@ -425,3 +425,124 @@ fn a_grid_is_gone_on_with_and_reported() {
     }
     place.refused(&["bench", "report", &place.text("model"), "--out", &run], 2, &["grid.toml"]);
 }
+
+/// The built-in facts: every way to answer them, more facts from a file, few examples in the grid, and the page of it all.
+#[test]
+fn relations_are_called_looked_up_and_reported() {
+    let place = Place::new(1);
+    let model = place.text("model");
+    let kb = place.text("more.jsonl");
+    fs::write(
+        place.at("more.jsonl"),
+        "{\"relation\": \"capital\", \"subject\": \"Peru\", \"answers\": [\"Cusco\"]}\n",
+    )
+    .expect("written");
+    let folders: Vec<String> = [
+        ("exact", "name-and-description"),
+        ("exact@5-bm25", "zero"),
+        ("toolkengpt", "zero"),
+        ("in-context-described", "zero"),
+    ]
+    .iter()
+    .map(|(method, prior)| {
+        let out = place.text(method);
+        let run = ["bench", "run", "facts", method, "--model", &model, "--out", &out, "--limit", "4"];
+        let more = ["--prior", prior, "--per-tool", "2", "--kb", &kb, "--json"];
+        let figures = place.done(&[&run[..], &more[..]].concat());
+        assert_eq!(figures["questions"], 4, "{method}");
+        assert!(figures["answered"].as_u64().is_some_and(|n| n <= 4), "{method}: {figures}");
+        out
+    })
+    .collect();
+    let text = fs::read_to_string(place.at("exact").join("questions.jsonl")).expect("answers");
+    for line in text.lines() {
+        let record: serde_json::Value = serde_json::from_str(line).expect("a record");
+        assert_eq!(record["tokens"]["chosen"], 1, "one decision: {record}");
+        assert_eq!(record["decisions"][0]["by"], "forced");
+    }
+    let bad = place.text("bad.jsonl");
+    fs::write(place.at("bad.jsonl"), "{\"relation\": 3}\n").expect("written");
+    let out = place.text("refused");
+    place.refused(
+        &["bench", "run", "facts", "cot", "--model", &model, "--out", &out, "--kb", &bad],
+        2,
+        &["line 1"],
+    );
+    place.refused(
+        &["bench", "run", "arithmetic", "cot", "--model", &model, "--out", &out, "--kb", &kb],
+        2,
+        &["no knowledge base"],
+    );
+    place.refused(
+        &["bench", "run", "arithmetic", "in-context-described", "--model", &model, "--out", &out],
+        2,
+        &["no prompt that describes"],
+    );
+    place.refused(&["bench", "run", "kamel-31", "exact", "--model", &model, "--out", &out], 2, &["kamel-30"]);
+    place.refused(&["bench", "run", "kamel-30", "exact", "--model", &model, "--out", &out], 2, &["--data"]);
+
+    let grid = place.text("few");
+    let parts =
+        ["bench", "grid", "facts", "--model", &model, "--out", &grid, "--seeds", "1", "--parts", "few"];
+    place.done(&parts);
+    let page = place.text("report.html");
+    let mut report = vec!["bench", "report", grid.as_str()];
+    report.extend(folders.iter().map(String::as_str));
+    report.extend(["--out", &page]);
+    place.done(&report);
+    let page = fs::read_to_string(page).expect("the page");
+    for part in ["<section id=\"few\">", "by cross-validation", "answer right", "prior name-and-description"]
+    {
+        assert!(page.contains(part), "no {part}");
+    }
+}
+
+/// Plans for the built-in household: the same in batches, alone and after a kill; with the simulator asked none is rejected.
+#[test]
+fn household_plans_are_the_same_in_batches_alone_and_after_a_kill() {
+    let place = Place::new(1);
+    let model = place.text("model");
+    let plan = |out: &str, batch: &str, more: &[&str]| {
+        let out = place.text(out);
+        let args = [
+            "bench", "home", "exact", "--lambda", "1e-3", "--model", &model, "--out", &out, "--limit", "8",
+            "--json",
+        ];
+        place.done(&[&args[..], &["--batch", batch], more].concat())
+    };
+    let plans = |folder: &str| -> Vec<serde_json::Value> {
+        let text = fs::read_to_string(place.at(folder).join("plans.jsonl")).expect("plans");
+        let mut plans: Vec<serde_json::Value> =
+            text.lines().map(|line| serde_json::from_str(line).expect("a plan")).collect();
+        plans.iter_mut().for_each(|plan| plan["micros"] = 0.into());
+        plans.sort_by_key(|plan| plan["task"].to_string());
+        plans
+    };
+    for (kind, more) in [("blind", &[][..]), ("asked", &["--simulator"][..])] {
+        let (together, alone) = (format!("{kind}-together"), format!("{kind}-alone"));
+        let figures = plan(&together, "8", more);
+        let count = |what: &str| figures["figures"][what].as_u64().expect("a count");
+        assert_eq!((count("tasks"), count("grounded"), count("gold")), (8, 8, 8), "{figures}");
+        if kind == "asked" {
+            assert_eq!(count("executable"), 8, "{figures}");
+        }
+        let whole = plans(&together);
+        plan(&alone, "1", more);
+        assert_eq!(plans(&alone), whole, "{kind}: one at a time");
+        let file = place.at(&alone).join("plans.jsonl");
+        let text = fs::read_to_string(&file).expect("plans");
+        fs::write(&file, &text[..text.len() / 2]).expect("written");
+        assert_eq!(plan(&alone, "3", more), figures, "{kind}: gone on with");
+        assert_eq!(plans(&alone), whole, "{kind}: gone on with");
+    }
+    let out = place.text("blind-alone");
+    let other = ["bench", "home", "toolkengpt", "--model", &model, "--out", &out, "--limit", "8"];
+    place.refused(&other, 2, &["home.toml", "another directory"]);
+    let all =
+        ["bench", "home", "exact", "--household", "all", "--model", &model, "--out", &place.text("all")];
+    place.refused(&all, 2, &["--data", "builtin"]);
+    let page = place.text("plans.html");
+    place.done(&["bench", "report", &out, &place.text("asked-alone"), "--out", &page]);
+    let page = fs::read_to_string(page).expect("the page");
+    assert!(page.contains("<section id=\"plans\">") && page.contains("simulator asked"));
+}

@@ -3,9 +3,11 @@
 //! An importer keeps what it can use, drops the rest, and says in a [`Report`] how much of which and why.
 
 mod gsm8k;
+mod kamel;
 mod toolkengpt;
 
 pub use gsm8k::{gsm8k, gsm8k_solution};
+pub use kamel::{KamelFact, KamelTemplates, kamel_facts, kamel_supervised, kamel_text};
 pub use toolkengpt::{Layout, toolkengpt};
 
 use crate::{Corpus, CorpusError};

@@ -33,10 +33,14 @@ pub(crate) struct Scores<'a> {
 }
 
 impl<'a> Scores<'a> {
-    /// Scores of the words, shape (V), and of the tools, shape (T); `None` if no word has a finite score.
+    /// Scores of the words, shape (V), with the best of them, and of the tools, shape (T).
+    pub fn beside(words: &'a [f32], (id, score): (usize, f32), tools: &'a [f32]) -> Self {
+        Self { words, tools, best_word: (id as u32, score) }
+    }
+
+    /// As [`Scores::beside`]; `None` if no word has a finite score.
     pub fn new(words: &'a [f32], tools: &'a [f32]) -> Option<Self> {
-        let (id, score) = best(words)?;
-        Some(Self { words, tools, best_word: (id as u32, score) })
+        Some(Self::beside(words, best(words)?, tools))
     }
 
     /// Ranks the tokens of one position. A token that fails is as if disabled for the next choice; after
@@ -152,15 +156,50 @@ impl<'a> Scores<'a> {
     }
 }
 
+impl Scores<'_> {
+    /// The log of everyone's mass together, words and tools.
+    pub fn log_sum_exp(self) -> f64 {
+        let max = self.max();
+        let sum: f64 = self.all().map(|(_, score)| f64::from(score - max).exp()).sum();
+        f64::from(max) + sum.ln()
+    }
+
+    /// The score of a word.
+    pub fn word(self, id: u32) -> f32 {
+        self.words[id as usize]
+    }
+
+    /// The `count` best tools with their probabilities, best first.
+    pub fn best_tools(self, count: usize) -> Vec<(Pick, f32)> {
+        if count == 0 || self.tools.is_empty() {
+            return Vec::new();
+        }
+        let total = self.log_sum_exp();
+        let mut tools: Vec<(Pick, f32)> = (self.tools.iter().enumerate())
+            .filter(|(_, score)| score.is_finite())
+            .map(|(row, &score)| (Pick::Tool(row), (f64::from(score) - total).exp() as f32))
+            .collect();
+        tools.sort_by(|a, b| b.1.total_cmp(&a.1));
+        tools.truncate(count);
+        tools
+    }
+}
+
 /// The highest finite score (the lowest index of equals).
 pub(crate) fn best(scores: &[f32]) -> Option<(usize, f32)> {
-    let mut best: Option<(usize, f32)> = None;
-    for (i, &score) in scores.iter().enumerate() {
-        if score.is_finite() && best.is_none_or(|(_, other)| score > other) {
-            best = Some((i, score));
+    let sound = |x: f32| if x < f32::INFINITY { x } else { f32::NEG_INFINITY }; // of no number neither
+    let (chunks, rest) = scores.as_chunks::<16>();
+    let mut lanes = [f32::NEG_INFINITY; 16];
+    for chunk in chunks {
+        for (lane, &x) in lanes.iter_mut().zip(chunk) {
+            *lane = if sound(x) > *lane { sound(x) } else { *lane };
         }
     }
-    best
+    let max = lanes.iter().chain(rest).fold(f32::NEG_INFINITY, |max, &x| max.max(sound(x)));
+    if max == f32::NEG_INFINITY {
+        return None;
+    }
+    scores.iter().position(|&x| x == max).map(|at| (at, scores[at]))
 }
 
 #[cfg(test)]
@@ -201,6 +240,20 @@ mod tests {
         for words in [&[OFF, OFF][..], &[f32::NAN], &[]] {
             assert!(Scores::new(words, &[1.0]).is_none());
         }
+    }
+
+    #[test]
+    fn the_best_is_the_first_highest_finite_score() {
+        let mut scores = vec![f32::NAN; 100];
+        assert_eq!(best(&scores), None);
+        for (at, x) in [(3, -7.0), (40, OFF), (41, f32::INFINITY), (70, -2.0), (97, -2.0)] {
+            scores[at] = x;
+        }
+        assert_eq!(best(&scores), Some((70, -2.0)));
+        scores[99] = -1.0;
+        assert_eq!(best(&scores), Some((99, -1.0)));
+        assert_eq!(best(&[0.0, -0.0, 0.0]), Some((0, 0.0)));
+        assert_eq!(best(&[]), None);
     }
 
     /// The frequencies of many draws against the softmax, worked out here by hand.

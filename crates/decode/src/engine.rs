@@ -31,15 +31,14 @@ impl<'a> Engine<'a> {
     /// An engine for a head and its tools.
     ///
     /// # Errors
-    /// [`DecodeError::Mismatch`] if the head was fitted on another model, names a tool that is not in `tools`, or
-    /// names one whose placement is not supported yet (`message`).
-    pub fn new(lm: &'a dyn FrozenLm, head: &'a Head, tools: &'a ToolSet) -> Result<Self, DecodeError> {
-        Ok(Self::over(Extended::new(lm, head, tools)?))
+    /// As [`Extended::new`].
+    pub fn new(lm: &'a dyn FrozenLm, head: &Head, tools: &ToolSet) -> Result<Self, DecodeError> {
+        Ok(Self::over(Extended::new(lm, head, tools, None)?))
     }
 
     /// An engine without tools: the plain language model.
     pub fn words_only(lm: &'a dyn FrozenLm) -> Self {
-        Self::over(Extended::words_only(lm))
+        Self::over(Extended::words_only(lm, None))
     }
 
     fn over(extended: Extended<'a>) -> Self {
@@ -84,16 +83,18 @@ impl<'a> Engine<'a> {
         requests: &[Request],
         on_event: &mut dyn FnMut(Event),
     ) -> Result<Vec<Generation>, DecodeError> {
-        let prepare = |(index, request)| Prepared::new(index, request, &self.extended);
+        let prepare =
+            |(index, request): (usize, &Request)| Prepared::new(index, request.clone(), &self.extended);
         let prepared: Vec<Prepared> = requests.iter().enumerate().map(prepare).collect::<Result<_, _>>()?;
         self.prompts.read(self.extended.lm, shared_beginning(&prepared, self.extended.context()))?;
-        let mut waiting = prepared.iter();
+        let mut waiting = prepared.into_iter();
         let mut rows: Vec<Row> = Vec::new();
         let mut done = BTreeMap::new();
         loop {
             let free = self.batch.get() - rows.len();
             for prepared in waiting.by_ref().take(free) {
-                rows.push(Row::new(prepared, self.prompts.fork(&prepared.ids), &self.extended));
+                let sequence = self.prompts.fork(&prepared.ids);
+                rows.push(Row::new(prepared, sequence, &self.extended));
             }
             if rows.is_empty() {
                 return Ok(done.into_values().collect());
@@ -117,7 +118,8 @@ impl<'a> Engine<'a> {
         if live.is_empty() {
             return Ok(()); // prompts that do not fit are finished before they begin
         }
-        let mut batch: Vec<(&mut Sequence, &[u32])> = live.iter_mut().map(|row| row.input()).collect();
+        let mut batch: Vec<(&mut Sequence, &[u32])> =
+            live.iter_mut().map(|row| row.input(usize::MAX)).collect();
         let ends = batch.iter().scan(0, |read, (_, ids)| {
             *read += ids.len();
             Some(*read - 1)
@@ -135,7 +137,7 @@ impl<'a> Engine<'a> {
 
 /// The longest beginning that all prompts share, and that leaves each a token to read. Those that do not fit the model
 /// do not count.
-fn shared_beginning<'p>(prepared: &'p [Prepared], context: usize) -> &'p [u32] {
+fn shared_beginning(prepared: &[Prepared], context: usize) -> &[u32] {
     let mut fitting =
         prepared.iter().map(|prepared| prepared.ids.as_slice()).filter(|ids| ids.len() <= context);
     let Some(first) = fitting.next() else {

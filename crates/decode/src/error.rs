@@ -30,6 +30,12 @@ pub enum DecodeError {
         /// What was found and what to do.
         message: String,
     },
+    /// The model failed within a batch, after this request had been read in part.
+    #[error("request {index}: the model failed after it had read a part of it: ask again")]
+    Unfinished {
+        /// Which of the requests, from 0.
+        index: usize,
+    },
     /// No word can be chosen: every logit is disabled, infinite or not a number.
     #[error(
         "request {index}, token {position}: no word can be chosen, as no logit is finite; \

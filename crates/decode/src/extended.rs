@@ -1,32 +1,38 @@
 //! The extended vocabulary: the model's words and, beside them, the head's tools.
 
+use crate::grammar::{Grammar, Grammars};
 use crate::request::{Prompt, Template};
+use crate::scores::ToolScores;
 use crate::splice::number_continuations;
 use crate::trace::Token;
 use crate::{DecodeError, choose::Pick};
 use head::Head;
-use lm::{FrozenLm, LmError, Specials, Tokenizer};
+use lm::{Chat, FrozenLm, LmError, Specials, Tokenizer};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use tools::{Outcome, Placement, Runner, Tool, ToolSet};
 
 /// A row of the head and what calling it does.
-pub(crate) struct Callable<'a> {
-    pub tool: &'a Tool,
+pub(crate) struct Callable {
+    pub tool: Tool,
     pub kind: Kind,
     /// The prompt with worked calls, if there is one.
     pub demos: Option<Template>,
 }
 
 /// What a call needs and where its result goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub(crate) enum Kind {
     /// The model writes arguments; the result stands in the place of the call.
     Splice,
     /// No arguments; the tool's own text is appended.
     Literal,
+    /// The model writes JSON under the tool's schema; the caller runs the call and puts the result into the conversation.
+    Message(Box<Grammar>),
 }
 
-impl Callable<'_> {
+impl Callable {
     /// Runs the tool; the error says why there is no result.
     pub fn run(&self, arguments: &str) -> Result<Answer, String> {
         match self.tool.run(arguments) {
@@ -45,34 +51,52 @@ pub(crate) struct Answer {
     pub numeric: bool,
 }
 
-/// Words and tools: what one decision is about.
-pub(crate) struct Extended<'a> {
-    pub lm: &'a dyn FrozenLm,
-    pub head: Option<&'a Head>,
+/// The extended vocabulary: what one decision is about. Words are the model's, tools a head's.
+pub struct Extended<'a> {
+    pub(crate) lm: &'a dyn FrozenLm,
+    pub(crate) head: Option<ToolScores<'a>>,
     /// In the order of the head's rows.
-    pub callables: Vec<Callable<'a>>,
+    pub(crate) callables: Vec<Callable>,
     /// The words that would lengthen a number before them.
-    pub number_continuations: Vec<u32>,
+    pub(crate) number_continuations: Vec<u32>,
+    /// What compiles schemas; made when first needed.
+    pub(crate) grammars: Option<Arc<Grammars>>,
 }
 
 impl<'a> Extended<'a> {
-    pub fn words_only(lm: &'a dyn FrozenLm) -> Self {
-        Self {
-            lm,
-            head: None,
-            callables: Vec::new(),
-            number_continuations: number_continuations(lm.tokenizer()),
-        }
+    /// The plain language model. `grammars` is needed for requests with a schema alone.
+    pub fn words_only(lm: &'a dyn FrozenLm, grammars: Option<Arc<Grammars>>) -> Self {
+        let number_continuations = number_continuations(lm.tokenizer());
+        Self { lm, head: None, callables: Vec::new(), number_continuations, grammars }
     }
 
-    pub fn new(lm: &'a dyn FrozenLm, head: &'a Head, tools: &'a ToolSet) -> Result<Self, DecodeError> {
+    /// The model's words with a head's tools. `grammars`, if given, must be of the model's tokenizer; without them they are
+    /// made where a tool needs them.
+    ///
+    /// # Errors
+    /// [`DecodeError::Mismatch`] if the head was fitted on another model, names a tool that is not in `tools`, or one whose
+    /// schema cannot be enforced.
+    pub fn new(
+        lm: &'a dyn FrozenLm,
+        head: &Head,
+        tools: &ToolSet,
+        mut grammars: Option<Arc<Grammars>>,
+    ) -> Result<Self, DecodeError> {
         head.check_model(lm.card()).map_err(|e| DecodeError::Mismatch(e.to_string()))?;
-        let callables = head.tools.iter().map(|name| callable(tools, name)).collect::<Result<_, _>>()?;
-        Ok(Self { head: Some(head), callables, ..Self::words_only(lm) })
+        let mut callables = Vec::with_capacity(head.tools.len());
+        for name in &head.tools {
+            callables.push(callable(lm, tools, name, &mut grammars)?);
+        }
+        Ok(Self { head: Some(ToolScores::owned(head.clone())), callables, ..Self::words_only(lm, grammars) })
+    }
+
+    /// The tools' names, in the order of the head's rows.
+    pub fn tools(&self) -> impl Iterator<Item = &str> {
+        self.callables.iter().map(|callable| callable.tool.name.as_str())
     }
 
     /// Gives each named tool its prompt with worked calls.
-    pub fn set_demos(&mut self, demos: BTreeMap<String, Template>) -> Result<(), DecodeError> {
+    pub(crate) fn set_demos(&mut self, demos: BTreeMap<String, Template>) -> Result<(), DecodeError> {
         for (name, template) in demos {
             let row =
                 self.row(&name).ok_or_else(|| self.unknown_tool(&name)).map_err(DecodeError::Mismatch)?;
@@ -81,59 +105,77 @@ impl<'a> Extended<'a> {
         Ok(())
     }
 
-    pub fn tokenizer(&self) -> &Tokenizer {
+    pub(crate) fn tokenizer(&self) -> &Tokenizer {
         self.lm.tokenizer()
     }
 
     /// The longest context.
-    pub fn context(&self) -> usize {
+    pub(crate) fn context(&self) -> usize {
         self.lm.card().context
     }
 
     /// The row of the tool of that name.
-    pub fn row(&self, name: &str) -> Option<usize> {
+    pub(crate) fn row(&self, name: &str) -> Option<usize> {
         self.callables.iter().position(|callable| callable.tool.name == name)
     }
 
-    pub fn unknown_tool(&self, name: &str) -> String {
+    pub(crate) fn unknown_tool(&self, name: &str) -> String {
         let known: Vec<&str> = self.callables.iter().map(|callable| callable.tool.name.as_str()).collect();
         format!("there is no tool `{name}` in the head; its tools are {}", known.join(", "))
     }
 
     /// The ids of a prompt, with the start token where it is due.
-    pub fn encode(&self, prompt: &Prompt) -> Result<Vec<u32>, LmError> {
+    pub(crate) fn encode(&self, prompt: &Prompt, text: &str) -> Result<Vec<u32>, LmError> {
         match prompt {
-            Prompt::Raw(text) => self.encode_raw(text),
-            Prompt::Rendered(text) => self.tokenizer().encode(text, Specials::Parse),
+            Prompt::Raw(_) => self.encode_raw(text),
+            Prompt::Rendered(_) | Prompt::Chat(_) => self.tokenizer().encode_rendered(text),
+        }
+    }
+
+    /// The text of a prompt.
+    pub(crate) fn text<'p>(&self, prompt: &'p Prompt) -> Result<Cow<'p, str>, LmError> {
+        match prompt {
+            Prompt::Raw(text) | Prompt::Rendered(text) => Ok(Cow::Borrowed(text)),
+            Prompt::Chat(chat) => {
+                let turn = Chat { messages: &chat.messages, tools: &chat.tools, add_generation_prompt: true };
+                chat.template.render(&turn).map(Cow::Owned)
+            }
+        }
+    }
+
+    /// Compiles a schema.
+    pub(crate) fn grammar(&self, schema: &serde_json::Value) -> Result<Grammar, String> {
+        match &self.grammars {
+            Some(grammars) => grammars.compile(schema),
+            None => Grammars::new(self.tokenizer())?.compile(schema),
         }
     }
 
     /// The ids of a plain text from its beginning, after the start token.
-    pub fn encode_raw(&self, text: &str) -> Result<Vec<u32>, LmError> {
+    pub(crate) fn encode_raw(&self, text: &str) -> Result<Vec<u32>, LmError> {
         let mut ids: Vec<u32> = self.tokenizer().bos().into_iter().collect();
         ids.extend(self.tokenizer().encode(text, Specials::Text)?);
         Ok(ids)
     }
 
     /// The ids of a segment put after other text: encoded by itself, as training cuts the text at every span.
-    pub fn encode_segment(&self, text: &str) -> Result<Vec<u32>, LmError> {
+    pub(crate) fn encode_segment(&self, text: &str) -> Result<Vec<u32>, LmError> {
         self.tokenizer().encode_continuation(text, Specials::Text)
     }
 
-    /// The tools' scores at one hidden state: logits with offset and `bias`; −∞ where `disabled`.
-    pub fn tool_scores(&self, hidden: &[f32], bias: f32, disabled: &[bool]) -> Vec<f32> {
-        let Some(head) = self.head else {
-            return Vec::new();
-        };
-        let logits = head.logits(hidden);
-        let score = |(logit, off): (f32, &bool)| {
-            if *off { f32::NEG_INFINITY } else { logit + bias }
-        };
-        logits.into_iter().zip(disabled).map(score).collect()
+    /// The tools' scores at one hidden state, as [`ToolScores::scores`]; none without a head.
+    pub(crate) fn tool_scores(
+        &self,
+        hidden: &[f32],
+        bias: f32,
+        disabled: &[bool],
+        floor: Option<f32>,
+    ) -> Vec<f32> {
+        self.head.as_ref().map_or_else(Vec::new, |head| head.scores(hidden, bias, disabled, floor))
     }
 
     /// A token for the trace.
-    pub fn token(&self, pick: Pick) -> Token {
+    pub(crate) fn token(&self, pick: Pick) -> Token {
         match pick {
             Pick::Word(id) => Token::Word(self.tokenizer().token_text(id).into_owned()),
             Pick::Tool(row) => Token::Tool(self.callables[row].tool.name.clone()),
@@ -141,23 +183,33 @@ impl<'a> Extended<'a> {
     }
 }
 
-fn callable<'a>(tools: &'a ToolSet, name: &str) -> Result<Callable<'a>, DecodeError> {
-    let tool = tools.by_name(name).ok_or_else(|| {
+fn callable(
+    lm: &dyn FrozenLm,
+    tools: &ToolSet,
+    name: &str,
+    grammars: &mut Option<Arc<Grammars>>,
+) -> Result<Callable, DecodeError> {
+    let tool = tools.by_name(name).cloned().ok_or_else(|| {
         DecodeError::Mismatch(format!(
             "the head has a row for the tool `{name}`, which is not among the {} tools given: load the pack it belongs to",
             tools.len()
         ))
     })?;
-    let unsupported = |what: &str| {
-        Err(DecodeError::Mismatch(format!(
-            "the tool `{name}` {what}, which decoding does not do yet: use tools that run here, with the placement              splice or literal"
-        )))
-    };
     let kind = match (&tool.runner, tool.placement) {
-        (Runner::Client, _) => return unsupported("is run by the caller"),
-        (_, Placement::Message) => return unsupported("gives its result as a message"),
-        (_, Placement::Splice) => Kind::Splice,
         (_, Placement::Literal) => Kind::Literal,
+        (Runner::Arithmetic(_) | Runner::Relation(_), Placement::Splice) => Kind::Splice,
+        // What runs elsewhere has its result in the conversation, wherever it would like to have it.
+        _ => {
+            let compiled = match grammars {
+                Some(grammars) => grammars.compile_parameters(&tool.parameters),
+                None => Grammars::new(lm.tokenizer())
+                    .and_then(|made| grammars.insert(Arc::new(made)).compile_parameters(&tool.parameters)),
+            };
+            let compiled = compiled.map_err(|e| {
+                DecodeError::Mismatch(format!("the tool `{name}`: its schema cannot be enforced: {e}"))
+            })?;
+            Kind::Message(Box::new(compiled))
+        }
     };
     Ok(Callable { tool, kind, demos: None })
 }

@@ -35,13 +35,17 @@
 //! ```
 
 mod choose;
+mod closed;
 mod engine;
 mod error;
 mod extended;
+mod grammar;
 mod prefix;
 mod prepared;
 mod request;
 mod row;
+mod scores;
+mod session;
 mod settings;
 mod splice;
 mod trace;
@@ -49,6 +53,10 @@ mod transcript;
 
 pub use engine::Engine;
 pub use error::DecodeError;
-pub use request::{Insert, Insertion, Prompt, Request, Template};
+pub use extended::Extended;
+pub use grammar::{Grammar, Grammars};
+pub use request::{Conversation, Insert, Insertion, Prompt, Request, Template};
+pub use scores::ToolScores;
+pub use session::{Session, SessionCounts, SessionSettings};
 pub use settings::{Arguments, Calling, Settings};
 pub use trace::{Alternative, Attempt, By, CallOutcome, Counts, Decision, Event, Finish, Generation, Token};

@@ -1,12 +1,14 @@
 //! What is asked for: a prompt and how to go on from it.
 
 use crate::Settings;
+use lm::{ChatTemplate, Message};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::fmt;
 use std::sync::Arc;
 
 /// One generation to make.
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Request {
     /// What the model reads first.
     pub prompt: Prompt,
@@ -18,6 +20,8 @@ pub struct Request {
     pub disabled_words: Vec<u32>,
     /// What is put into the text beside the model's own words, if anything.
     pub insert: Option<Insert>,
+    /// The whole text is JSON under this schema; tools are then off.
+    pub schema: Option<Value>,
     /// How to generate.
     pub settings: Settings,
 }
@@ -72,26 +76,33 @@ impl Request {
 }
 
 /// What the model reads first.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Prompt {
     /// Plain text. The start token is put before it, and nothing in it is taken for a special token.
     Raw(String),
     /// The output of a chat template, which wrote its own special tokens: they are parsed, and none is added.
     Rendered(String),
+    /// A conversation, of which the assistant's next turn is to be generated. The form that tools with the placement
+    /// `message` need: their calls are written as the template writes them.
+    Chat(Conversation),
+}
+
+/// A conversation and the template that writes it.
+#[derive(Clone, Debug)]
+pub struct Conversation {
+    /// The model's template.
+    pub template: ChatTemplate,
+    /// What was said.
+    pub messages: Vec<Message>,
+    /// Tools that the prompt lists, in the layout of the API; none are needed for a head's tools.
+    pub tools: Vec<Value>,
+    /// Whether the turn may make several calls.
+    pub parallel_calls: bool,
 }
 
 impl Default for Prompt {
     fn default() -> Self {
         Self::Raw(String::new())
-    }
-}
-
-impl Prompt {
-    /// The text.
-    pub fn text(&self) -> &str {
-        match self {
-            Self::Raw(text) | Self::Rendered(text) => text,
-        }
     }
 }
 

@@ -10,21 +10,27 @@
 //! ```
 
 mod arguments;
+mod message;
 
 use crate::DecodeError;
-use crate::choose::{Ballot, Pick, Scores};
+use crate::choose::{Ballot, Pick, Scores, best};
 use crate::extended::{Extended, Kind};
+use crate::grammar::Constraint;
 use crate::prefix::Prefix;
 use crate::prepared::Prepared;
-use crate::settings::{Calling, Settings};
+use crate::settings::Calling;
 use crate::trace::{Alternative, By, Counts, Decision, Event, Finish, Generation};
 use crate::transcript::Transcript;
 use arguments::Call;
-use lm::Sequence;
+use lm::{Sequence, ToolCall};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Instant;
+
+/// A tool whose logit is this far below the best word's, e⁻⁸ of its probability, need not be exact in a trace.
+const UNSEEN: f32 = 8.0;
 
 /// What a row needs of its surroundings to decide.
 pub(crate) struct Surroundings<'s, 'a> {
@@ -35,15 +41,21 @@ pub(crate) struct Surroundings<'s, 'a> {
 }
 
 /// A request under way.
-pub(crate) struct Row<'r> {
-    prepared: &'r Prepared<'r>,
+pub(crate) struct Row {
+    prepared: Arc<Prepared>,
     rng: ChaCha8Rng,
     /// The prompt and the text so far, as far as the model has read them.
     sequence: Sequence,
     /// What it reads next, in the call's own sequence if that has one.
     input: Vec<u32>,
     call: Option<Call>,
-    transcript: Transcript<'r>,
+    transcript: Transcript,
+    /// What the whole text must be.
+    constraint: Option<Constraint>,
+    /// The calls of this turn that the caller is to run.
+    made: Vec<ToolCall>,
+    /// The conversation's text up to the end of the last of them.
+    turn: Option<String>,
     /// A number was just put in: it may not be lengthened.
     after_number: bool,
     counts: Counts,
@@ -59,18 +71,22 @@ struct Pending {
     decision: Option<Decision>,
 }
 
-impl<'r> Row<'r> {
+impl Row {
     /// A row that will read its prompt, of which `sequence` has read a part.
-    pub fn new(prepared: &'r Prepared<'r>, sequence: Sequence, extended: &Extended) -> Self {
-        let Prepared { request, ids, .. } = prepared;
+    pub fn new(prepared: Prepared, sequence: Sequence, extended: &Extended) -> Self {
+        let prepared = Arc::new(prepared);
+        let Prepared { request, ids, text, grammar, .. } = &*prepared;
         let rest = ids[sequence.ids().len()..].to_vec();
         let mut row = Self {
-            prepared,
+            prepared: Arc::clone(&prepared),
             rng: ChaCha8Rng::seed_from_u64(request.settings.seed),
             sequence,
             input: Vec::new(),
             call: None,
-            transcript: Transcript::new(request.prompt.text(), &request.settings.stop),
+            transcript: Transcript::new(text, &request.settings.stop),
+            constraint: grammar.as_ref().map(|grammar| grammar.begin()),
+            made: Vec::new(),
+            turn: None,
             after_number: false,
             counts: Counts { prompt: ids.len(), ..Counts::default() },
             decisions: Vec::new(),
@@ -86,8 +102,9 @@ impl<'r> Row<'r> {
         self.prepared.index
     }
 
-    fn settings(&self) -> &'r Settings {
-        &self.prepared.request.settings
+    /// The request, apart from the row: to be read while the row changes.
+    fn prepared(&self) -> Arc<Prepared> {
+        Arc::clone(&self.prepared)
     }
 
     pub fn is_finished(&self) -> bool {
@@ -95,9 +112,32 @@ impl<'r> Row<'r> {
     }
 
     /// The sequence to extend and the tokens to extend it by; never empty.
-    pub fn input(&mut self) -> (&mut Sequence, &[u32]) {
+    pub fn input(&mut self, most: usize) -> (&mut Sequence, &[u32]) {
         let own = self.call.as_mut().and_then(|call| call.own.as_mut());
-        (own.unwrap_or(&mut self.sequence), &self.input)
+        (own.unwrap_or(&mut self.sequence), &self.input[..most.min(self.input.len())])
+    }
+
+    /// Notes that the first `read` tokens of the input have been read; true if there are more, so that nothing can be
+    /// decided yet.
+    pub fn reads_on(&mut self, read: usize) -> bool {
+        self.input.drain(..read.min(self.input.len()));
+        !self.input.is_empty()
+    }
+
+    /// Tokens that the model has read in the sequence which it reads in at present.
+    pub fn read_so_far(&self) -> usize {
+        let own = self.call.as_ref().and_then(|call| call.own.as_ref());
+        own.unwrap_or(&self.sequence).ids().len()
+    }
+
+    /// The prompt and the text so far, as far as the model has read them.
+    pub fn sequence(&self) -> &Sequence {
+        &self.sequence
+    }
+
+    /// The tokens read, once the row is finished: what a later prompt may begin with.
+    pub fn into_sequence(self) -> Sequence {
+        self.sequence
     }
 
     /// Goes on after the input has been read: `hidden` is the state after its last token, shape (d), and `words` the
@@ -110,6 +150,7 @@ impl<'r> Row<'r> {
     ) -> Result<(), DecodeError> {
         self.input.clear();
         match self.call.take() {
+            Some(call) if call.message.is_some() => self.write_json(call, words, around)?,
             Some(call) => self.write_argument(call, words, around)?,
             None => self.choose(hidden, words, around)?,
         }
@@ -139,35 +180,63 @@ impl<'r> Row<'r> {
         around: &mut Surroundings,
     ) -> Result<(), DecodeError> {
         let extended = around.extended;
-        let settings = self.settings();
+        let prepared = self.prepared();
+        let settings = &prepared.request.settings;
         let lengthening = if self.after_number { extended.number_continuations.as_slice() } else { &[] };
         self.after_number = false;
-        for &id in self.prepared.request.disabled_words.iter().chain(lengthening) {
+        for &id in prepared.request.disabled_words.iter().chain(lengthening) {
             if let Some(score) = words.get_mut(id as usize) {
                 *score = f32::NEG_INFINITY;
             }
         }
+        if let Some(constraint) = &mut self.constraint
+            && constraint.mask(words).is_err()
+        {
+            return Err(self.no_word());
+        }
+        let best_word = best(words).ok_or_else(|| self.no_word())?;
+        let forced = settings.calling == Calling::Force && self.counts.chosen == 0;
         let tools = match settings.calling {
+            _ if self.constraint.is_some() => Vec::new(),
             Calling::Off => Vec::new(),
             Calling::Auto | Calling::Force => {
-                extended.tool_scores(hidden, self.prepared.bias, &self.prepared.disabled_tools)
+                // Greedily a tool that is below the best word is not called: only the trace may show it.
+                let exact = forced
+                    || settings.temperature > 0.0
+                    || settings.logprobs.is_some()
+                    || settings.rival_tools > 0;
+                let floor = (!exact).then_some(best_word.1 - UNSEEN);
+                extended.tool_scores(hidden, prepared.bias, &prepared.disabled_tools, floor)
             }
         };
-        let scores = self.scores(words, &tools)?;
-        let forced = settings.calling == Calling::Force && self.counts.chosen == 0;
+        let scores = Scores::beside(words, best_word, &tools);
         let ballot = scores.ballot(settings, forced, &mut self.rng);
         let decision = self.record(scores, &ballot, forced, extended);
+        if self.turn.is_some() && ballot.tools.is_empty() {
+            // After a call the turn makes another one, or ends.
+            self.decisions.extend(decision);
+            self.finish = Some(Finish::Calls);
+            return Ok(());
+        }
+        if let (Some(count), true) = (settings.logprobs, ballot.tools.is_empty()) {
+            let total = scores.log_sum_exp();
+            let (_, top) = scores.distribution(count);
+            let top: Vec<_> = top.into_iter().map(|(pick, p)| (extended.token(pick), p.ln())).collect();
+            let logprob = (f64::from(scores.word(ballot.word)) - total) as f32;
+            if !extended.tokenizer().ends_text(ballot.word) {
+                (around.on_event)(Event::Word { request: self.index(), id: ballot.word, logprob, top: &top });
+            }
+        }
         self.carry_out(Pending { ballot, decision }, around)
     }
 
-    fn scores<'s>(&self, words: &'s [f32], tools: &'s [f32]) -> Result<Scores<'s>, DecodeError> {
-        let no_word = DecodeError::NoWord { index: self.index(), position: self.counts.chosen };
-        Scores::new(words, tools).ok_or(no_word)
+    fn no_word(&self) -> DecodeError {
+        DecodeError::NoWord { index: self.index(), position: self.counts.chosen }
     }
 
     /// The trace of a decision, if it is a call or a tool came near.
     fn record(&self, scores: Scores, ballot: &Ballot, forced: bool, extended: &Extended) -> Option<Decision> {
-        let settings = self.settings();
+        let settings = &self.prepared.request.settings;
         let calls = !ballot.tools.is_empty();
         if !calls && !scores.tools_may_reach(settings.record_above) {
             return None;
@@ -186,6 +255,9 @@ impl<'r> Row<'r> {
                 .into_iter()
                 .map(|(pick, p)| Alternative { token: extended.token(pick), p })
                 .collect(),
+            tools: (scores.best_tools(settings.rival_tools).into_iter())
+                .map(|(pick, p)| Alternative { token: extended.token(pick), p })
+                .collect(),
             attempts: Vec::new(),
             chosen: None,
         })
@@ -194,17 +266,33 @@ impl<'r> Row<'r> {
     /// Takes the best token that is left: starts a call, or puts down the word.
     fn carry_out(&mut self, mut pending: Pending, around: &mut Surroundings) -> Result<(), DecodeError> {
         while let Some(tool) = pending.ballot.tools.pop_front() {
-            if self.counts.calls >= self.settings().max_calls {
+            if self.counts.calls >= self.prepared.request.settings.max_calls {
                 self.decisions.extend(pending.decision);
                 self.finish = Some(Finish::MaxCalls);
                 return Ok(());
             }
             let callable = &around.extended.callables[tool];
-            (around.on_event)(Event::CallStart { request: self.index(), tool: &callable.tool.name });
+            let start = Event::CallStart { request: self.index(), tool: &callable.tool.name };
+            if let Kind::Message(grammar) = &callable.kind {
+                let call = Call::new(tool, pending, self.sequence.ids().len());
+                match self.open_message(&callable.tool.name, grammar, around.extended) {
+                    Ok(opening) => {
+                        (around.on_event)(start);
+                        self.begin_json(call, opening);
+                        return Ok(());
+                    }
+                    Err(reason) => match self.end_call(call, Err(reason), around) {
+                        Some(failed) => pending = failed,
+                        None => return Ok(()),
+                    },
+                }
+                continue;
+            }
+            (around.on_event)(start);
             let call = Call::new(tool, pending, self.sequence.ids().len());
             let result = match callable.kind {
                 Kind::Literal => callable.run(""),
-                Kind::Splice => match self.opening(callable, around.extended) {
+                Kind::Splice | Kind::Message(_) => match self.opening(callable, around.extended) {
                     Ok(ids) => return self.begin_arguments(call, ids, around),
                     Err(reason) => Err(reason),
                 },
@@ -222,6 +310,16 @@ impl<'r> Row<'r> {
     fn take_word(&mut self, pending: Pending, extended: &Extended) {
         let word = pending.ballot.word;
         let tokenizer = extended.tokenizer();
+        if self.turn.is_some() {
+            // The call that was wanted after a call could not be made: the turn ends with those that were.
+            self.decisions.extend(pending.decision);
+            self.finish = Some(Finish::Calls);
+            return;
+        }
+        let complete = match &mut self.constraint {
+            Some(constraint) if !tokenizer.ends_text(word) => constraint.push(word).unwrap_or(true),
+            _ => false,
+        };
         if tokenizer.ends_text(word) {
             self.conclude(pending.decision, Pick::Word(word), extended);
             self.finish = Some(Finish::EndOfText);
@@ -232,11 +330,14 @@ impl<'r> Row<'r> {
         self.conclude(pending.decision, Pick::Word(word), extended);
         let mut ids = vec![word];
         let stop = stop.or_else(|| self.insert(&mut ids, extended));
-        self.proceed(stop, ids, extended);
+        self.proceed(stop.as_deref(), ids, extended);
+        if complete && matches!(self.finish, None | Some(Finish::MaxTokens)) {
+            self.finish = Some(Finish::EndOfText);
+        }
     }
 
     /// Puts in what the request wants after the text so far, its tokens behind `ids`.
-    fn insert(&mut self, ids: &mut Vec<u32>, extended: &Extended) -> Option<&'r str> {
+    fn insert(&mut self, ids: &mut Vec<u32>, extended: &Extended) -> Option<String> {
         let insertion = self.prepared.request.insert.as_ref()?.after(&self.transcript.text())?;
         let read = extended.encode_segment(&insertion.text).ok()?;
         self.counts.results += read.len();
@@ -255,7 +356,9 @@ impl<'r> Row<'r> {
         self.counts.chosen += 1;
         match stop {
             Some(stop) => self.finish = Some(Finish::Stop { string: stop.to_string() }),
-            None if self.counts.chosen >= self.settings().max_tokens => self.finish = Some(Finish::MaxTokens),
+            None if self.counts.chosen >= self.prepared.request.settings.max_tokens => {
+                self.finish = Some(Finish::MaxTokens)
+            }
             None => self.read(ids, extended),
         }
     }

@@ -35,6 +35,10 @@ pub struct Settings {
     pub record_above: f32,
     /// How many of the best tokens a recorded decision lists. Default: 5.
     pub alternatives: usize,
+    /// How many of the best tools a recorded decision lists beside them. Default: 0.
+    pub rival_tools: usize,
+    /// Tells every word's log probability as it is chosen, with this many of the best tokens. Default: no.
+    pub logprobs: Option<usize>,
 }
 
 impl Default for Settings {
@@ -53,6 +57,8 @@ impl Default for Settings {
             stop: Vec::new(),
             record_above: 0.1,
             alternatives: 5,
+            rival_tools: 0,
+            logprobs: None,
         }
     }
 }

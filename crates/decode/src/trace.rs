@@ -18,6 +18,15 @@ pub struct Generation {
 }
 
 impl Generation {
+    /// The calls that the caller is to run, in order: each with its id.
+    pub fn client_calls(&self) -> impl Iterator<Item = (&str, &Attempt)> {
+        let attempts = self.decisions.iter().flat_map(|decision| &decision.attempts);
+        attempts.filter_map(|attempt| match &attempt.outcome {
+            CallOutcome::Client(id) => Some((id.as_str(), attempt)),
+            CallOutcome::Result(_) | CallOutcome::Error(_) => None,
+        })
+    }
+
     /// The calls whose results are in the text, in order.
     pub fn calls(&self) -> impl Iterator<Item = &Attempt> {
         self.decisions
@@ -42,6 +51,8 @@ pub enum Finish {
     MaxTokens,
     /// The cap on calls: one more was called for.
     MaxCalls,
+    /// The turn made calls that the caller is to run; they are the last of the trace's attempts.
+    Calls,
     /// The context is full: the next step would not fit the model.
     ContextFull {
         /// Tokens that the next step needs.
@@ -82,6 +93,9 @@ pub struct Decision {
     pub p_tool: f32,
     /// The best tokens of the extended vocabulary under the same distribution, best first.
     pub alternatives: Vec<Alternative>,
+    /// The best tools, best first, as many as [`Settings::rival_tools`](crate::Settings::rival_tools) says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<Alternative>,
     /// The calls tried here, in order: failed ones, then at most one that stands.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempt>,
@@ -143,6 +157,8 @@ pub struct Attempt {
 pub enum CallOutcome {
     /// It stands: the text that the tool gave.
     Result(String),
+    /// It stands, and the caller runs it: its id in the conversation.
+    Client(String),
     /// It was undone: why.
     Error(String),
 }
@@ -152,14 +168,14 @@ impl CallOutcome {
     pub fn result(&self) -> Option<&str> {
         match self {
             Self::Result(text) => Some(text),
-            Self::Error(_) => None,
+            Self::Client(_) | Self::Error(_) => None,
         }
     }
 
     /// Why the call was undone, if it was.
     pub fn error(&self) -> Option<&str> {
         match self {
-            Self::Result(_) => None,
+            Self::Result(_) | Self::Client(_) => None,
             Self::Error(reason) => Some(reason),
         }
     }
@@ -181,6 +197,24 @@ pub enum Event<'a> {
         request: usize,
         /// The tool's name.
         tool: &'a str,
+    },
+    /// A word was chosen; told only where [`Settings::logprobs`](crate::Settings::logprobs) asks for it.
+    Word {
+        /// Which of the requests, from 0.
+        request: usize,
+        /// The word's id.
+        id: u32,
+        /// log P(word) over words and tools, temperature 1.
+        logprob: f32,
+        /// The best tokens with their log probabilities, best first.
+        top: &'a [(Token, f32)],
+    },
+    /// More of the JSON of the call that began last.
+    Arguments {
+        /// Which of the requests, from 0.
+        request: usize,
+        /// The new part.
+        delta: &'a str,
     },
     /// A call has ended; if it failed it is undone. Its result, if it stands, follows as text.
     CallEnd {

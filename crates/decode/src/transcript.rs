@@ -3,9 +3,10 @@
 use crate::splice::space_after;
 
 /// The text that was generated after a prompt.
-pub(crate) struct Transcript<'r> {
-    prompt: &'r str,
-    stops: &'r [String],
+pub(crate) struct Transcript {
+    /// The last bytes of the prompt.
+    prompt: Vec<u8>,
+    stops: Vec<String>,
     bytes: Vec<u8>,
     /// The calls behind the results: where in `bytes`, and what stood there before the result.
     calls: Vec<(usize, String)>,
@@ -13,9 +14,10 @@ pub(crate) struct Transcript<'r> {
     given: usize,
 }
 
-impl<'r> Transcript<'r> {
-    pub fn new(prompt: &'r str, stops: &'r [String]) -> Self {
-        Self { prompt, stops, bytes: Vec::new(), calls: Vec::new(), given: 0 }
+impl Transcript {
+    pub fn new(prompt: &str, stops: &[String]) -> Self {
+        let prompt = prompt.as_bytes()[prompt.len().saturating_sub(8)..].to_vec();
+        Self { prompt, stops: stops.to_vec(), bytes: Vec::new(), calls: Vec::new(), given: 0 }
     }
 
     /// Bytes generated.
@@ -25,11 +27,11 @@ impl<'r> Transcript<'r> {
 
     /// The space that belongs before a call or result put here.
     pub fn space(&self) -> &'static str {
-        space_after(if self.bytes.is_empty() { self.prompt.as_bytes() } else { &self.bytes })
+        space_after(if self.bytes.is_empty() { &self.prompt } else { &self.bytes })
     }
 
     /// Adds a call's result, and keeps the call for [`Transcript::with_calls`].
-    pub fn push_result(&mut self, space: &str, call: Option<String>, result: &str) -> Option<&'r str> {
+    pub fn push_result(&mut self, space: &str, call: Option<String>, result: &str) -> Option<String> {
         if let Some(call) = call {
             self.calls.push((self.bytes.len() + space.len(), call));
         }
@@ -37,7 +39,7 @@ impl<'r> Transcript<'r> {
     }
 
     /// Adds bytes. If a stop string is then in the text, cuts the text before the first and returns it.
-    pub fn push(&mut self, bytes: &[u8]) -> Option<&'r str> {
+    pub fn push(&mut self, bytes: &[u8]) -> Option<String> {
         let longest = self.stops.iter().map(String::len).max().unwrap_or(0);
         // A stop string may have begun in earlier bytes.
         let from = (self.bytes.len() + 1).saturating_sub(longest);
@@ -47,6 +49,7 @@ impl<'r> Transcript<'r> {
             .iter()
             .filter_map(|stop| Some((from + find(&self.bytes[from..], stop.as_bytes())?, stop)));
         let (at, stop) = found.min_by_key(|(at, _)| *at)?;
+        let stop = stop.clone();
         self.bytes.truncate(at);
         Some(stop)
     }
@@ -122,7 +125,7 @@ mod tests {
         let mut text = Transcript::new("", &stops);
         assert_eq!(text.push(b"a\n"), None);
         assert_eq!(text.push(b"\n"), None);
-        assert_eq!(text.push(b"Q: END"), Some("\n\nQ:"));
+        assert_eq!(text.push(b"Q: END").as_deref(), Some("\n\nQ:"));
         assert_eq!(text.text(), "a");
     }
 

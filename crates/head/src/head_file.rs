@@ -97,12 +97,7 @@ impl Head {
     /// If the hidden state has another width: that is a fault of the caller.
     pub fn logits(&self, hidden: &[f32]) -> Vec<f32> {
         assert_eq!(hidden.len(), self.width(), "width of a hidden state");
-        (0..self.tools.len())
-            .map(|k| {
-                let product: f32 = self.weights.row(k).iter().zip(hidden).map(|(w, h)| w * h).sum();
-                product + self.offsets[k]
-            })
-            .collect()
+        (0..self.tools.len()).map(|k| lm::dot(self.weights.row(k), hidden) + self.offsets[k]).collect()
     }
 
     /// Refuses a head that was fitted on another model.

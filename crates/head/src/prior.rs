@@ -25,6 +25,8 @@ pub enum Prior {
         /// The scale.
         scale: Scale,
     },
+    /// The sum of others: what their sources say, together.
+    Sum(Vec<Prior>),
     /// From a text about the tool.
     Text {
         /// Which text.
@@ -107,6 +109,15 @@ pub struct ToolText {
 }
 
 impl Prior {
+    /// Whether it is made of training examples, and so has to be made anew for every part of them.
+    pub fn needs_examples(&self) -> bool {
+        match self {
+            Self::Contexts { .. } => true,
+            Self::Sum(parts) => parts.iter().any(Self::needs_examples),
+            Self::Zero | Self::Uniform { .. } | Self::Text { .. } => false,
+        }
+    }
+
     /// Builds W0 `(tools, d)`. `examples` are what [`Prior::Contexts`] takes its calls from.
     ///
     /// # Errors
@@ -121,6 +132,14 @@ impl Prior {
         match self {
             Self::Zero => Ok(Matrix::zeros(tools.len(), width)),
             Self::Uniform { seed } => Ok(uniform(tools.len(), width, *seed)),
+            Self::Sum(parts) => {
+                let mut sum = Matrix::zeros(tools.len(), width);
+                for part in parts {
+                    let rows = part.build(lm, tools, examples)?;
+                    sum.data_mut().iter_mut().zip(rows.data()).for_each(|(sum, x)| *sum += x);
+                }
+                Ok(sum)
+            }
             Self::Contexts { scale } => {
                 let (table, subset) = examples.ok_or_else(|| {
                     HeadError::Setting("a prior of example contexts needs extracted examples".into())

@@ -293,3 +293,21 @@ fn nearest_words_are_those_that_brute_force_finds() {
     assert_eq!(near[0][0].text, "j");
     assert!(nearest_words(&lm, &Matrix::zeros(1, WIDTH + 1), 3).is_err());
 }
+
+/// A sum is its parts' rows added up, each at its own scale; it needs examples if one of them does.
+#[test]
+fn a_sum_is_what_its_parts_say_together() {
+    let unit = |factor| Scale::Unit { factor, centred: false };
+    let parts = [
+        text(Text::Name, Source::HeadRows, Pool::Mean, unit(0.5)),
+        text(Text::Name, Source::HiddenStates { bos: true }, Pool::Mean, unit(2.0)),
+    ];
+    let [a, b] = parts.each_ref().map(|part| build(part, &["ab", "cd"]).unwrap());
+    let sum = build(&Prior::Sum(parts.to_vec()), &["ab", "cd"]).unwrap();
+    for (sum, (a, b)) in sum.data().iter().zip(a.data().iter().zip(b.data())) {
+        assert_eq!(*sum, a + b);
+    }
+    assert!(build(&Prior::Sum(Vec::new()), &["ab"]).unwrap().data().iter().all(|&x| x == 0.0));
+    let with = Prior::Sum(vec![parts[0].clone(), Prior::Contexts { scale: Scale::AsIs }]);
+    assert!(with.needs_examples() && !Prior::Sum(parts.to_vec()).needs_examples());
+}

@@ -1,8 +1,8 @@
 //! Causal attention over a paged KV state.
 
-use crate::kernels::{Product, Rows, softmax};
+use crate::kernels::{Product, Rows, mix, scores, softmax};
+use crate::threads::{Shared, Threads};
 use pulp::Arch;
-use rayon::prelude::*;
 use std::sync::Arc;
 
 /// Tokens a page.
@@ -106,34 +106,80 @@ pub struct Segment<'a> {
 impl Attention {
     /// Attention of all segments: queries are the first `heads · head_width` columns of `rows` (row stride `stride`).
     /// Returns `(rows, heads · head_width)`, packed.
-    pub fn run(&self, segments: &[Segment<'_>], rows: &[f32], stride: usize, total: usize) -> Vec<f32> {
+    pub fn run(
+        &self,
+        segments: &[Segment<'_>],
+        rows: &[f32],
+        stride: usize,
+        total: usize,
+        threads: Threads,
+    ) -> Vec<f32> {
         let width = self.heads * self.head_width;
         let mut out = vec![0.0_f32; total * width];
         let mut tasks = Vec::new();
         let mut work = 0;
         for (index, segment) in segments.iter().enumerate() {
             work += segment.count * segment.state.len() * width;
-            for from in (0..segment.count).step_by(BLOCK) {
+            if segment.count == 1 {
+                tasks.extend((0..self.kv_heads).map(|group| (index, 0, group)));
+            }
+            for from in (0..segment.count).step_by(BLOCK).filter(|_| segment.count > 1) {
                 tasks.extend((0..self.heads).map(|head| (index, from, head)));
             }
         }
-        let one = |&(index, from, head): &(usize, usize, usize)| {
+        let shared = Shared::new(&mut out);
+        let one = |task: usize| {
+            let (index, from, head) = tasks[task];
             let segment: &Segment<'_> = &segments[index];
-            self.block(segment, from, (from + BLOCK).min(segment.count), head, rows, stride)
+            if segment.count == 1 {
+                let group = self.heads / self.kv_heads * self.head_width;
+                // SAFETY: each segment's row and group of heads is one task's.
+                let out = unsafe { shared.slice(segment.row * width + head * group, group) };
+                self.single(segment, head, &rows[segment.row * stride + head * group..][..group], out);
+                return;
+            }
+            let block = self.block(segment, from, (from + BLOCK).min(segment.count), head, rows, stride);
+            for (i, values) in block.chunks_exact(self.head_width).enumerate() {
+                let at = (segment.row + from + i) * width + head * self.head_width;
+                // SAFETY: each row and head is one task's.
+                unsafe { shared.slice(at, self.head_width) }.copy_from_slice(values);
+            }
         };
         // Waking other threads costs more than a short sequence's attention.
-        let blocks: Vec<Vec<f32>> = if work < 1 << 17 {
-            tasks.iter().map(one).collect()
+        if work < 1 << 15 {
+            (0..tasks.len()).for_each(one);
         } else {
-            tasks.par_iter().map(one).collect()
-        };
-        for ((index, from, head), block) in tasks.into_iter().zip(blocks) {
-            for (i, values) in block.chunks_exact(self.head_width).enumerate() {
-                let at = (segments[index].row + from + i) * width + head * self.head_width;
-                out[at..at + self.head_width].copy_from_slice(values);
-            }
+            threads.run(tasks.len(), one);
         }
         out
+    }
+
+    /// The last position's output for the heads that share key head `group`: `queries` and `out` are theirs, one
+    /// behind the other.
+    fn single(&self, segment: &Segment<'_>, group: usize, queries: &[f32], out: &mut [f32]) {
+        let (w, end) = (self.head_width, segment.state.len());
+        let low = self.window.map_or(0, |window| end.saturating_sub(window));
+        let keys = end - low;
+        let group = Heads { index: group, width: w };
+        let pages = (low / PAGE..end.div_ceil(PAGE)).map(|page| {
+            let start = low.max(page * PAGE);
+            (page, start, end.min((page + 1) * PAGE))
+        });
+        let arch = Arch::new();
+        let mut weights = vec![0.0_f32; queries.len() / w * keys];
+        for (page, start, end) in pages.clone() {
+            let k = segment.state.rows(self.layer, 0, page, group, start - page * PAGE, end - page * PAGE);
+            for (query, weights) in queries.chunks_exact(w).zip(weights.chunks_exact_mut(keys)) {
+                scores(arch, query, k, self.scale, &mut weights[start - low..end - low]);
+            }
+        }
+        weights.chunks_exact_mut(keys).for_each(|weights| softmax(arch, weights));
+        for (page, start, end) in pages {
+            let v = segment.state.rows(self.layer, 1, page, group, start - page * PAGE, end - page * PAGE);
+            for (out, weights) in out.chunks_exact_mut(w).zip(weights.chunks_exact(keys)) {
+                mix(arch, &weights[start - low..end - low], v, out);
+            }
+        }
     }
 
     /// One head's output for queries `from..to` of a segment: `(to − from, head_width)`.

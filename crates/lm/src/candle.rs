@@ -1,6 +1,7 @@
 //! The decoder on candle's tensors: for accelerators, and for candle's own CPU kernels.
 
 use crate::config::{Architecture, Config};
+use crate::linear::{Form, Linear};
 use crate::model::Model;
 use crate::rope::Rope;
 use crate::{Device, FrozenLm, LmError, Matrix, ModelCard, RowSource, Sequence, State, Tokenizer, WordMass};
@@ -87,16 +88,16 @@ impl CandleDecoder {
             ))
         };
         let place = match device {
-            Device::Cpu | Device::CandleCpu => Place::Cpu,
+            Device::Cpu | Device::CpuPacked | Device::CandleCpu => Place::Cpu,
             Device::Cuda(card) => Place::new_cuda(card).map_err(|e| missing("cuda", e))?,
             Device::Metal(card) => Place::new_metal(card).map_err(|e| missing("metal", e))?,
         };
         let kind = match device {
-            Device::Cpu | Device::CandleCpu => "cpu",
+            Device::Cpu | Device::CpuPacked | Device::CandleCpu => "cpu",
             Device::Cuda(_) => "cuda",
             Device::Metal(_) => "metal",
         };
-        let mut model = Model::load(path, &format!("candle {kind} f32"))?;
+        let mut model = Model::load(path, Form::Dense, &format!("candle {kind} f32"))?;
         let config = model.config.clone();
         let (d, q) = (config.width, config.heads * config.head_width);
         let rows = |data: Vec<f32>, width: usize| {
@@ -111,20 +112,21 @@ impl CandleDecoder {
         let layers = layers.into_iter().map(|layer| {
             Ok(Layer {
                 attention_norm: vector(layer.attention_norm)?,
-                qkv: rows(layer.qkv, d)?,
+                qkv: rows(layer.qkv.into_dense(), d)?,
                 qkv_bias: layer.qkv_bias.map(vector).transpose()?,
                 qk_norm: layer.qk_norm.map(|(q, k)| Computed::Ok((vector(q)?, vector(k)?))).transpose()?,
-                output: rows(layer.output, q)?,
+                output: rows(layer.output.into_dense(), q)?,
                 post_attention_norm: layer.post_attention_norm.map(vector).transpose()?,
                 feed_forward_norm: vector(layer.feed_forward_norm)?,
-                gate_up: rows(layer.gate_up, d)?,
-                down: rows(layer.down, config.feed_forward)?,
+                gate_up: rows(layer.gate_up.into_dense(), d)?,
+                down: rows(layer.down.into_dense(), config.feed_forward)?,
                 post_feed_forward_norm: layer.post_feed_forward_norm.map(vector).transpose()?,
             })
         });
         let layers = layers.collect::<Computed<_>>()?;
-        let input = rows(std::mem::take(&mut model.input), d)?;
-        let head = model.head.take().map_or_else(|| Ok(input.clone()), |head| rows(head, d))?;
+        let input = std::mem::replace(&mut model.input, Linear::Dense { data: Vec::new(), width: d });
+        let input = rows(input.into_dense(), d)?;
+        let head = model.head.take().map_or_else(|| Ok(input.clone()), |head| rows(head.into_dense(), d))?;
         let norm = vector(std::mem::take(&mut model.norm))?;
         Ok(Self { place, layers, norm, input, head, model })
     }

@@ -3,7 +3,7 @@
 //! A model's files hold a Jinja template that turns messages into the text that the model was trained on. [`ChatTemplate`]
 //! renders it as the `transformers` library does: the same functions, filters and white-space rules, so that a prompt here
 //! is the prompt there, byte for byte. The result wrote its own special tokens: encode it with
-//! [`Specials::Parse`](crate::Specials), without a start token.
+//! [`Tokenizer::encode_rendered`](crate::Tokenizer::encode_rendered), without a start token.
 //!
 //! ```
 //! use toolken_lm::{Chat, ChatTemplate, Message};

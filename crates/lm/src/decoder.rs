@@ -1,12 +1,13 @@
 //! The decoder: token ids in, final hidden states out, on the CPU. One implementation for Llama, Qwen2 and Gemma 3.
 
 use crate::attention::{Attention, KvPages, Segment};
-use crate::kernels::{Product, Rows, gated, max_and_sum_exp, norm_in_place, rms_norm, rotate};
+use crate::kernels::{gated, max_and_sum_exp, norm_in_place, rms_norm, rotate};
 use crate::layer::Layer;
+use crate::linear::Form;
 use crate::model::Model;
+use crate::threads::Threads;
 use crate::{FrozenLm, LmError, Matrix, ModelCard, RowSource, Sequence, State, Tokenizer, WordMass};
 use pulp::Arch;
-use rayon::prelude::*;
 use std::any::Any;
 use std::path::Path;
 
@@ -15,9 +16,10 @@ const MASS_ROWS: usize = 256;
 /// Words whose logits exist at a time.
 const MASS_WORDS: usize = 4096;
 
-/// A frozen decoder in `f32` on the CPU, with kernels of its own.
+/// A frozen decoder on the CPU, with kernels of its own: in `f32` throughout, or with the weights as the file has them.
 pub struct Decoder {
     model: Model,
+    form: Form,
 }
 
 struct Pages(KvPages);
@@ -37,12 +39,34 @@ impl State for Pages {
 }
 
 impl Decoder {
-    /// Loads a GGUF file, or a folder with `config.json`, safetensors and a tokenizer.
+    /// [`ModelCard::engine`] of [`Decoder::load`].
+    pub const F32: &str = "cpu f32";
+    /// [`ModelCard::engine`] of [`Decoder::load_packed`].
+    pub const PACKED: &str = "cpu packed";
+
+    /// Loads a GGUF file, or a folder with `config.json`, safetensors and a tokenizer; all weights in f32.
     ///
     /// # Errors
     /// A file that is missing, damaged, or of an architecture, type or tokenizer that is not supported.
     pub fn load(path: &Path) -> Result<Self, LmError> {
-        Ok(Self { model: Model::load(path, "cpu f32")? })
+        Ok(Self { model: Model::load(path, Form::Dense, Self::F32)?, form: Form::Dense })
+    }
+
+    /// As [`Decoder::load`], but weights stay as the file has them, and are multiplied by 15-bit activations.
+    ///
+    /// # Errors
+    /// As [`Decoder::load`].
+    pub fn load_packed(path: &Path) -> Result<Self, LmError> {
+        Ok(Self { model: Model::load(path, Form::Packed, Self::PACKED)?, form: Form::Packed })
+    }
+
+    /// How `rows` rows are spread: products of f32 matrices have rayon's threads, and those of another pool would be in
+    /// their way.
+    fn threads(&self, rows: usize) -> Threads {
+        match self.form {
+            Form::Dense if rows > 1 => Threads::Rayon,
+            Form::Dense | Form::Packed => Threads::Team,
+        }
     }
 
     /// Normalises, turns and stores one layer's heads: queries in place, keys and values into the states.
@@ -59,7 +83,8 @@ impl Decoder {
         let (q, kv) = (config.heads * w, config.kv_heads * w);
         let stride = q + 2 * kv;
         let epsilon = config.norm_epsilon as f32;
-        qkv.par_chunks_mut(stride).enumerate().for_each(|(i, row)| {
+        let rows = qkv.len() / stride;
+        self.threads(rows).chunks(qkv, stride, rows > 4, |i, row| {
             let (cos, sin) = (&table.0[i * half..(i + 1) * half], &table.1[i * half..(i + 1) * half]);
             if let Some(bias) = &layer.qkv_bias {
                 row.iter_mut().zip(bias).for_each(|(x, b)| *x += b);
@@ -83,13 +108,14 @@ impl Decoder {
     /// The layers: `x` is the residual stream, `(positions.len(), d)`.
     fn run(&self, x: &mut [f32], positions: &[usize], states: &mut [(KvPages, usize)]) {
         let config = &self.model.config;
-        let (d, n) = (config.width, positions.len());
+        let n = positions.len();
         let epsilon = config.norm_epsilon as f32;
+        let threads = self.threads(n);
         let stride = (config.heads + 2 * config.kv_heads) * config.head_width;
         let (table, local_table) = (self.model.rope.table(positions), self.model.local_rope.table(positions));
         for (index, layer) in self.model.layers.iter().enumerate() {
             let local = config.is_local(index);
-            let mut qkv = linear(&rms_norm(x, &layer.attention_norm, epsilon), &layer.qkv, d);
+            let mut qkv = layer.qkv.apply(&rms_norm(x, &layer.attention_norm, epsilon, threads), threads);
             self.place(layer, index, &mut qkv, if local { &local_table } else { &table }, states);
             let mut row = 0;
             let mut segments = Vec::with_capacity(states.len());
@@ -105,17 +131,18 @@ impl Decoder {
                 scale: config.attention_scale as f32,
                 window: config.window.filter(|_| local),
             };
-            let mixed = attention.run(&segments, &qkv, stride, n);
-            let mut update = linear(&mixed, &layer.output, config.heads * config.head_width);
+            let mixed = attention.run(&segments, &qkv, stride, n, threads);
+            let mut update = layer.output.apply(&mixed, threads);
             if let Some(weight) = &layer.post_attention_norm {
-                update = rms_norm(&update, weight, epsilon);
+                update = rms_norm(&update, weight, epsilon, threads);
             }
             add(x, &update);
-            let gate_up = linear(&rms_norm(x, &layer.feed_forward_norm, epsilon), &layer.gate_up, d);
-            let inner = gated(Layer::activation(config), &gate_up, config.feed_forward);
-            let mut update = linear(&inner, &layer.down, config.feed_forward);
+            let normed = rms_norm(x, &layer.feed_forward_norm, epsilon, threads);
+            let gate_up = layer.gate_up.apply(&normed, threads);
+            let inner = gated(Layer::activation(config), &gate_up, config.feed_forward, threads);
+            let mut update = layer.down.apply(&inner, threads);
             if let Some(weight) = &layer.post_feed_forward_norm {
-                update = rms_norm(&update, weight, epsilon);
+                update = rms_norm(&update, weight, epsilon, threads);
             }
             add(x, &update);
         }
@@ -148,7 +175,10 @@ impl FrozenLm for Decoder {
             let first = pages.0.len();
             positions.extend(first..first + ids.len());
             for &id in *ids {
-                x.extend(self.model.input[id as usize * d..(id as usize + 1) * d].iter().map(|v| v * scale));
+                let start = x.len();
+                x.resize(start + d, 0.0);
+                self.model.input.row(id as usize, &mut x[start..]);
+                x[start..].iter_mut().for_each(|v| *v *= scale);
             }
             // Taken out while the layers run, so that its last page is held once and written in place.
             let mut taken = std::mem::replace(&mut pages.0, KvPages::new(0, 0));
@@ -163,51 +193,47 @@ impl FrozenLm for Decoder {
                 pages.0 = state;
             }
         }
-        Ok(Matrix::new(
-            positions.len(),
-            d,
-            rms_norm(&x, &self.model.norm, self.model.config.norm_epsilon as f32),
-        ))
+        let epsilon = self.model.config.norm_epsilon as f32;
+        let normed = rms_norm(&x, &self.model.norm, epsilon, self.threads(positions.len()));
+        Ok(Matrix::new(positions.len(), d, normed))
     }
 
     fn logits(&self, hidden: &Matrix) -> Result<Matrix, LmError> {
-        Ok(Matrix::new(
-            hidden.rows(),
-            self.model.card.vocab,
-            linear(hidden.data(), self.model.head(), self.model.card.width),
-        ))
+        let logits = self.model.head().apply(hidden.data(), self.threads(hidden.rows()));
+        Ok(Matrix::new(hidden.rows(), self.model.card.vocab, logits))
     }
 
     fn word_mass(&self, hidden: &Matrix, labels: &[Option<u32>]) -> Result<Vec<WordMass>, LmError> {
-        let (d, head) = (self.model.card.width, self.model.head());
+        let (d, vocab, head) = (self.model.card.width, self.model.card.vocab, self.model.head());
         labels.iter().flatten().try_for_each(|&id| self.model.check_ids(&[id]))?;
         let arch = Arch::new();
         let mut out = Vec::with_capacity(labels.len());
         for (rows, labels) in hidden.data().chunks(MASS_ROWS * d).zip(labels.chunks(MASS_ROWS)) {
+            let threads = self.threads(labels.len());
             // (largest, Σ e^(x − largest), its word, the label's logit) so far
             let mut mass = vec![(f32::NEG_INFINITY, 0.0_f64, 0_u32, 0.0_f32); labels.len()];
-            let mut logits = vec![0.0_f32; labels.len() * MASS_WORDS];
-            for (block, words) in head.chunks(MASS_WORDS * d).enumerate() {
-                let (first, count) = (block * MASS_WORDS, words.len() / d);
-                let product = Product { inner: d, parallel: true };
-                product.transposed(Rows::packed(rows, d), Rows::packed(words, d), 1.0, &mut logits, count);
-                mass.par_iter_mut().zip(logits.par_chunks(count)).zip(labels).for_each(
-                    |((mass, row), label)| {
-                        let (max, sum) = max_and_sum_exp(arch, row);
-                        if let Some(id) =
-                            label.map(|id| id as usize).filter(|id| (first..first + count).contains(id))
-                        {
-                            mass.3 = row[id - first];
-                        }
-                        if max > mass.0 {
-                            mass.1 = mass.1 * f64::from(mass.0 - max).exp() + f64::from(sum);
-                            mass.0 = max;
-                            mass.2 = (first + row.iter().position(|&x| x == max).unwrap_or(0)) as u32;
-                        } else {
-                            mass.1 += f64::from(sum) * f64::from(max - mass.0).exp();
-                        }
-                    },
-                );
+            let mut logits = vec![0.0_f32; labels.len() * MASS_WORDS.min(vocab)];
+            let input = head.input(rows, threads);
+            for first in (0..vocab).step_by(MASS_WORDS) {
+                let count = MASS_WORDS.min(vocab - first);
+                let logits = &mut logits[..labels.len() * count];
+                head.block(&input, first..first + count, logits, threads);
+                threads.chunks(&mut mass, 1, true, |i, mass| {
+                    let (mass, row) = (&mut mass[0], &logits[i * count..(i + 1) * count]);
+                    let (max, sum) = max_and_sum_exp(arch, row);
+                    if let Some(id) =
+                        labels[i].map(|id| id as usize).filter(|id| (first..first + count).contains(id))
+                    {
+                        mass.3 = row[id - first];
+                    }
+                    if max > mass.0 {
+                        mass.1 = mass.1 * f64::from(mass.0 - max).exp() + f64::from(sum);
+                        mass.0 = max;
+                        mass.2 = (first + row.iter().position(|&x| x == max).unwrap_or(0)) as u32;
+                    } else {
+                        mass.1 += f64::from(sum) * f64::from(max - mass.0).exp();
+                    }
+                });
             }
             out.extend(mass.into_iter().map(|(max, sum, argmax, label)| WordMass {
                 log_sum_exp: (f64::from(max) + sum.ln()) as f32,
@@ -221,35 +247,14 @@ impl FrozenLm for Decoder {
 
     fn rows(&self, source: RowSource, ids: &[u32]) -> Result<Matrix, LmError> {
         self.model.check_ids(ids)?;
-        let d = self.model.card.width;
         let matrix = match source {
             RowSource::Head => self.model.head(),
             RowSource::Input => &self.model.input,
         };
-        let data =
-            ids.iter().flat_map(|&id| &matrix[id as usize * d..(id as usize + 1) * d]).copied().collect();
-        Ok(Matrix::new(ids.len(), d, data))
+        Ok(matrix.select(ids.iter().map(|&id| id as usize)))
     }
 }
 
 fn add(x: &mut [f32], update: &[f32]) {
     x.iter_mut().zip(update).for_each(|(x, u)| *x += u);
-}
-
-/// x Wᵀ for `x (n, width)` and `w (out, width)`.
-fn linear(x: &[f32], w: &[f32], width: usize) -> Vec<f32> {
-    let (n, outs) = (x.len() / width, w.len() / width);
-    let mut out = vec![0.0_f32; n * outs];
-    let x = Rows::packed(x, width);
-    if n == 1 {
-        // One row is bound by reading the matrix: every core reads its own part of it.
-        let part = outs.div_ceil(rayon::current_num_threads()).max(64);
-        out.par_chunks_mut(part).zip(w.par_chunks(part * width)).for_each(|(out, w)| {
-            let count = out.len();
-            Product { inner: width, parallel: false }.transposed(x, Rows::packed(w, width), 1.0, out, count);
-        });
-    } else {
-        Product { inner: width, parallel: true }.transposed(x, Rows::packed(w, width), 1.0, &mut out, outs);
-    }
-    out
 }

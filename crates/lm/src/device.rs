@@ -8,9 +8,11 @@ use std::str::FromStr;
 /// Where a model computes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Device {
-    /// The CPU, with kernels of our own: [`Decoder`].
+    /// The CPU, with kernels of our own, in f32: [`Decoder::load`].
     #[default]
     Cpu,
+    /// The CPU, with kernels of our own, weights as the file has them: [`Decoder::load_packed`].
+    CpuPacked,
     /// The CPU through candle, with MKL or Accelerate if built with the feature `mkl` or `accelerate`.
     CandleCpu,
     /// An NVIDIA card by its number; needs the feature `cuda`.
@@ -23,6 +25,7 @@ impl fmt::Display for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cpu => f.write_str("cpu"),
+            Self::CpuPacked => f.write_str("cpu-packed"),
             Self::CandleCpu => f.write_str("candle-cpu"),
             Self::Cuda(card) => write!(f, "cuda:{card}"),
             Self::Metal(card) => write!(f, "metal:{card}"),
@@ -33,7 +36,7 @@ impl fmt::Display for Device {
 impl FromStr for Device {
     type Err = LmError;
 
-    /// `cpu`, `candle-cpu`, `cuda` or `cuda:N`, `metal` or `metal:N`.
+    /// `cpu`, `cpu-packed`, `candle-cpu`, `cuda` or `cuda:N`, `metal` or `metal:N`.
     fn from_str(text: &str) -> Result<Self, LmError> {
         let (kind, card) = match text.split_once(':') {
             Some((kind, card)) => (kind, card.parse().ok()),
@@ -41,11 +44,12 @@ impl FromStr for Device {
         };
         match (kind, card) {
             ("cpu", _) if text == kind => Ok(Self::Cpu),
+            ("cpu-packed", _) if text == kind => Ok(Self::CpuPacked),
             ("candle-cpu", _) if text == kind => Ok(Self::CandleCpu),
             ("cuda", Some(card)) => Ok(Self::Cuda(card)),
             ("metal", Some(card)) => Ok(Self::Metal(card)),
             _ => Err(LmError::Unknown(format!(
-                "device {text:?} is not known: expected cpu, candle-cpu, cuda:0 or metal"
+                "device {text:?} is not known: expected cpu, cpu-packed, candle-cpu, cuda:0 or metal"
             ))),
         }
     }
@@ -58,6 +62,7 @@ impl FromStr for Device {
 pub fn load(path: &Path, device: Device) -> Result<Box<dyn FrozenLm>, LmError> {
     Ok(match device {
         Device::Cpu => Box::new(Decoder::load(path)?),
+        Device::CpuPacked => Box::new(Decoder::load_packed(path)?),
         device => Box::new(CandleDecoder::load(path, device)?),
     })
 }
@@ -68,7 +73,7 @@ mod tests {
 
     #[test]
     fn a_device_is_a_value() {
-        for text in ["cpu", "candle-cpu", "cuda:1", "metal:0"] {
+        for text in ["cpu", "cpu-packed", "candle-cpu", "cuda:1", "metal:0"] {
             assert_eq!(text.parse::<Device>().expect(text).to_string(), text);
         }
         assert_eq!("cuda".parse::<Device>().expect("the first card"), Device::Cuda(0));

@@ -1,7 +1,10 @@
 //! Element-wise arithmetic on the CPU, compiled for the widest vectors the machine has.
 
+use crate::threads::Threads;
 use pulp::Arch;
-use rayon::prelude::*;
+
+/// Elements of work below which other cores are left alone.
+const WORTH: usize = 1 << 14;
 
 /// e^x by range reduction and a polynomial (Cephes `expf`): within 2 units in the last place on [−87, 88],
 /// clamped outside. Branch-free, so that loops over it become vector code.
@@ -73,11 +76,11 @@ pub enum Activation {
 }
 
 /// act(gate) · up of rows that hold gate and up side by side: `(n, 2w)` to `(n, w)`.
-pub fn gated(activation: Activation, rows: &[f32], width: usize) -> Vec<f32> {
+pub fn gated(activation: Activation, rows: &[f32], width: usize, threads: Threads) -> Vec<f32> {
     let arch = Arch::new();
     let mut out = vec![0.0_f32; rows.len() / 2];
-    out.par_chunks_mut(width).zip(rows.par_chunks(2 * width)).for_each(|(out, row)| {
-        let (gate, up) = row.split_at(width);
+    threads.chunks(&mut out, width, rows.len() > WORTH, |i, out| {
+        let (gate, up) = rows[2 * i * width..2 * (i + 1) * width].split_at(width);
         arch.dispatch(
             #[inline(always)]
             || match activation {
@@ -100,21 +103,83 @@ pub fn gated(activation: Activation, rows: &[f32], width: usize) -> Vec<f32> {
 }
 
 /// w · x / rms(x) of every row, RMS over the row's width.
-pub fn rms_norm(rows: &[f32], weight: &[f32], epsilon: f32) -> Vec<f32> {
+pub fn rms_norm(rows: &[f32], weight: &[f32], epsilon: f32, threads: Threads) -> Vec<f32> {
     let mut out = vec![0.0_f32; rows.len()];
     let width = weight.len();
-    out.par_chunks_mut(width)
-        .zip(rows.par_chunks(width))
-        .for_each(|(out, row)| norm_row(out, row, weight, epsilon));
+    let arch = Arch::new();
+    threads.chunks(&mut out, width, rows.len() > WORTH, |i, out| {
+        norm_row(arch, out, &rows[i * width..(i + 1) * width], weight, epsilon);
+    });
     out
 }
 
-fn norm_row(out: &mut [f32], row: &[f32], weight: &[f32], epsilon: f32) {
-    let square: f64 = row.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
-    let scale = 1.0 / ((square / row.len() as f64) as f32 + epsilon).sqrt();
-    for ((o, &x), &w) in out.iter_mut().zip(row).zip(weight) {
-        *o = x * scale * w;
+fn norm_row(arch: Arch, out: &mut [f32], row: &[f32], weight: &[f32], epsilon: f32) {
+    arch.dispatch(
+        #[inline(always)]
+        || {
+            let mut lanes = [0.0_f64; 16];
+            let (chunks, rest) = row.as_chunks::<16>();
+            for chunk in chunks {
+                for (s, &x) in lanes.iter_mut().zip(chunk) {
+                    *s += f64::from(x) * f64::from(x);
+                }
+            }
+            let square =
+                lanes.iter().chain(&[rest.iter().map(|&x| f64::from(x) * f64::from(x)).sum()]).sum::<f64>();
+            let scale = 1.0 / ((square / row.len() as f64) as f32 + epsilon).sqrt();
+            for ((o, &x), &w) in out.iter_mut().zip(row).zip(weight) {
+                *o = x * scale * w;
+            }
+        },
+    );
+}
+
+/// Σ a b in f32, in sixteen lanes: the same on every machine.
+pub fn dot(a: &[f32], b: &[f32]) -> f32 {
+    Arch::new().dispatch(
+        #[inline(always)]
+        || lanes_dot(a, b),
+    )
+}
+
+#[inline(always)]
+fn lanes_dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut lanes = [0.0_f32; 16];
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<16>(), b.as_chunks::<16>());
+    for (a, b) in a.iter().zip(b) {
+        for ((s, x), y) in lanes.iter_mut().zip(a).zip(b) {
+            *s += x * y;
+        }
     }
+    lanes.iter().sum::<f32>() + a_rest.iter().zip(b_rest).map(|(x, y)| x * y).sum::<f32>()
+}
+
+/// Scores of one query with each row of `keys`, into `scores`.
+pub fn scores(arch: Arch, query: &[f32], keys: Rows<'_>, scale: f32, scores: &mut [f32]) {
+    assert!(keys.holds(query.len()));
+    arch.dispatch(
+        #[inline(always)]
+        || {
+            for (i, score) in scores.iter_mut().enumerate().take(keys.count) {
+                *score = scale * lanes_dot(query, &keys.data[i * keys.stride..][..query.len()]);
+            }
+        },
+    );
+}
+
+/// Adds each row of `values`, times its weight, to `out`.
+pub fn mix(arch: Arch, weights: &[f32], values: Rows<'_>, out: &mut [f32]) {
+    assert!(values.holds(out.len()));
+    arch.dispatch(
+        #[inline(always)]
+        || {
+            for (i, &w) in weights.iter().enumerate().take(values.count) {
+                for (o, v) in out.iter_mut().zip(&values.data[i * values.stride..]) {
+                    *o += w * v;
+                }
+            }
+        },
+    );
 }
 
 /// Turns one head's pairs (j, j + half) by the given cosines and sines, in place.
@@ -128,7 +193,7 @@ pub fn rotate(head: &mut [f32], cos: &[f32], sin: &[f32]) {
 /// As [`rms_norm`], of one head in place.
 pub fn norm_in_place(head: &mut [f32], weight: &[f32], epsilon: f32) {
     let row = head.to_vec();
-    norm_row(head, &row, weight, epsilon);
+    norm_row(Arch::new(), head, &row, weight, epsilon);
 }
 
 /// c = a · bᵀ for row-major `a` `(m, k)` and `b` `(n, k)`; strides in elements between rows.

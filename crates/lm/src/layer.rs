@@ -1,29 +1,30 @@
 //! One layer's weights, from either kind of file, in one layout.
 
 use crate::config::{Architecture, Config};
+use crate::linear::{Linear, Part, Reader};
 use crate::weights::Weights;
 use crate::{LmError, kernels::Activation};
 
-/// A layer's matrices, row-major `(out, in)`, and norms.
+/// A layer's matrices `(out, in)`, and norms.
 pub struct Layer {
     /// Norm before attention, `(d)`.
     pub attention_norm: Vec<f32>,
     /// Q, K and V, one below the other: `((heads + 2 kv_heads) · head_width, d)`.
-    pub qkv: Vec<f32>,
+    pub qkv: Linear,
     /// Their biases, if any.
     pub qkv_bias: Option<Vec<f32>>,
     /// Norms of each head of Q and of K, if any: `(head_width)`.
     pub qk_norm: Option<(Vec<f32>, Vec<f32>)>,
     /// Attention's output, `(d, heads · head_width)`.
-    pub output: Vec<f32>,
+    pub output: Linear,
     /// Norm after attention, if any.
     pub post_attention_norm: Option<Vec<f32>>,
     /// Norm before the feed-forward block, `(d)`.
     pub feed_forward_norm: Vec<f32>,
     /// Gate and up, one below the other: `(2 ff, d)`.
-    pub gate_up: Vec<f32>,
+    pub gate_up: Linear,
     /// `(d, ff)`
-    pub down: Vec<f32>,
+    pub down: Linear,
     /// Norm after the feed-forward block, if any.
     pub post_feed_forward_norm: Option<Vec<f32>>,
 }
@@ -36,8 +37,8 @@ impl Layer {
     ///
     /// # Errors
     /// A tensor that is missing, damaged or of another shape.
-    pub fn load(weights: &Weights, config: &Config, index: usize) -> Result<Self, LmError> {
-        let d = config.width;
+    pub fn load(reader: &Reader<'_>, config: &Config, index: usize) -> Result<Self, LmError> {
+        let (d, weights) = (config.width, reader.weights);
         let gemma = config.architecture == Architecture::Gemma3;
         let full = |Name(gguf, hf): &Name| match weights {
             Weights::Gguf(_) => format!("blk.{index}.{gguf}"),
@@ -45,15 +46,21 @@ impl Layer {
         };
         let read = |name: Name, shape: &[usize]| weights.tensor(&full(&name), shape);
         let norm = |name: Name, width: usize| norm(weights, config, &full(&name), width);
+        let part = |name: Name, rows: usize| Part { name: full(&name), rows, paired_heads: 0 };
         let (q, kv) = (config.heads * config.head_width, config.kv_heads * config.head_width);
-        let mut qkv = read(Name("attn_q.weight", "self_attn.q_proj.weight"), &[q, d])?;
-        let mut k = read(Name("attn_k.weight", "self_attn.k_proj.weight"), &[kv, d])?;
-        if matches!((weights, config.architecture), (Weights::Gguf(_), Architecture::Llama)) {
-            qkv = half_split(&qkv, config.heads, d);
-            k = half_split(&k, config.kv_heads, d);
-        }
-        qkv.append(&mut k);
-        qkv.append(&mut read(Name("attn_v.weight", "self_attn.v_proj.weight"), &[kv, d])?);
+        let paired = matches!((weights, config.architecture), (Weights::Gguf(_), Architecture::Llama));
+        let heads = |heads: usize| if paired { heads } else { 0 };
+        let qkv = [
+            Part {
+                paired_heads: heads(config.heads),
+                ..part(Name("attn_q.weight", "self_attn.q_proj.weight"), q)
+            },
+            Part {
+                paired_heads: heads(config.kv_heads),
+                ..part(Name("attn_k.weight", "self_attn.k_proj.weight"), kv)
+            },
+            part(Name("attn_v.weight", "self_attn.v_proj.weight"), kv),
+        ];
         let qkv_bias = if config.architecture == Architecture::Qwen2 {
             let mut bias = read(Name("attn_q.bias", "self_attn.q_proj.bias"), &[q])?;
             bias.append(&mut read(Name("attn_k.bias", "self_attn.k_proj.bias"), &[kv])?);
@@ -62,14 +69,16 @@ impl Layer {
         } else {
             None
         };
-        let mut gate_up = read(Name("ffn_gate.weight", "mlp.gate_proj.weight"), &[config.feed_forward, d])?;
-        gate_up.append(&mut read(Name("ffn_up.weight", "mlp.up_proj.weight"), &[config.feed_forward, d])?);
+        let gate_up = [
+            part(Name("ffn_gate.weight", "mlp.gate_proj.weight"), config.feed_forward),
+            part(Name("ffn_up.weight", "mlp.up_proj.weight"), config.feed_forward),
+        ];
         let head = config.head_width;
         let before_feed_forward =
             if gemma { "pre_feedforward_layernorm.weight" } else { "post_attention_layernorm.weight" };
         Ok(Self {
             attention_norm: norm(Name("attn_norm.weight", "input_layernorm.weight"), d)?,
-            qkv,
+            qkv: reader.read(&qkv, d)?,
             qkv_bias,
             qk_norm: if gemma {
                 let k = norm(Name("attn_k_norm.weight", "self_attn.k_norm.weight"), head)?;
@@ -77,13 +86,14 @@ impl Layer {
             } else {
                 None
             },
-            output: read(Name("attn_output.weight", "self_attn.o_proj.weight"), &[d, q])?,
+            output: reader.read(&[part(Name("attn_output.weight", "self_attn.o_proj.weight"), d)], q)?,
             post_attention_norm: gemma
                 .then(|| norm(Name("post_attention_norm.weight", "post_attention_layernorm.weight"), d))
                 .transpose()?,
             feed_forward_norm: norm(Name("ffn_norm.weight", before_feed_forward), d)?,
-            gate_up,
-            down: read(Name("ffn_down.weight", "mlp.down_proj.weight"), &[d, config.feed_forward])?,
+            gate_up: reader.read(&gate_up, d)?,
+            down: reader
+                .read(&[part(Name("ffn_down.weight", "mlp.down_proj.weight"), d)], config.feed_forward)?,
             post_feed_forward_norm: gemma
                 .then(|| norm(Name("post_ffw_norm.weight", "post_feedforward_layernorm.weight"), d))
                 .transpose()?,
@@ -106,20 +116,4 @@ pub fn norm(weights: &Weights, config: &Config, name: &str, width: usize) -> Res
         w.iter_mut().for_each(|w| *w += 1.0);
     }
     Ok(w)
-}
-
-/// GGUF stores the rows of Llama's Q and K so that a rotary pair is two neighbours; everything here keeps a pair half a
-/// head apart, as safetensors do. Rows `(heads · w, d)`: row 2j + i of a head goes to row i · w/2 + j.
-fn half_split(rows: &[f32], heads: usize, d: usize) -> Vec<f32> {
-    let head = rows.len() / heads / d;
-    let mut out = Vec::with_capacity(rows.len());
-    for h in 0..heads {
-        for i in 0..2 {
-            for j in 0..head / 2 {
-                let row = h * head + 2 * j + i;
-                out.extend_from_slice(&rows[row * d..(row + 1) * d]);
-            }
-        }
-    }
-    out
 }

@@ -2,13 +2,15 @@
 
 use crate::config::{Architecture, Config};
 use crate::layer::{Layer, norm};
+use crate::linear::{Form, Linear, Reader};
+use crate::packed::Arena;
 use crate::rope::Rope;
 use crate::weights::Weights;
 use crate::{Gguf, LmError, ModelCard, Sequence, Tokenizer};
 use rayon::prelude::*;
 use std::path::Path;
 
-/// What a file holds, dequantised to `f32`.
+/// What a file holds.
 pub struct Model {
     pub card: ModelCard,
     pub tokenizer: Tokenizer,
@@ -17,9 +19,9 @@ pub struct Model {
     /// The last norm, `(d)`.
     pub norm: Vec<f32>,
     /// The rows that tokens enter by, `(V, d)`, unscaled.
-    pub input: Vec<f32>,
+    pub input: Linear,
     /// W_v, `(V, d)`; `None` where it is the input embedding.
-    pub head: Option<Vec<f32>>,
+    pub head: Option<Linear>,
     pub rope: Rope,
     /// Of layers with a sliding window.
     pub local_rope: Rope,
@@ -30,18 +32,18 @@ impl Model {
     ///
     /// # Errors
     /// A file that is missing, damaged, or of an architecture, type or tokenizer that is not supported.
-    pub fn load(path: &Path, engine: &str) -> Result<Self, LmError> {
+    pub fn load(path: &Path, form: Form, engine: &str) -> Result<Self, LmError> {
         if path.is_dir() {
             let config_path = path.join("config.json");
             let text = std::fs::read(&config_path).map_err(|e| LmError::io(&config_path, e))?;
             let config = Config::from_json(&text, &config_path)?;
-            Self::build(Weights::safetensors(path)?, config, Tokenizer::from_dir(path)?, None, engine)
+            Self::build(Weights::safetensors(path)?, config, Tokenizer::from_dir(path)?, None, form, engine)
         } else {
             let gguf = Gguf::open(path)?;
             let config = Config::from_gguf(&gguf)?;
             let tokenizer = Tokenizer::from_gguf(&gguf)?;
             let name = gguf.opt_str("general.name")?.map(String::from);
-            Self::build(Weights::Gguf(Box::new(gguf)), config, tokenizer, name, engine)
+            Self::build(Weights::Gguf(Box::new(gguf)), config, tokenizer, name, form, engine)
         }
     }
 
@@ -50,6 +52,7 @@ impl Model {
         config: Config,
         tokenizer: Tokenizer,
         name: Option<String>,
+        form: Form,
         engine: &str,
     ) -> Result<Self, LmError> {
         let gguf = matches!(weights, Weights::Gguf(_));
@@ -68,6 +71,7 @@ impl Model {
             .has("rope_freqs.weight")
             .then(|| weights.tensor("rope_freqs.weight", &[config.head_width / 2]))
             .transpose()?;
+        let reader = Reader { weights: &weights, form, arena: Arena::default() };
         let (w, path) = (config.head_width, weights.path());
         let file_name = || path.file_stem().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
         Ok(Self {
@@ -82,11 +86,11 @@ impl Model {
             },
             layers: (0..config.layers)
                 .into_par_iter()
-                .map(|index| Layer::load(&weights, &config, index))
+                .map(|index| Layer::load(&reader, &config, index))
                 .collect::<Result<_, _>>()?,
             norm: norm(&weights, &config, norm_name, d)?,
-            input: weights.tensor(input_name, &[vocab, d])?,
-            head: weights.has(head_name).then(|| weights.tensor(head_name, &[vocab, d])).transpose()?,
+            input: reader.one(input_name, vocab, d)?,
+            head: weights.has(head_name).then(|| reader.one(head_name, vocab, d)).transpose()?,
             rope: Rope::new(w, config.rope_base, &config.rope_scaling, divisors.as_deref()),
             local_rope: Rope::new(w, config.local_rope_base, &crate::config::RopeScaling::None, None),
             tokenizer,
@@ -95,8 +99,8 @@ impl Model {
     }
 
     /// W_v, `(V, d)`.
-    pub fn head(&self) -> &[f32] {
-        self.head.as_deref().unwrap_or(&self.input)
+    pub fn head(&self) -> &Linear {
+        self.head.as_ref().unwrap_or(&self.input)
     }
 
     /// What input rows are multiplied by.

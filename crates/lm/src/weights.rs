@@ -2,10 +2,12 @@
 
 use crate::{Gguf, LmError};
 use candle_core::Device;
+use candle_core::quantized::GgmlDType;
 use candle_core::quantized::ggml_file::qtensor_from_ggml;
 use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensors};
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
@@ -109,18 +111,49 @@ impl Weights {
                 (shape, data?)
             }
         };
-        if found != shape {
-            return Err(LmError::file(
-                self.path(),
-                format!("tensor {name}: shape {found:?}, expected {shape:?}"),
-            ));
-        }
+        self.expect_shape(name, &found, shape)?;
         if let Some(at) = data.iter().position(|v| !v.is_finite()) {
             let message =
                 format!("tensor {name}: element {at} is {}: the file is damaged, fetch it again", data[at]);
             return Err(LmError::file(self.path(), message));
         }
         Ok(data)
+    }
+
+    /// A tensor as the file has it: its element type and bytes, little-endian, of exactly the given shape.
+    ///
+    /// # Errors
+    /// No such tensor, another shape or element type.
+    pub fn stored(&self, name: &str, shape: &[usize]) -> Result<(GgmlDType, Cow<'_, [u8]>), LmError> {
+        let (found, kind, bytes) = match self {
+            Self::Gguf(gguf) => {
+                let (info, bytes) = gguf.tensor(name)?;
+                (info.shape.clone(), info.kind, Cow::Borrowed(bytes))
+            }
+            Self::Safetensors { .. } => {
+                let (shape, stored) = self.view(name, |path, view| {
+                    let kind = match view.dtype() {
+                        Dtype::F32 => Ok(GgmlDType::F32),
+                        Dtype::F16 => Ok(GgmlDType::F16),
+                        Dtype::BF16 => Ok(GgmlDType::BF16),
+                        other => Err(unknown_type(path, name, other)),
+                    };
+                    (view.shape().to_vec(), kind.map(|kind| (kind, view.data().to_vec())))
+                })?;
+                let (kind, bytes) = stored?;
+                (shape, kind, Cow::Owned(bytes))
+            }
+        };
+        self.expect_shape(name, &found, shape)?;
+        Ok((kind, bytes))
+    }
+
+    fn expect_shape(&self, name: &str, found: &[usize], expected: &[usize]) -> Result<(), LmError> {
+        if found == expected {
+            return Ok(());
+        }
+        let message = format!("tensor {name}: shape {found:?}, expected {expected:?}");
+        Err(LmError::file(self.path(), message))
     }
 
     fn view<T>(
@@ -204,11 +237,10 @@ fn to_f32(path: &Path, name: &str, view: &safetensors::tensor::TensorView<'_>) -
         Dtype::F32 => bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
         Dtype::F16 => halves().map(|b| half::f16::from_le_bytes(b).to_f32()).collect(),
         Dtype::BF16 => halves().map(|b| half::bf16::from_le_bytes(b).to_f32()).collect(),
-        other => {
-            return Err(LmError::file(
-                path,
-                format!("tensor {name}: type {other:?}, expected F32, F16 or BF16"),
-            ));
-        }
+        other => return Err(unknown_type(path, name, other)),
     })
+}
+
+fn unknown_type(path: &Path, name: &str, found: Dtype) -> LmError {
+    LmError::file(path, format!("tensor {name}: type {found:?}, expected F32, F16 or BF16"))
 }

@@ -76,7 +76,7 @@ fn agrees(name: &str, device: Device) {
         for ((mass, lse), argmax) in mass.iter().zip(floats(&tensors, &format!("lse.{i}"))).zip(&text.argmax)
         {
             assert!(
-                (mass.log_sum_exp - lse).abs() < 1e-2,
+                (mass.log_sum_exp - lse).abs() < bounds(device).1,
                 "{name} text {i}: {} against {lse}",
                 mass.log_sum_exp
             );
@@ -94,6 +94,23 @@ fn smollm2_agrees_with_pytorch() {
 #[test]
 fn smollm2_on_candle_agrees_with_pytorch() {
     agrees("smollm2-135m", Device::CandleCpu);
+}
+
+#[test]
+fn smollm2_packed_agrees_with_pytorch() {
+    agrees("smollm2-135m", Device::CpuPacked);
+}
+
+#[test]
+#[ignore = "needs larger models: just conformance DIR"]
+fn qwen2_packed_agrees_with_pytorch() {
+    agrees("qwen2.5-coder-0.5b", Device::CpuPacked);
+}
+
+#[test]
+#[ignore = "needs larger models: just conformance DIR"]
+fn gemma3_packed_agrees_with_pytorch() {
+    agrees("gemma-3-270m", Device::CpuPacked);
 }
 
 #[test]
@@ -120,11 +137,17 @@ fn gemma3_on_candle_agrees_with_pytorch() {
     agrees("gemma-3-270m", Device::CandleCpu);
 }
 
-fn close(a: &Matrix, b: &Matrix) {
+/// How far an engine's own passes may be apart, relative, and its log-sum-exp from PyTorch's. Packed weights meet activations
+/// of 15 bits, and one row goes another way than many.
+fn bounds(device: Device) -> (f64, f32) {
+    if device == Device::CpuPacked { (1e-3, 2e-2) } else { (1e-4, 1e-2) }
+}
+
+fn close(a: &Matrix, b: &Matrix, device: Device) {
     assert_eq!((a.rows(), a.cols()), (b.rows(), b.cols()));
     for i in 0..a.rows() {
         let error = relative_error(a.row(i), b.row(i));
-        assert!(error < 1e-4, "row {i}: relative error {error}");
+        assert!(error < bounds(device).0, "row {i}: relative error {error}");
     }
 }
 
@@ -138,6 +161,11 @@ fn chunks_forks_and_batches_equal_one_pass_on_candle() {
     equals_one_pass(Device::CandleCpu);
 }
 
+#[test]
+fn chunks_forks_and_batches_equal_one_pass_packed() {
+    equals_one_pass(Device::CpuPacked);
+}
+
 fn equals_one_pass(device: Device) {
     let model = model("smollm2-135m", device);
     let model = model.as_ref();
@@ -149,7 +177,7 @@ fn equals_one_pass(device: Device) {
     let mut at = 0;
     for size in [1, 63, 1, 100, 7, 128] {
         let part = model.extend(&mut [(&mut sequence, &long[at..at + size])]).expect("a chunk");
-        close(&part, &whole.select(at..at + size));
+        close(&part, &whole.select(at..at + size), device);
         at += size;
     }
 
@@ -160,8 +188,8 @@ fn equals_one_pass(device: Device) {
     fork.truncate(61);
     let (a, b) = (&long[60..200], &long[61..90]);
     let batch = model.extend(&mut [(&mut sequence, a), (&mut fork, b)]).expect("a batch");
-    close(&batch.select(0..140), &whole.select(60..200));
-    close(&batch.select(140..169), &whole.select(61..90));
+    close(&batch.select(0..140), &whole.select(60..200), device);
+    close(&batch.select(140..169), &whole.select(61..90), device);
     assert_eq!(sequence.ids(), &long[..200]);
 
     let texts: Vec<&[u32]> = oracle.texts[..6].iter().map(|t| t.ids.as_slice()).collect();
@@ -171,7 +199,7 @@ fn equals_one_pass(device: Device) {
     let mut row = 0;
     for ids in texts {
         let alone = model.states(ids).expect("a pass");
-        close(&together.select(row..row + ids.len()), &alone);
+        close(&together.select(row..row + ids.len()), &alone, device);
         row += ids.len();
     }
 }

@@ -25,9 +25,11 @@ fn states(folder: &Path) -> Vec<f32> {
 /// The folder is refused with a message that has these parts.
 #[track_caller]
 fn refused(folder: &Path, parts: &[&str]) {
-    let message = lm::load(folder, lm::Device::Cpu).err().expect("the folder is refused").to_string();
-    for part in parts {
-        assert!(message.contains(part), "{part:?} is not in: {message}");
+    for device in [lm::Device::Cpu, lm::Device::CpuPacked] {
+        let message = lm::load(folder, device).err().expect("the folder is refused").to_string();
+        for part in parts {
+            assert!(message.contains(part), "{device}: {part:?} is not in: {message}");
+        }
     }
 }
 
@@ -60,6 +62,18 @@ fn index() -> Value {
 #[test]
 fn shards_are_the_whole() {
     assert_eq!(states(shards(index()).path()), states(folder().path()));
+}
+
+#[test]
+fn weights_that_stay_as_they_are_give_the_same_states() {
+    let model = lm::load(folder().path(), lm::Device::CpuPacked).expect("the model loads");
+    let packed = model.states(&[256, 72, 105, 33, 10, 0, 255]).expect("a pass");
+    for (a, b) in packed.data().iter().zip(states(folder().path())) {
+        assert!((a - b).abs() < 1e-4 * b.abs().max(1.0), "{a} {b}");
+    }
+    let rows = model.rows(lm::RowSource::Input, &[0, 7, 256]).expect("rows");
+    let dense = lm::load(folder().path(), lm::Device::Cpu).expect("the model loads");
+    assert_eq!(rows, dense.rows(lm::RowSource::Input, &[0, 7, 256]).expect("rows"));
 }
 
 #[test]

@@ -5,6 +5,9 @@
 //! arguments are read as numbers, or not at all. Tools stand in a [`ToolSet`], in the order of a head's rows, and a [`Pack`]
 //! keeps a set on disk beside its head.
 //!
+//! A [`KnowledgeBase`] holds what relations say of subjects: a tool over one takes a subject for its argument, whatever way
+//! it is written, and gives what is known of it, or [`NO_ENTRY`].
+//!
 //! This crate knows nothing of models.
 //!
 //! ```
@@ -20,7 +23,9 @@
 mod arguments;
 mod arithmetic;
 mod guards;
+pub mod household;
 mod json_lines;
+mod knowledge;
 mod number;
 mod pack;
 mod set;
@@ -30,7 +35,10 @@ pub use arguments::{ArgumentError, parse_arguments};
 pub use arithmetic::{ArithmeticError, Arity, ErrorKind, Function, Rounding, UnknownFunction};
 pub use guards::{GuardError, Guards};
 pub use json_lines::{LineError, call_json};
+pub use knowledge::{Fact, KnowledgeBase, KnowledgeError, NO_ENTRY, fold};
 pub use number::{MAX_DIGITS, Number, NumberError};
 pub use pack::{Pack, PackError};
 pub use set::{ToolError, ToolSet};
-pub use tool::{Arithmetic, CallError, Outcome, Placement, Runner, Tool, unmarked};
+pub use tool::{
+    Arithmetic, CallError, HttpTool, McpServer, McpTool, Outcome, Placement, Relation, Runner, Tool, unmarked,
+};

@@ -17,6 +17,14 @@
 //! parameters = '{"type": "object"}' # a JSON schema, as JSON; by default there are none
 //! examples = ["2+3=<add>(2, 3)=5"]
 //! placement = "splice"              # or "literal" or "message"; the default is what suits `run`
+//!
+//! [[tools]]
+//! name = "now"
+//! run = { mcp = ["mcp-server-time"], tool = "get_current_time", read_only = true } # a command, or the URL as a string
+//!
+//! [[tools]]
+//! name = "weather"
+//! run = { http = "GET https://example.org/weather/{town}", query = ["day"] } # other arguments go into a JSON body
 //! ```
 
 mod form;

@@ -4,8 +4,10 @@ use crate::{
     arguments::{ArgumentError, parse_arguments},
     arithmetic::{ArithmeticError, Function, Rounding},
     guards::{GuardError, Guards},
+    knowledge::{KnowledgeBase, NO_ENTRY},
 };
 use serde_json::Value;
+use std::fmt;
 
 /// Where a call's result goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -30,6 +32,15 @@ pub struct Arithmetic {
     pub guards: Guards,
 }
 
+/// A relation of a knowledge base: its argument is a subject, its result what is said of that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relation {
+    /// The base.
+    pub base: KnowledgeBase,
+    /// The relation's name in it.
+    pub relation: String,
+}
+
 /// How a tool runs.
 ///
 /// A new kind of tool is a variant here, an arm of [`Tool::run`] and of [`Runner::placement`], and its form in a pack.
@@ -37,19 +48,81 @@ pub struct Arithmetic {
 pub enum Runner {
     /// One of the thirteen built-in functions.
     Arithmetic(Arithmetic),
+    /// A relation, looked up in a knowledge base.
+    Relation(Relation),
     /// The result is the tool's name; arguments mean nothing (VirtualHome's actions and objects).
     Literal,
     /// The caller runs it.
     Client,
+    /// A server of the Model Context Protocol runs it.
+    Mcp(McpTool),
+    /// An HTTP endpoint runs it.
+    Http(HttpTool),
+}
+
+/// A tool of an MCP server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct McpTool {
+    /// The server.
+    pub server: McpServer,
+    /// The tool's name there, which may hold characters that a tool's name in a pack may not.
+    pub name: String,
+    /// The server says that a call changes nothing: it may be repeated after a failure.
+    pub read_only: bool,
+}
+
+/// How an MCP server is reached.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum McpServer {
+    /// A program and its arguments, spoken to over its standard input and output.
+    Command(Vec<String>),
+    /// A streamable HTTP endpoint.
+    Url(String),
+}
+
+impl fmt::Display for McpServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Command(words) => f.write_str(&words.join(" ")),
+            Self::Url(url) => f.write_str(url),
+        }
+    }
+}
+
+/// A tool that is an HTTP endpoint. Arguments named in the URL go there, those in `query` into the query, all others into a
+/// JSON body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpTool {
+    /// `GET`, `POST`, `PUT`, `PATCH` or `DELETE`.
+    pub method: String,
+    /// The URL, with `{name}` where an argument goes.
+    pub url: String,
+    /// Arguments that go into the query.
+    pub query: Vec<String>,
+}
+
+impl HttpTool {
+    /// The methods that are known.
+    pub const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 }
 
 impl Runner {
+    /// Whether a failed call may be made again.
+    pub fn may_repeat(&self) -> bool {
+        match self {
+            Self::Arithmetic(_) | Self::Relation(_) | Self::Literal => true,
+            Self::Client => false,
+            Self::Mcp(tool) => tool.read_only,
+            Self::Http(tool) => tool.method == "GET",
+        }
+    }
+
     /// Where the result of such a tool goes if nothing else is said.
     pub fn placement(&self) -> Placement {
         match self {
-            Self::Arithmetic(_) => Placement::Splice,
+            Self::Arithmetic(_) | Self::Relation(_) => Placement::Splice,
             Self::Literal => Placement::Literal,
-            Self::Client => Placement::Message,
+            Self::Client | Self::Mcp(_) | Self::Http(_) => Placement::Message,
         }
     }
 }
@@ -88,7 +161,7 @@ pub enum Outcome {
         /// The result is a number: a digit written right after it would change it.
         numeric: bool,
     },
-    /// The tool is the caller's to run: generation stops here, and goes on with the result that the caller brings.
+    /// The tool runs elsewhere, which is the caller's to arrange: generation stops here, and goes on with the result that the caller brings.
     Client,
 }
 
@@ -101,6 +174,12 @@ pub enum CallError {
     /// A guard objects.
     #[error(transparent)]
     Guard(#[from] GuardError),
+    /// The call names nobody to look up.
+    #[error("no subject was named, one is expected: relation(subject)")]
+    NoSubject,
+    /// The knowledge base failed.
+    #[error("{0}")]
+    Knowledge(String),
     /// The function has no value there.
     #[error(transparent)]
     Arithmetic(#[from] ArithmeticError),
@@ -117,7 +196,52 @@ impl Arithmetic {
     }
 }
 
+impl Relation {
+    /// Looks a subject up. Several answers stand side by side; none is an answer too.
+    fn run(&self, args: &str) -> Result<Outcome, CallError> {
+        let subject = subject(args);
+        if subject.is_empty() {
+            return Err(CallError::NoSubject);
+        }
+        let answers =
+            self.base.answers(&self.relation, subject).map_err(|e| CallError::Knowledge(e.to_string()))?;
+        let numeric = matches!(answers.as_slice(), [one] if one.ends_with(|c: char| c.is_ascii_digit()));
+        let text = if answers.is_empty() { NO_ENTRY.to_owned() } else { answers.join(", ") };
+        Ok(Outcome::Done { text, numeric })
+    }
+}
+
+/// The subject of a call: what stands in its first quotes, or all of it.
+fn subject(args: &str) -> &str {
+    const QUOTES: [char; 4] = ['"', '“', '”', '\''];
+    let args = args.trim();
+    let quoted = args.strip_prefix(['"', '“']).and_then(|rest| rest.find(['"', '”']).map(|end| &rest[..end]));
+    quoted.unwrap_or(args).trim_matches(QUOTES).trim()
+}
+
 impl Tool {
+    /// A tool that looks a subject up.
+    pub fn relation(
+        name: impl Into<String>,
+        description: impl Into<String>,
+        relation: impl Into<String>,
+        base: KnowledgeBase,
+    ) -> Self {
+        let runner = Runner::Relation(Relation { base, relation: relation.into() });
+        Self {
+            name: name.into(),
+            description: description.into(),
+            parameters: serde_json::json!({
+                "type": "object",
+                "properties": {"subject": {"type": "string", "description": "whom or what it is asked of"}},
+                "required": ["subject"],
+            }),
+            examples: Vec::new(),
+            placement: runner.placement(),
+            runner,
+        }
+    }
+
     /// A tool without arguments whose result is its own name.
     pub fn literal(name: impl Into<String>, description: impl Into<String>) -> Self {
         Self {
@@ -149,8 +273,9 @@ impl Tool {
     pub fn run(&self, args: &str) -> Result<Outcome, CallError> {
         match &self.runner {
             Runner::Arithmetic(arithmetic) => arithmetic.run(args),
+            Runner::Relation(relation) => relation.run(args),
             Runner::Literal => Ok(Outcome::Done { text: self.name.clone(), numeric: false }),
-            Runner::Client => Ok(Outcome::Client),
+            Runner::Client | Runner::Mcp(_) | Runner::Http(_) => Ok(Outcome::Client),
         }
     }
 
@@ -261,6 +386,39 @@ mod tests {
         let walk = Tool::literal("[WALK]", "go to a room or an object");
         assert_eq!(walk.run(""), Ok(Outcome::Done { text: "[WALK]".to_owned(), numeric: false }));
         assert_eq!(Tool::client("weather", "…", no_parameters()).run("{}"), Ok(Outcome::Client));
+    }
+
+    #[test]
+    fn relations_are_looked_up_and_a_miss_is_a_result() {
+        let fact = |subject: &str, answers: &[&str]| crate::Fact {
+            relation: "P36".into(),
+            subject: subject.into(),
+            aliases: vec!["Helvetia".into()].into_iter().filter(|_| subject == "Switzerland").collect(),
+            answers: answers.iter().map(|&a| a.to_owned()).collect(),
+        };
+        let facts = [
+            fact("Switzerland", &["Bern"]),
+            fact("South Africa", &["Cape Town", "Pretoria"]),
+            fact("1984", &["42"]),
+        ];
+        let tool =
+            Tool::relation("capital", "", "P36", KnowledgeBase::in_memory("test", facts).expect("a base"));
+        let text = |args: &str| {
+            tool.run(args).map(|outcome| match outcome {
+                Outcome::Done { text, numeric } => (text, numeric),
+                Outcome::Client => unreachable!("it runs here"),
+            })
+        };
+        let words = |text: &str| Ok((text.to_owned(), false));
+        assert_eq!(text("Switzerland"), words("Bern"));
+        assert_eq!(text("\"SWITZERLAND\""), words("Bern"));
+        assert_eq!(text(" “the switzerland”, please"), words("Bern"));
+        assert_eq!(text("helvetia"), words("Bern"));
+        assert_eq!(text("South-Africa (country"), words("Cape Town, Pretoria"));
+        assert_eq!(text("the South Africa (country)"), words("Cape Town, Pretoria"));
+        assert_eq!(text("1984"), Ok(("42".to_owned(), true)));
+        assert_eq!(text("Atlantis"), words(NO_ENTRY));
+        assert_eq!(text(" \"\" "), Err(CallError::NoSubject));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::Cell;
 use crate::BenchError;
-use head::{HeadError, Subset, Table};
+use head::{HeadError, Subset, Table, ToolText};
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
@@ -13,6 +13,8 @@ const FOLDS: usize = 5;
 pub struct Arena<'a> {
     train: &'a Table<'a>,
     test: Option<&'a Table<'a>>,
+    /// What priors know of the tools, in their order.
+    texts: Vec<ToolText>,
     /// The learning rate and epochs that ToolkenGPT's authors used on this corpus.
     pub published: (f64, usize),
 }
@@ -33,12 +35,20 @@ impl<'a> Arena<'a> {
     /// An arena; without `test` the training features are cut into folds.
     ///
     /// # Errors
-    /// If the tools of the two parts differ.
+    /// If the tools of the two parts differ, or not all are described.
     pub fn new(
         train: &'a Table<'a>,
         test: Option<&'a Table<'a>>,
+        texts: Vec<ToolText>,
         published: (f64, usize),
     ) -> Result<Self, BenchError> {
+        if texts.len() != train.tools().len() {
+            return Err(BenchError::Setting(format!(
+                "{} tools are described, the features are of {}",
+                texts.len(),
+                train.tools().len()
+            )));
+        }
         if let Some(test) = test.filter(|test| test.tools() != train.tools() || test.width() != train.width())
         {
             return Err(BenchError::Setting(format!(
@@ -50,12 +60,17 @@ impl<'a> Arena<'a> {
                 train.width()
             )));
         }
-        Ok(Self { train, test, published })
+        Ok(Self { train, test, texts, published })
     }
 
     /// The tools.
     pub fn tools(&self) -> &'a [String] {
         self.train.tools()
+    }
+
+    /// What priors know of the tools.
+    pub fn texts(&self) -> &[ToolText] {
+        &self.texts
     }
 
     /// Features to fit on.
@@ -83,6 +98,8 @@ impl<'a> Arena<'a> {
                 let score_on = all.folds(self.train, FOLDS, cell.seed)?.swap_remove(fold);
                 (all.minus(&score_on), self.train, score_on)
             }
+            // Of few examples a tool, all others are scored.
+            (None, None) if cell.per_tool.is_some() => (all.clone(), self.train, all),
             (_, fold) => {
                 return Err(HeadError::Setting(format!("the fold {fold:?} is none of {:?}", self.folds())));
             }
@@ -91,6 +108,12 @@ impl<'a> Arena<'a> {
             Some(count) => few(self.train, &fit_on, count, cell.seed),
             None => fit_on,
         };
+        let rest = self.test.is_none() && cell.fold.is_none();
+        let score_on = if rest { score_on.minus(&fit_on) } else { score_on };
+        if score_on.is_empty() {
+            let message = "no example is left to score: fit on fewer a tool, or bring a test of its own";
+            return Err(HeadError::Setting(message.into()));
+        }
         Ok(Split { train: self.train, fit_on, test, score_on })
     }
 }
@@ -119,4 +142,59 @@ fn first_calls(table: &Table<'_>) -> Vec<Option<usize>> {
         *slot = slot.or(usize::try_from(tool).ok());
     }
     first
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grid::Names;
+    use head::{FeatureSet, MethodName, Position, Prior, WORD, Weighting};
+
+    /// Of few examples a tool, exactly those are fitted on, and all others are scored, none twice.
+    #[test]
+    fn few_examples_and_the_rest_are_all() {
+        let tools = ["a", "b", "c"].map(str::to_owned).to_vec();
+        let mut set = FeatureSet::new(1, tools.clone());
+        for (n, tool) in [0, 1, 0, 2, 0, 1, 0, 0].into_iter().enumerate() {
+            let example = set.add_example(n as u32);
+            for tool in [WORD, tool] {
+                let words = Position {
+                    h: &[1.0],
+                    log_sum_exp: 1.0,
+                    label_logit: 0.0,
+                    max: 0.5,
+                    best_word: 0,
+                    tool,
+                    word: 0,
+                };
+                set.push(example, words);
+            }
+        }
+        let table = Table::new(&set).unwrap();
+        let text = |name: &String| ToolText { name: name.clone(), description: String::new() };
+        let arena = Arena::new(&table, None, tools.iter().map(text).collect(), (1e-3, 1)).unwrap();
+        assert!(Arena::new(&table, None, Vec::new(), (1e-3, 1)).is_err(), "tools that are not described");
+        let cell = |per_tool, fold, seed| Cell {
+            method: MethodName::Exact,
+            prior: Prior::Zero,
+            names: Names::Own,
+            weighting: Weighting::PerPosition,
+            adam: None,
+            per_tool,
+            seed,
+            fold,
+        };
+        for (count, fitted) in [(1, 3), (2, 5)] {
+            for seed in 0..4 {
+                let split = arena.split(&cell(Some(count), None, seed)).unwrap();
+                assert_eq!((split.fit_on.len(), split.score_on.len()), (fitted, 8 - fitted));
+                assert!((0..8).all(|e| split.fit_on.contains(e) != split.score_on.contains(e)));
+            }
+        }
+        for per_tool in [None, Some(9)] {
+            assert!(arena.split(&cell(per_tool, None, 0)).is_err(), "all examples, and none to score");
+        }
+        let folded = arena.split(&cell(Some(1), Some(0), 0)).unwrap();
+        assert!((0..8).all(|e| !(folded.fit_on.contains(e) && folded.score_on.contains(e))));
+    }
 }

@@ -42,6 +42,8 @@ pub enum Names {
     /// What they are called.
     #[default]
     Own,
+    /// What the corpus calls them, where that is an id: `P36`.
+    Id,
     /// `tool_1`, `tool_2`, …
     Tool,
     /// `func_42`, `func_43`, …
@@ -52,7 +54,7 @@ impl Names {
     /// The name of the tool at place `k`, whose own is `own`.
     pub fn of(self, k: usize, own: &str) -> String {
         match self {
-            Self::Own => own.to_owned(),
+            Self::Own | Self::Id => own.to_owned(),
             Self::Tool => format!("tool_{}", k + 1),
             Self::Func => format!("func_{}", k + 42),
         }
@@ -67,6 +69,9 @@ pub enum Kind {
     Path,
     /// Fits with the λ that cross-validation on the training part chooses.
     Auto,
+    /// Fits with the prior, its scale and the λ that cross-validation on the training part chooses; the cell's prior is not
+    /// used.
+    Chosen,
     /// Fits with a λ for each tool, by empirical Bayes.
     PerTool,
     /// Fits with the method's own penalty and its published settings.
@@ -143,6 +148,9 @@ pub struct Row {
     /// Adam's learning rate, where cross-validation chose it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chosen_rate: Option<f64>,
+    /// The prior, where cross-validation chose it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chosen_prior: Option<Prior>,
     /// How the solver ended.
     pub solver: String,
     /// Figures without a bias.

@@ -9,6 +9,7 @@ pub fn prior_name(prior: &Prior) -> String {
         Prior::Zero => "zero".into(),
         Prior::Uniform { .. } => "random".into(),
         Prior::Contexts { .. } => "contexts".into(),
+        Prior::Sum(parts) => parts.iter().map(prior_name).collect::<Vec<_>>().join(" + "),
         Prior::Text { text, source, pool, scale } => {
             let text = match text {
                 Text::Name => "name",
@@ -26,9 +27,12 @@ pub fn prior_name(prior: &Prior) -> String {
                 Pool::Max => "max",
             };
             let scale = match scale {
-                Scale::AsIs => ", as is",
-                Scale::Unit { .. } => "",
-                Scale::Released => ", ÷ √5120",
+                Scale::AsIs => ", as is".to_owned(),
+                Scale::Unit { factor: 1.0, centred: false } => String::new(),
+                Scale::Unit { factor, centred } => {
+                    format!(", {}× {factor}", if *centred { "centred " } else { "" })
+                }
+                Scale::Released => ", ÷ √5120".to_owned(),
             };
             format!("{text}, {source}, {pool}{scale}")
         }
@@ -38,7 +42,11 @@ pub fn prior_name(prior: &Prior) -> String {
 /// What a row is of, without its seed: rows with the same summary are repetitions.
 pub fn summary(row: &Row) -> String {
     let cell = &row.unit.cell;
-    let mut parts = vec![cell.method.to_string(), prior_name(&cell.prior)];
+    let prior = match row.unit.kind {
+        Kind::Chosen => "prior and scale by cross-validation".to_owned(),
+        _ => prior_name(&cell.prior),
+    };
+    let mut parts = vec![cell.method.to_string(), prior];
     match row.lambda {
         Lambda::Fixed(lambda) => parts.push(format!("λ {lambda:e}")),
         Lambda::Auto => parts.push("λ auto".into()),
@@ -59,6 +67,7 @@ pub fn summary(row: &Row) -> String {
     }
     match cell.names {
         Names::Own => {}
+        Names::Id => parts.push("ids for names".into()),
         Names::Tool => parts.push("names tool_N".into()),
         Names::Func => parts.push("names func_N".into()),
     }

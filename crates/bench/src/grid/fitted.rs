@@ -1,11 +1,11 @@
 //! Fits a unit's heads and scores them.
 
 use super::arena::Split;
-use super::{Arena, AtBias, Cell, Kind, LAMBDAS, Lambda, Row, Unit, texts};
+use super::{Arena, AtBias, Cell, Kind, LAMBDAS, Lambda, Names, Row, Unit, candidates, texts};
 use crate::BenchError;
 use head::{
     AdamSettings, ExactSettings, Fit, HeadError, Method, Penalty, Prior, Scores, Search, Solver, Start,
-    Subset, Training, choose_lambda, empirical_bayes, fit, fit_path,
+    Subset, ToolText, Training, choose_lambda, empirical_bayes, fit, fit_path,
 };
 use lm::{FrozenLm, Matrix};
 use std::cell::RefCell;
@@ -33,14 +33,27 @@ impl Priors {
         &self,
         cell: &Cell,
         lm: &dyn FrozenLm,
+        own: &[ToolText],
         table: &head::Table<'_>,
         part: &Subset,
     ) -> Result<Matrix, HeadError> {
-        let make = || cell.prior.build(lm, &texts(table.tools(), cell.names), Some((table, part)));
-        if matches!(cell.prior, Prior::Contexts { .. }) {
+        self.of(&cell.prior, cell.names, lm, own, table, part)
+    }
+
+    fn of(
+        &self,
+        prior: &Prior,
+        names: Names,
+        lm: &dyn FrozenLm,
+        own: &[ToolText],
+        table: &head::Table<'_>,
+        part: &Subset,
+    ) -> Result<Matrix, HeadError> {
+        let make = || prior.build(lm, &texts(table.tools(), own, names), Some((table, part)));
+        if prior.needs_examples() {
             return make();
         }
-        let key = format!("{:?} {:?}", cell.prior, cell.names);
+        let key = format!("{prior:?} {names:?}");
         if let Some(rows) = self.0.borrow().get(&key) {
             return Ok(rows.clone());
         }
@@ -60,7 +73,7 @@ pub fn rows(
     let cell = &unit.cell;
     let split = arena.split(cell)?;
     let method = method(cell);
-    let build = |part: &Subset| priors.build(cell, lm, split.train, part);
+    let build = |part: &Subset| priors.build(cell, lm, arena.texts(), split.train, part);
     let prior = build(&split.fit_on)?;
     let seen = |found: &Fit| Scores::of(&found.head, split.test, &split.score_on);
     let mut rows = match unit.kind {
@@ -88,15 +101,21 @@ pub fn rows(
             .collect::<Result<_, HeadError>>()?,
         Kind::Auto => {
             let search = Search { seed: cell.seed, ..Search::default() };
-            let start = match &cell.prior {
-                Prior::Contexts { .. } => Start::Of(&build),
-                _ => Start::Rows(&prior),
-            };
+            let start = if cell.prior.needs_examples() { Start::Of(&build) } else { Start::Rows(&prior) };
             let found =
                 choose_lambda(split.train, &split.fit_on, start, &method, &search, &mut |_, _| ())?.fit;
             let seen = seen(&found)?;
             let mut row = row(unit, Lambda::Auto, &found, &seen, &split);
             calibrate(&mut row, &seen, &split, found.head.bias);
+            vec![row]
+        }
+        Kind::Chosen => {
+            let build = |prior: &Prior, part: &Subset| {
+                priors.of(prior, cell.names, lm, arena.texts(), split.train, part)
+            };
+            let (chosen, found) = choose_prior(&split, &method, &build, cell.seed)?;
+            let mut row = row(unit, Lambda::Auto, &found, &seen(&found)?, &split);
+            row.chosen_prior = Some(chosen);
             vec![row]
         }
         Kind::PerTool => {
@@ -145,6 +164,7 @@ fn row(unit: &Unit, lambda: Lambda, found: &Fit, seen: &Scores, split: &Split<'_
         scaled: meta.lambda_scaled,
         by_tool: Vec::new(),
         chosen_rate: None,
+        chosen_prior: None,
         solver: meta.solver.clone(),
         metrics: seen.metrics(split.test, unit.cell.weighting, 0.0),
         chosen_bias: None,
@@ -152,6 +172,42 @@ fn row(unit: &Unit, lambda: Lambda, found: &Fit, seen: &Scores, split: &Split<'_
         examples: seen.by_example(split.test, 0.0),
         seconds: 0.0,
     }
+}
+
+/// Makes rows of W0 of a prior, from the examples of a part where it needs some.
+type Build<'b> = dyn Fn(&Prior, &Subset) -> Result<Matrix, HeadError> + 'b;
+
+/// The prior, its scale and λ by cross-validation inside the training part: each candidate is tried on a coarse grid, the one
+/// with the lowest held-out cross-entropy gets the whole one. Tools whose only examples are held out are called by their
+/// prior's row alone, so with one example a tool this measures what the prior says of tools without any.
+fn choose_prior(
+    split: &Split<'_>,
+    method: &Method,
+    build: &Build<'_>,
+    seed: u64,
+) -> Result<(Prior, Fit), HeadError> {
+    let scale = split.train.mean_square_norm();
+    let coarse = Search {
+        folds: candidates::FOLDS,
+        seed,
+        lambdas: Some(candidates::TRIED.map(|lambda| lambda * scale).to_vec()),
+        ..Search::default()
+    };
+    let select = |prior: &Prior, search: &Search| {
+        let made = |part: &Subset| build(prior, part);
+        choose_lambda(split.train, &split.fit_on, Start::Of(&made), method, search, &mut |_, _| ())
+    };
+    let mut best: Option<(f64, Prior)> = None;
+    for prior in candidates::candidates() {
+        let curve = select(&prior, &coarse)?.curve;
+        let held_out = curve.points[curve.chosen].held_out;
+        if best.as_ref().is_none_or(|(least, _)| held_out < *least) {
+            best = Some((held_out, prior));
+        }
+    }
+    let (_, prior) = best.ok_or_else(|| HeadError::Setting("no prior to choose from".into()))?;
+    let found = select(&prior, &Search { seed, ..Search::default() })?.fit;
+    Ok((prior, found))
 }
 
 /// Greedy figures with the bias that was chosen, and along it.

@@ -1,8 +1,8 @@
 //! Where a head's rows came from and went to, in the plane that shows most of it.
 
 use crate::BenchError;
-use crate::heads::{HeadPlan, fit_head};
-use head::{Head, Method, MethodName, Search, Subset, Table, choose_lambda, nearest_words};
+use crate::heads::{HeadPlan, PriorName, fit_head};
+use head::{Head, Method, MethodName, Search, Subset, Table, ToolText, choose_lambda, nearest_words};
 use lm::{FrozenLm, Matrix, RowSource};
 use serde::{Deserialize, Serialize};
 
@@ -69,10 +69,11 @@ pub fn map_of_rows(lm: &dyn FrozenLm, head: &Head) -> Result<MapOfRows, BenchErr
 pub fn maps(
     lm: &dyn FrozenLm,
     table: &Table<'_>,
+    texts: &[ToolText],
     published: (f64, usize),
 ) -> Result<Vec<(String, MapOfRows)>, BenchError> {
-    let plan = |method| HeadPlan { method, adam: published, seed: 0 };
-    let learned = fit_head(lm, table, &plan(MethodName::TokenLearning))?;
+    let plan = |method| HeadPlan { method, adam: published, seed: 0, prior: PriorName::Zero };
+    let learned = fit_head(lm, table, texts, &plan(MethodName::TokenLearning))?;
     let method = Method::named(MethodName::Exact);
     let all = Subset::all(table.groups().len());
     let search = Search::default();

@@ -1,11 +1,14 @@
 //! Which cells a grid has, the most telling first.
 
+use super::candidates::{STATES, of_text, together};
 use super::fitted::is_random;
 use super::{Adam, Arena, Cell, Kind, Names, Unit};
 use head::{Method, MethodName, Pool, Prior, Scale, Source, Text, Weighting};
 
 /// Examples a tool along a learning curve.
 const LEARNING: [usize; 6] = [1, 2, 4, 8, 16, 32];
+/// Examples a tool in the comparison of priors.
+const FEW: [usize; 6] = [1, 2, 5, 10, 20, 40];
 
 /// A part of the grid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +18,8 @@ pub enum Part {
     Methods,
     /// λ from 0 to 1, both weightings, for each of a few priors.
     Lambda,
+    /// Few examples a tool, prior by prior, scale by scale, and the prior that cross-validation chooses.
+    Few,
     /// Every prior, pooling and source.
     Priors,
     /// Names that say nothing.
@@ -27,8 +32,8 @@ pub enum Part {
 
 impl Part {
     /// All parts, in order.
-    pub const ALL: [Self; 6] =
-        [Self::Methods, Self::Lambda, Self::Names, Self::Learning, Self::Priors, Self::Rest];
+    pub const ALL: [Self; 7] =
+        [Self::Methods, Self::Lambda, Self::Names, Self::Learning, Self::Few, Self::Priors, Self::Rest];
 
     /// The name on the command line.
     pub fn as_str(self) -> &'static str {
@@ -38,6 +43,7 @@ impl Part {
             Self::Priors => "priors",
             Self::Names => "names",
             Self::Learning => "learning",
+            Self::Few => "few",
             Self::Rest => "rest",
         }
     }
@@ -61,6 +67,7 @@ pub fn plan(arena: &Arena<'_>, parts: &[Part], seeds: u64) -> Vec<Unit> {
             }
             Part::Names => names(published),
             Part::Learning => learning(published),
+            Part::Few => few(),
             Part::Rest => {
                 let auto = priors().into_iter().map(|p| (Kind::Auto, exact(p, Weighting::PerPosition)));
                 let other = priors().into_iter().map(|p| (Kind::Path, exact(p, Weighting::PerExample)));
@@ -68,14 +75,16 @@ pub fn plan(arena: &Arena<'_>, parts: &[Part], seeds: u64) -> Vec<Unit> {
             }
         };
         for (kind, cell) in cells {
-            let folds = arena.folds();
+            let folds = if *part == Part::Few { vec![None] } else { arena.folds() };
             let random =
                 folds.len() > 1 || cell.adam.is_some() || cell.per_tool.is_some() || is_random(&cell.prior);
             for seed in 0..if random { seeds } else { 1 } {
                 for &fold in &folds {
                     let prior = seeded(&cell.prior, seed);
                     let unit = Unit { kind, cell: Cell { prior, seed, fold, ..cell.clone() } };
-                    if !units.contains(&unit) {
+                    // So many examples a tool may leave none to score.
+                    let scores = *part != Part::Few || arena.split(&unit.cell).is_ok();
+                    if scores && !units.contains(&unit) {
                         units.push(unit);
                     }
                 }
@@ -161,6 +170,31 @@ fn learning(published: Adam) -> Vec<(Kind, Cell)> {
     }
     for method in PUBLISHED {
         cells.extend(few(adam(method, published)).map(|cell| (Kind::Own, cell)));
+    }
+    cells
+}
+
+fn few() -> Vec<(Kind, Cell)> {
+    let rows = |text| of_text(text, Source::HeadRows, 1.0);
+    let own = |prior| (prior, Names::Own);
+    let mut priors = vec![
+        own(Prior::Zero),
+        own(rows(Text::Name)),
+        own(rows(Text::Description)),
+        own(of_text(Text::Description, STATES, 1.0)),
+        (rows(Text::BareName), Names::Id),
+        own(together(0.5)),
+        own(contexts()),
+        own(Prior::Uniform { seed: 0 }),
+        own(rows(Text::Unrelated { seed: 0 })),
+    ];
+    priors.extend([0.3, 3.0].map(|factor| own(of_text(Text::Description, STATES, factor))));
+    let mut cells = Vec::new();
+    for count in FEW {
+        let cell =
+            |prior, names| Cell { per_tool: Some(count), names, ..exact(prior, Weighting::PerPosition) };
+        cells.push((Kind::Chosen, cell(Prior::Zero, Names::Own)));
+        cells.extend(priors.iter().map(|(prior, names)| (Kind::Path, cell(prior.clone(), *names))));
     }
     cells
 }

@@ -54,7 +54,7 @@ impl GridFile {
     /// [`BenchError::Data`] if the directory holds another grid, or a row that cannot be read.
     pub fn open(folder: &Path, meta: &GridMeta) -> Result<Self, BenchError> {
         let other = |found: &GridMeta| {
-            let (training, examples) = (found.training.as_str(), found.examples);
+            let (training, examples) = (found.training, found.examples);
             let of = format!("{training}, {examples} examples, {}", found.model);
             format!("a grid of other data, another model or version is there ({of})")
         };

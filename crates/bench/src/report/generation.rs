@@ -2,7 +2,9 @@
 
 use super::{RunOf, p_value, percent};
 use crate::page::{Cell, escape, table};
+use crate::run::Record;
 use crate::stats::{LEVEL, Paired, cohens_h, holm, minimal_detectable_difference, wilson};
+use decode::Finish;
 use std::collections::BTreeMap;
 
 /// One table a task, model and set of questions.
@@ -33,6 +35,8 @@ fn of_task(runs: &[&RunOf]) -> String {
     let pairs: Vec<Option<Paired>> =
         runs.iter().map(|run| (!std::ptr::eq(*run, *base)).then(|| paired(run, base))).collect();
     let mut adjusted = holm(&pairs.iter().flatten().map(Paired::p).collect::<Vec<_>>()).into_iter();
+    // Columns of tasks whose answers are looked up.
+    let relations = runs.iter().flat_map(|run| &run.records).any(|record| record.score.answer.is_some());
     let rows: Vec<Vec<Cell>> = runs
         .iter()
         .zip(&pairs)
@@ -60,11 +64,12 @@ fn of_task(runs: &[&RunOf]) -> String {
             let tokens: usize =
                 run.records.iter().map(|r| r.answered.tokens.chosen + r.answered.tokens.arguments).sum();
             let interval = wilson(right, n, LEVEL);
-            let head = run
-                .meta
-                .head
-                .as_ref()
-                .map_or_else(String::new, |h| format!(", bias {}, seed {}", h.bias_rule, h.seed));
+            let head = run.meta.head.as_ref().map_or_else(String::new, |h| {
+                let prior = h.prior.map_or_else(String::new, |prior| format!(", prior {prior}"));
+                let set = h.training.map_or_else(String::new, |set| format!(", on {set}"));
+                let few = h.per_tool.map_or_else(String::new, |n| format!(", {n} a tool"));
+                format!("{prior}{set}{few}, bias {}, seed {}", h.bias_rule, h.seed)
+            });
             let mut cells = vec![
                 Cell::text(&format!("{}{head}", run.meta.method)),
                 Cell::number(&n.to_string()),
@@ -77,7 +82,20 @@ fn of_task(runs: &[&RunOf]) -> String {
                 Cell::number(&failed.to_string()),
                 Cell::number(&percent(first_right as f64 / first.max(1) as f64)),
                 Cell::number(&format!("{:.0}", tokens as f64 / n.max(1) as f64)),
+                Cell::number(
+                    &mean(run, |r| r.answered.tokens.prompt as f64)
+                        .map_or("–".into(), |x| format!("{x:.0}")),
+                ),
+                Cell::number(
+                    &mean(run, |r| r.answered.micros as f64 / 1e3)
+                        .map_or("–".into(), |x| format!("{x:.0}")),
+                ),
             ];
+            if relations {
+                cells.push(Cell::number(&share_of(run, |r| r.score.answer)));
+                cells.push(Cell::number(&share_of(run, |r| r.score.greedy)));
+                cells.push(Cell::number(&too_long(run).to_string()));
+            }
             match pair {
                 Some(pair) => {
                     let (a, b) = (share(pair.both + pair.first, pair), share(pair.both + pair.second, pair));
@@ -95,26 +113,50 @@ fn of_task(runs: &[&RunOf]) -> String {
             cells
         })
         .collect();
+    let mut columns = vec![
+        "method",
+        "questions",
+        "right, strictly",
+        "as the reference",
+        "calls a question",
+        "failed calls",
+        "first tool right",
+        "tokens",
+        "prompt tokens",
+        "ms a question",
+    ];
+    if relations {
+        columns.extend(["answer right", "unforced too", "did not fit"]);
+    }
+    columns.extend(["points against exact", "alone right", "p (McNemar, Holm)", "Cohen's h", "detectable"]);
     table(
-        &[
-            "method",
-            "questions",
-            "right, strictly",
-            "as the reference",
-            "calls a question",
-            "failed calls",
-            "first tool right",
-            "tokens",
-            "points against exact",
-            "alone right",
-            "p (McNemar, Holm)",
-            "Cohen's h",
-            "detectable",
-        ],
+        &columns,
         &rows,
         "Percent; Wilson's intervals. Alone right: questions that this method alone, and that exact alone, has right. \
-         Detectable: the difference that so many questions show with probability 0.8 at the discordance seen.",
+         Detectable: the difference that so many questions show with probability 0.8 at the discordance seen. Milliseconds of a \
+         question include its batch's. Where relations are asked for, right is the relation: of tool tokens the best of them, \
+         called whatever the words say; unforced too: it also beat every word. Did not fit: prompts longer than the model's \
+         context, which count as wrong.",
     )
+}
+
+fn mean(run: &RunOf, of: impl Fn(&Record) -> f64) -> Option<f64> {
+    let n = run.records.len();
+    (n > 0).then(|| run.records.iter().map(of).sum::<f64>() / n as f64)
+}
+
+/// The share of records of which this holds, among those that say so.
+fn share_of(run: &RunOf, of: impl Fn(&Record) -> Option<bool>) -> String {
+    let said: Vec<bool> = run.records.iter().filter_map(of).collect();
+    if said.is_empty() {
+        return "–".into();
+    }
+    percent(said.iter().filter(|&&yes| yes).count() as f64 / said.len() as f64)
+}
+
+/// Questions whose prompt was longer than the context.
+fn too_long(run: &RunOf) -> usize {
+    run.records.iter().filter(|r| matches!(r.answered.finish, Finish::ContextFull { .. })).count()
 }
 
 fn paired(a: &RunOf, b: &RunOf) -> Paired {

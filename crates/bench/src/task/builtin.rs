@@ -35,6 +35,7 @@ pub fn task() -> Result<Task, BenchError> {
             demos(tools.names()),
             instruction,
         ),
+        texts: super::own_texts(&tools),
         tools,
         scoring: Scoring::Ending,
         published_bias: 0.0,
@@ -48,5 +49,6 @@ fn question(problem: Problem) -> Question {
         id: problem.example.id.clone(),
         text: problem.bare_question().to_owned(),
         answer: problem.answer.clone(),
+        answers: Vec::new(),
     }
 }

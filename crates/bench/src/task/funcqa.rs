@@ -30,6 +30,7 @@ pub fn one_hop(data: &Path) -> Result<Task, BenchError> {
         version: 1,
         questions: questions(&folder.join("funcqa_oh.json"), "oh")?,
         prompts: Prompts::toolkengpt(&folder.join("template_oh"), &tools, instruction)?,
+        texts: super::own_texts(&tools),
         tools,
         scoring: Scoring::Number { mark: "answer is".into() },
         published_bias: 2.7,
@@ -46,6 +47,7 @@ pub fn multi_hop(data: &Path) -> Result<Task, BenchError> {
         version: 1,
         questions: questions(&folder.join("funcqa_mh.json"), "mh")?,
         prompts: Prompts::toolkengpt(&folder.join("template_mh"), &tools, instruction)?,
+        texts: super::own_texts(&tools),
         tools,
         scoring: Scoring::Number { mark: "####".into() },
         published_bias: 4.0,
@@ -72,6 +74,7 @@ fn questions(path: &Path, short: &str) -> Result<Vec<Question>, BenchError> {
             text: entry.question.trim().to_owned(),
             answer,
             tools: calls.filter_map(tool).collect(),
+            answers: Vec::new(),
         })
     };
     entries.into_iter().enumerate().map(question).collect()

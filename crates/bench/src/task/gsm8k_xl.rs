@@ -44,12 +44,14 @@ pub fn task(data: &Path) -> Result<Task, BenchError> {
         text: fill(&entry.question, entry),
         answer: number(entry.enhanced_result),
         tools: entry.enhanced_process.iter().filter_map(|p| operator(p)).map(str::to_owned).collect(),
+        answers: Vec::new(),
     };
     Ok(Task {
         name: TaskName::Gsm8kXl,
         version: 1,
         questions: entries.iter().enumerate().map(question).collect(),
         prompts: Prompts::toolkengpt(&folder.join("template"), &tools, instruction)?,
+        texts: super::own_texts(&tools),
         tools,
         scoring: Scoring::Number { mark: "####".into() },
         published_bias: 3.0,

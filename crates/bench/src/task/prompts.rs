@@ -15,6 +15,8 @@ use tools::ToolSet;
 pub struct Prompts {
     plain: Template,
     with_calls: String,
+    /// Descriptions of all tools, and worked answers with calls.
+    with_descriptions: Option<Template>,
     /// By tool: worked answers that call this tool alone.
     of_tool: BTreeMap<String, Template>,
     /// What is said before a question that stands alone.
@@ -30,7 +32,19 @@ impl Prompts {
         instruction: impl Into<String>,
     ) -> Self {
         let with_calls = with_calls.into();
-        Self { plain: Template::new(plain), with_calls, of_tool, instruction: instruction.into() }
+        let (plain, instruction) = (Template::new(plain), instruction.into());
+        Self { plain, with_calls, with_descriptions: None, of_tool, instruction }
+    }
+
+    /// The same, with a prompt that describes all tools.
+    #[must_use]
+    pub fn described(self, with_descriptions: impl Into<String>) -> Self {
+        Self { with_descriptions: Some(Template::new(with_descriptions)), ..self }
+    }
+
+    /// Descriptions of all tools, worked answers with calls, and the question; nothing for a task that has no such prompt.
+    pub fn with_descriptions(&self, question: &str) -> Option<String> {
+        Some(self.with_descriptions.as_ref()?.render(question))
     }
 
     /// Prompts of a folder of ToolkenGPT's: `llama_general.txt`, `llama_func.txt` and `llama_<TOOL>.txt`.

@@ -1,42 +1,47 @@
 //! What heads are trained on.
 
-use super::{files, gsm8k_xl};
+use super::{facts, files, gsm8k_xl, kamel, own_texts};
 use crate::BenchError;
 use crate::arithmetic::evaluate;
 use corpus::arithmetic::{Split, generate};
 use corpus::import::{Layout, gsm8k, toolkengpt};
 use corpus::{Corpus, Example};
+use head::ToolText;
 use lm::Tokenizer;
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::fmt;
 use std::path::Path;
+use std::str::FromStr;
 use tools::ToolSet;
 
 /// A training set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(into = "String", try_from = "String")]
 pub enum TrainingSet {
     /// FuncQA's 650 texts.
-    #[serde(rename = "funcqa")]
     FuncQa,
     /// GSM8K's training questions whose equations are single operations: what GSM8K-XL's training file was made of.
     Gsm8k,
     /// A thousand word problems of our own.
     Arithmetic,
+    /// ToolkenGPT's synthetic texts about KAMEL's first relations.
+    Kamel(u16),
+    /// KAMEL's own facts about its first relations, forty each, as questions and answers.
+    KamelFacts(u16),
+    /// A hundred questions about facts of our own.
+    Facts,
 }
 
 impl TrainingSet {
     /// All training sets.
-    pub const ALL: [Self; 3] = [Self::FuncQa, Self::Gsm8k, Self::Arithmetic];
-
-    /// The name on the command line and in files.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::FuncQa => "funcqa",
-            Self::Gsm8k => "gsm8k",
-            Self::Arithmetic => "arithmetic",
-        }
+    pub fn all() -> Vec<Self> {
+        let mut all = vec![Self::FuncQa, Self::Gsm8k, Self::Arithmetic, Self::Facts];
+        all.extend(kamel::SIZES.map(Self::Kamel));
+        all.extend(kamel::SIZES.map(Self::KamelFacts));
+        all
     }
 
     /// ToolkenGPT's learning rate and the epochs of its published heads.
@@ -44,7 +49,39 @@ impl TrainingSet {
         match self {
             Self::FuncQa | Self::Arithmetic => (1e-4, 7),
             Self::Gsm8k => (1e-3, 3),
+            Self::Kamel(_) | Self::KamelFacts(_) | Self::Facts => (1e-4, 4),
         }
+    }
+
+    /// What priors know of its tools, in their order.
+    ///
+    /// # Errors
+    /// As [`TrainingSet::load`].
+    pub fn texts(self, data: Option<&Path>) -> Result<Vec<ToolText>, BenchError> {
+        let of = |relations: Vec<(String, ToolText)>| relations.into_iter().map(|(_, text)| text).collect();
+        Ok(match self {
+            Self::FuncQa | Self::Arithmetic => own_texts(&ToolSet::arithmetic()),
+            Self::Gsm8k => own_texts(&ToolSet::new(gsm8k_xl::TOOLS.map(tools::Tool::from).to_vec())?),
+            Self::Kamel(n) | Self::KamelFacts(n) => {
+                of(kamel::relations(files::folder(data, &self.to_string())?, n)?)
+            }
+            Self::Facts => facts::texts(),
+        })
+    }
+
+    /// The corpus that its heads are scored on, teacher-forced, where it is not the set's own folds.
+    ///
+    /// # Errors
+    /// As [`TrainingSet::load`].
+    pub fn test(self, data: Option<&Path>) -> Result<Option<Corpus>, BenchError> {
+        let folder = || files::folder(data, &self.to_string());
+        Ok(match self {
+            Self::FuncQa => None,
+            Self::Gsm8k => Some(gsm8k_xl::filled_solutions(folder()?)?.corpus),
+            Self::Arithmetic => Some(Self::unseen()?),
+            Self::Kamel(n) | Self::KamelFacts(n) => Some(kamel::answered(folder()?, n)?),
+            Self::Facts => Some(facts::answered()?),
+        })
     }
 
     /// Reads it; at most `limit` examples, a seeded sample in the file's order. Tools stand in the task's order.
@@ -59,6 +96,19 @@ impl TrainingSet {
                 let import = gsm8k(&path).map_err(|e| BenchError::import(&path, e))?;
                 (import.corpus, gsm8k_xl::TOOLS.map(|tool| tool.name().to_owned()).to_vec())
             }
+            Self::Kamel(n) => {
+                let (examples, tools) = kamel::synthetic(files::folder(data, &self.to_string())?, n)?;
+                (Corpus::with_tools(examples, tools.clone())?, tools)
+            }
+            Self::KamelFacts(n) => {
+                let (examples, tools) = kamel::supervised(files::folder(data, &self.to_string())?, n)?;
+                (Corpus::with_tools(examples, tools.clone())?, tools)
+            }
+            Self::Facts => {
+                let corpus = facts::trained()?;
+                let tools = corpus.tools().to_vec();
+                (corpus, tools)
+            }
             Self::Arithmetic => {
                 const PROBLEMS: usize = 1000;
                 let problems = generate(Split::Train, 0, PROBLEMS, evaluate)?;
@@ -68,6 +118,44 @@ impl TrainingSet {
         let examples = corpus.examples();
         let kept = sample(examples.len(), limit.unwrap_or(usize::MAX), seed);
         Ok(Corpus::with_tools(kept.into_iter().map(|i| examples[i].clone()).collect(), tools)?)
+    }
+}
+
+impl fmt::Display for TrainingSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FuncQa => f.pad("funcqa"),
+            Self::Gsm8k => f.pad("gsm8k"),
+            Self::Arithmetic => f.pad("arithmetic"),
+            Self::Kamel(n) => f.pad(&format!("kamel-{n}")),
+            Self::KamelFacts(n) => f.pad(&format!("kamel-facts-{n}")),
+            Self::Facts => f.pad("facts"),
+        }
+    }
+}
+
+impl FromStr for TrainingSet {
+    type Err = BenchError;
+
+    fn from_str(name: &str) -> Result<Self, BenchError> {
+        Self::all().into_iter().find(|known| known.to_string() == name).ok_or_else(|| {
+            let known = Self::all().iter().map(Self::to_string).collect::<Vec<_>>().join(", ");
+            BenchError::Setting(format!("unknown training set `{name}`; there are {known}"))
+        })
+    }
+}
+
+impl From<TrainingSet> for String {
+    fn from(set: TrainingSet) -> Self {
+        set.to_string()
+    }
+}
+
+impl TryFrom<String> for TrainingSet {
+    type Error = BenchError;
+
+    fn try_from(name: String) -> Result<Self, BenchError> {
+        name.parse()
     }
 }
 
@@ -117,6 +205,30 @@ fn template(text: &str) -> String {
     out
 }
 
+/// At most `count` examples of each tool, a seeded sample in the corpus' order. An example counts for the tool it calls first.
+///
+/// # Errors
+/// As [`Corpus::with_tools`].
+pub fn few(corpus: &Corpus, count: usize, seed: u64) -> Result<Corpus, BenchError> {
+    let examples = corpus.examples();
+    let mut order: Vec<usize> = (0..examples.len()).collect();
+    order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+    let mut taken: HashMap<&str, usize> = HashMap::new();
+    let mut kept: Vec<usize> = order
+        .into_iter()
+        .filter(|&i| {
+            examples[i].calls.first().is_some_and(|call| {
+                let taken = taken.entry(call.tool.as_str()).or_insert(0);
+                *taken += 1;
+                *taken <= count
+            })
+        })
+        .collect();
+    kept.sort_unstable();
+    let kept = kept.into_iter().map(|i| examples[i].clone()).collect();
+    Ok(Corpus::with_tools(kept, corpus.tools().to_vec())?)
+}
+
 /// The places of a seeded sample of `count` among `all`, ascending; all of them if there are no more.
 pub fn sample(all: usize, count: usize, seed: u64) -> Vec<usize> {
     let mut places: Vec<usize> = (0..all).collect();
@@ -140,5 +252,37 @@ mod tests {
         );
         assert_eq!(template("Q: 3^x=27."), template("Q: 10^x=1000."));
         assert_ne!(template("Q: 3^x=27"), template("Q: 3^x=27!"));
+    }
+
+    #[test]
+    fn every_training_set_and_task_has_a_name_of_its_own() {
+        let mut names: Vec<String> = TrainingSet::all().iter().map(TrainingSet::to_string).collect();
+        for (set, name) in TrainingSet::all().iter().zip(&names) {
+            assert_eq!(name.parse::<TrainingSet>().unwrap(), *set);
+            assert_eq!(serde_json::to_string(set).unwrap(), format!("\"{name}\""));
+        }
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), TrainingSet::all().len());
+        for task in crate::task::TaskName::all() {
+            assert_eq!(task.to_string().parse::<crate::task::TaskName>().unwrap(), task);
+        }
+        let error = "kamel-31".parse::<TrainingSet>().unwrap_err().to_string();
+        assert!(error.contains("kamel-31") && error.contains("kamel-facts-30"), "{error}");
+    }
+
+    /// As many of each tool as asked for and as there are, another draw with another seed.
+    #[test]
+    fn few_examples_are_few_of_every_tool() {
+        let corpus = TrainingSet::Facts.load(None, None, 0).unwrap();
+        let drawn = |count, seed| few(&corpus, count, seed).unwrap();
+        for (count, expected) in [(0, 0), (1, 1), (3, 3), (10, 10), (99, 10)] {
+            let drawn = drawn(count, 0);
+            let calls = drawn.summary().calls_of;
+            assert_eq!(drawn.tools(), corpus.tools());
+            assert!(calls.iter().all(|(_, calls)| *calls == expected), "{calls:?}");
+        }
+        assert_eq!(drawn(2, 1).digest(), drawn(2, 1).digest());
+        assert_ne!(drawn(2, 1).digest(), drawn(2, 2).digest());
     }
 }

@@ -3,19 +3,19 @@
 use super::Data;
 use crate::extract::Source;
 use crate::{exit::Exit, output, progress};
-use ::bench::BenchError;
 use ::bench::grid::{Arena, Cell, GridFile, GridMeta, Part, Row, Worker, by_seed, maps, plan};
 use ::bench::stats::mean_t;
-use ::bench::task::{TrainingSet, filled_solutions};
+use ::bench::task::TrainingSet;
 use clap::ValueEnum;
 use head::{Features, Table};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 pub const EXAMPLES: &str = "\
 Examples:
   toolken bench grid arithmetic --out grids/arithmetic --parts methods
   toolken bench grid funcqa --data data --out grids/funcqa --seeds 5
+  toolken bench grid kamel-30 --data data --out grids/kamel-30 --parts few
   toolken bench grid gsm8k --data data --out grids/gsm8k --limit 2000
 
 What is done is kept: the same command goes on where it was stopped.";
@@ -25,8 +25,12 @@ const VERSION: u32 = 3;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// The training set: funcqa, scored on its own folds; gsm8k, on GSM8K-XL's solutions; arithmetic, on unseen patterns
-    training: Training,
+    /// The training set: funcqa, gsm8k, arithmetic, facts; kamel-N (ToolkenGPT's synthetic texts about the first N relations) or
+    /// kamel-facts-N (KAMEL's own facts about them), N one of 10, 20, 30, 60, 100, 234
+    training: TrainingSet,
+    /// What is scored; by default the set's own test, where it has texts of its own kind to test on
+    #[arg(long, value_enum)]
+    on: Option<On>,
     #[command(flatten)]
     data: Data,
     #[command(flatten)]
@@ -56,12 +60,12 @@ pub struct Args {
     json: bool,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Training {
-    #[value(name = "funcqa")]
-    FuncQa,
-    Gsm8k,
-    Arithmetic,
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum On {
+    /// Folds of the training set; of few examples a tool, all others
+    Own,
+    /// GSM8K-XL's solutions, unseen patterns, KAMEL's test questions
+    Test,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -74,6 +78,8 @@ enum Which {
     Names,
     /// Few examples a tool
     Learning,
+    /// Few examples a tool: priors, their scales, and the prior that cross-validation chooses
+    Few,
     /// Every prior, source and pooling
     Priors,
     /// Every prior with the other weighting, and with the chosen λ
@@ -87,6 +93,7 @@ impl From<Which> for Part {
             Which::Lambda => Self::Lambda,
             Which::Names => Self::Names,
             Which::Learning => Self::Learning,
+            Which::Few => Self::Few,
             Which::Priors => Self::Priors,
             Which::Rest => Self::Rest,
         }
@@ -95,14 +102,13 @@ impl From<Which> for Part {
 
 impl Args {
     pub fn run(self) -> anyhow::Result<Exit> {
-        let training = match self.training {
-            Training::FuncQa => TrainingSet::FuncQa,
-            Training::Gsm8k => TrainingSet::Gsm8k,
-            Training::Arithmetic => TrainingSet::Arithmetic,
-        };
+        let training = self.training;
         let data = self.data.data.as_deref();
         let corpus = training.load(data, self.limit, self.sample_seed)?;
-        let test = test_corpus(training, data)?;
+        let test = match self.on.unwrap_or(by_default(training)) {
+            On::Own => None,
+            On::Test => training.test(data)?,
+        };
         let model = self.source.model()?;
         let train_store = self.source.features(model.as_ref(), &corpus)?;
         let test_store = match &test {
@@ -111,7 +117,8 @@ impl Args {
         };
         let train_table = Table::new(&train_store)?;
         let test_table = test_store.as_ref().map(|store| Table::new(store)).transpose()?;
-        let arena = Arena::new(&train_table, test_table.as_ref(), training.published())?;
+        let arena =
+            Arena::new(&train_table, test_table.as_ref(), training.texts(data)?, training.published())?;
         let meta = GridMeta {
             version: VERSION,
             training,
@@ -138,7 +145,12 @@ impl Args {
         }
         bar.finish_and_clear();
         if GridFile::maps(&self.out)?.is_empty() {
-            file.set_maps(&maps(model.as_ref(), &train_table, training.published())?)?;
+            file.set_maps(&maps(
+                model.as_ref(),
+                &train_table,
+                &training.texts(data)?,
+                training.published(),
+            )?)?;
         }
         let rows = GridFile::read(&self.out)?;
         if self.json {
@@ -151,14 +163,12 @@ impl Args {
     }
 }
 
-/// What is scored, where it is not the training set's own folds.
-fn test_corpus(training: TrainingSet, data: Option<&Path>) -> Result<Option<::corpus::Corpus>, BenchError> {
-    Ok(match (training, data) {
-        (TrainingSet::FuncQa, _) => None,
-        (TrainingSet::Gsm8k, Some(data)) => Some(filled_solutions(data)?.corpus),
-        (TrainingSet::Gsm8k, None) => None, // refused before, when the training set was read
-        (TrainingSet::Arithmetic, _) => Some(TrainingSet::unseen()?),
-    })
+/// A set with a test of its own kind is scored on that; FuncQA has none, and KAMEL's synthetic texts are not questions.
+fn by_default(training: TrainingSet) -> On {
+    match training {
+        TrainingSet::FuncQa | TrainingSet::Kamel(_) => On::Own,
+        _ => On::Test,
+    }
 }
 
 /// A cell in a few words.

@@ -3,7 +3,8 @@
 use crate::{exit::Exit, output};
 use ::bench::BenchError;
 use ::bench::grid::GridFile;
-use ::bench::report::{Grid, RunOf, html};
+use ::bench::home::HomeRun;
+use ::bench::report::{Grid, PlansOf, RunOf, html};
 use ::bench::run::Run;
 use std::path::PathBuf;
 
@@ -24,23 +25,26 @@ pub struct Args {
 
 impl Args {
     pub fn run(self) -> anyhow::Result<Exit> {
-        let (mut grids, mut runs) = (Vec::new(), Vec::new());
+        let (mut grids, mut runs, mut plans) = (Vec::new(), Vec::new(), Vec::new());
         for folder in &self.folders {
             if folder.join("grid.toml").exists() {
                 let (meta, rows) = (GridFile::meta(folder)?, GridFile::read(folder)?);
                 grids.push(Grid { meta, rows, maps: GridFile::maps(folder)? });
             } else if folder.join("run.toml").exists() {
                 runs.push(RunOf { meta: Run::meta(folder)?, records: Run::read(folder)? });
+            } else if HomeRun::is_at(folder) {
+                plans.push(PlansOf { meta: HomeRun::meta(folder)?, records: HomeRun::read(folder)? });
             } else {
-                let message = "neither grid.toml nor run.toml is there: give directories that bench grid or bench run made";
+                let message = "neither grid.toml, run.toml nor home.toml is there: give directories that bench grid, bench run \
+                               or bench home made";
                 return Err(BenchError::data(folder, message).into());
             }
         }
-        output::file(&self.out, html(&grids, &runs)?.as_bytes())?;
+        output::file(&self.out, html(&grids, &runs, &plans)?.as_bytes())?;
         output::text(format_args!(
             "{} grids and {} runs in {}\n",
             grids.len(),
-            runs.len(),
+            runs.len() + plans.len(),
             self.out.display()
         ))?;
         Ok(Exit::Done)

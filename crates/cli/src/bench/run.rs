@@ -5,11 +5,11 @@ use crate::extract::Source;
 use crate::fit::with_source;
 use crate::{exit::Exit, output, progress};
 use ::bench::answer::Answerer;
-use ::bench::heads::{HeadPlan, fit_head};
+use ::bench::heads::{HeadPlan, PriorName, fit_head};
 use ::bench::method::Method;
 use ::bench::run::{HeadOfRun, Record, Run, RunMeta, VERSION};
 use ::bench::stats::{LEVEL, wilson};
-use ::bench::task::{Task, TaskName};
+use ::bench::task::{Task, TaskName, TrainingSet, few};
 use anyhow::bail;
 use clap::ValueEnum;
 use head::{Head, Table};
@@ -24,10 +24,11 @@ Examples:
   toolken bench run arithmetic cot --out runs/arithmetic-cot --limit 40
   toolken bench run funcqa-one-hop exact --data data --model qwen2.5-coder-0.5b --out runs/oh-exact
   toolken bench run gsm8k-xl toolkengpt --data data --limit 150 --bias published --out runs/xl-toolkengpt
+  toolken bench run facts exact --prior description-states --per-tool 2 --out runs/facts-exact
   toolken bench run funcqa-multi-hop exact@5-bm25 --data data --out runs/mh-exact-5
 
-Tasks: funcqa-one-hop, funcqa-multi-hop, gsm8k-xl, arithmetic.
-Methods: zero-shot, cot, in-context, react, function-calling, bm25, similarity, toolkengpt, tokenlearning,
+Tasks: funcqa-one-hop, funcqa-multi-hop, gsm8k-xl, arithmetic, facts, kamel-N (N relations: 10, 20, 30, 60, 100, 234).
+Methods: zero-shot, cot, in-context, in-context-described, react, function-calling, bm25, similarity, toolkengpt, tokenlearning,
 tokenlearning-code, exact; HEAD@K-RETRIEVER for tool tokens among the K tools that bm25 or similarity ranks first;
 react-HEAD for ReAct whose actions are tool tokens.
 
@@ -61,6 +62,18 @@ pub struct Args {
     /// Training examples of the head at most, a seeded sample
     #[arg(long)]
     train: Option<usize>,
+    /// The training set of the head, if not the task's own: kamel-facts-30 for kamel-30
+    #[arg(long, value_name = "SET")]
+    training: Option<TrainingSet>,
+    /// At most so many training examples a tool, drawn by the seed
+    #[arg(long, value_name = "N")]
+    per_tool: Option<usize>,
+    /// W0 of exact: zero, random, id, name, description, description-states, name-and-description, contexts, irrelevant
+    #[arg(long, default_value = "zero")]
+    prior: PriorName,
+    /// More facts for the knowledge base, JSON lines with relation, subject and answers; may be given again
+    #[arg(long, value_name = "FILE")]
+    kb: Vec<PathBuf>,
     /// Adam's learning rate; by default the published one of the training set
     #[arg(long)]
     rate: Option<f64>,
@@ -109,6 +122,9 @@ impl Args {
             Round::Full => Rounding::Full,
         };
         task.tools = task.tools.with_arithmetic(rounding, Guards::default());
+        for file in &self.kb {
+            task.add_facts(file)?;
+        }
         let bias = match self.bias.as_str() {
             "published" => Some(task.published_bias),
             "auto" => None,
@@ -120,7 +136,13 @@ impl Args {
         let model = self.source.model()?;
         let plan = self.method.head().map(|method| self.plan(method));
         let corpus = match plan {
-            Some(_) => Some(self.task.training().load(data, self.train, self.sample_seed)?),
+            Some(_) => {
+                let corpus = self.training().load(data, self.train, self.sample_seed)?;
+                Some(match self.per_tool {
+                    Some(count) => few(&corpus, count, self.seed)?,
+                    None => corpus,
+                })
+            }
             None => None,
         };
         let of_head = plan.zip(corpus.as_ref()).map(|(plan, corpus)| self.of_head(&plan, corpus));
@@ -128,7 +150,7 @@ impl Args {
         let missing = run.missing(&task);
         let head = match plan.zip(corpus.as_ref()) {
             Some((plan, corpus)) if !missing.is_empty() => {
-                Some(self.head(&run, model.as_ref(), &plan, corpus)?)
+                Some(self.head(&run, model.as_ref(), &task, &plan, corpus)?)
             }
             _ => None,
         };
@@ -148,7 +170,7 @@ impl Args {
         bar.set_position((task.questions.len() - missing.len()) as u64);
         answerer.answer(&missing, &mut |i, answered| {
             let question = missing[i].clone();
-            let score = task.scoring.score(&answered.text, &question.answer);
+            let score = task.scoring.of(&question, &answered);
             bar.inc(1);
             run.add(Record { question, score, answered })
         })?;
@@ -157,13 +179,18 @@ impl Args {
         Ok(Exit::Done)
     }
 
+    fn training(&self) -> TrainingSet {
+        self.training.unwrap_or(self.task.training())
+    }
+
     fn plan(&self, method: head::MethodName) -> HeadPlan {
-        let (rate, epochs) = self.task.training().published();
-        HeadPlan { method, adam: (self.rate.unwrap_or(rate), self.epochs.unwrap_or(epochs)), seed: self.seed }
+        let (rate, epochs) = self.training().published();
+        let adam = (self.rate.unwrap_or(rate), self.epochs.unwrap_or(epochs));
+        HeadPlan { method, adam, seed: self.seed, prior: self.prior }
     }
 
     fn of_head(&self, plan: &HeadPlan, corpus: &::corpus::Corpus) -> HeadOfRun {
-        let method = plan.method();
+        let (method, _) = plan.method();
         let bias_rule = match self.bias.as_str() {
             rule @ ("published" | "auto") => rule.to_owned(),
             number => format!("given: {number}"),
@@ -173,6 +200,10 @@ impl Args {
             corpus: corpus.digest(),
             examples: corpus.examples().len(),
             seed: plan.seed,
+            prior: (plan.method == head::MethodName::Exact && plan.prior != PriorName::Zero)
+                .then_some(plan.prior),
+            training: (self.training() != self.task.training()).then(|| self.training()),
+            per_tool: self.per_tool,
             weighting: method.training.weighting,
             bias_rule,
             adam: matches!(method.solver, head::Solver::Adam(_)).then_some(plan.adam),
@@ -209,6 +240,7 @@ impl Args {
         &self,
         run: &Run,
         model: &dyn FrozenLm,
+        task: &Task,
         plan: &HeadPlan,
         corpus: &::corpus::Corpus,
     ) -> anyhow::Result<Head> {
@@ -217,7 +249,7 @@ impl Args {
             return Ok(Head::load(&path)?);
         }
         let store = self.source.features(model, corpus)?;
-        let head = fit_head(model, &Table::new(&store)?, plan)?;
+        let head = fit_head(model, &Table::new(&store)?, &task.texts, plan)?;
         let head = with_source(head, model, &corpus.digest());
         head.save(&path)?;
         Ok(head)
@@ -231,10 +263,14 @@ impl Args {
             (calls + r.answered.calls.len(), failed + wrong)
         });
         let interval = wilson(strict, records.len(), LEVEL);
+        let (answered, greedy) =
+            (count(&|r| r.score.answer == Some(true)), count(&|r| r.score.greedy == Some(true)));
+        let relations = records.iter().any(|r| r.score.answer.is_some());
         if self.json {
             output::json(&json!({
                 "task": self.task, "method": self.method, "questions": records.len(), "strict": strict, "lax": lax,
                 "interval": interval, "calls": calls, "failed_calls": failed,
+                "answered": relations.then_some(answered), "unforced": relations.then_some(greedy),
             }))?;
             return Ok(());
         }
@@ -252,6 +288,11 @@ impl Args {
             self.task,
             records.len()
         ))?;
+        if relations {
+            output::text(format_args!(
+                "the right relation was called; it beat every word too in {greedy}; {answered} questions are answered rightly\n"
+            ))?;
+        }
         Ok(())
     }
 }

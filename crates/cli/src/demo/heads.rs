@@ -7,8 +7,11 @@ use ::corpus::Corpus;
 use ::corpus::arithmetic::{Problem, Split, generate};
 use ::tools::ToolSet;
 use head::{Curve, Head, Method, MethodName, Search, Store, Subset, Table, choose_lambda, fit};
-use lm::{FrozenLm, Matrix};
+use lm::{FrozenLm, Matrix, ModelCard};
 use std::path::{Path, PathBuf};
+
+/// The exact head's file.
+const EXACT: &str = "exact.safetensors";
 
 /// Which demo: what decides its heads, besides the model.
 pub struct Plan {
@@ -42,9 +45,14 @@ impl Default for Plan {
 }
 
 impl Plan {
-    /// The folder of this plan's results.
-    pub fn kept(&self, model: &dyn FrozenLm) -> anyhow::Result<Kept> {
-        Kept::of(model.card(), self.cache.as_deref(), &(self.examples, self.seed))
+    /// The folder of this plan's results with a model.
+    pub fn kept(&self, card: &ModelCard) -> anyhow::Result<Kept> {
+        Kept::of(card, self.cache.as_deref(), &(self.examples, self.seed))
+    }
+
+    /// The exact head, if it is kept.
+    pub fn kept_exact(&self, card: &ModelCard) -> anyhow::Result<Option<Head>> {
+        Ok(Head::load(&self.kept(card)?.path(EXACT)).ok())
     }
 
     /// Features of the training split.
@@ -71,7 +79,7 @@ impl Plan {
     /// The exact head, with the λ that cross-validation chooses, and its curve.
     pub fn exact(&self, model: &dyn FrozenLm, kept: &Kept, train: &Store) -> anyhow::Result<(Head, Curve)> {
         let mut curve = None;
-        let head = kept.head("exact.safetensors", || {
+        let head = kept.head(EXACT, || {
             let table = Table::new(train)?;
             let (all, prior) = (everything(&table), Matrix::zeros(table.tools().len(), table.width()));
             let search = Search { seed: self.seed, ..Search::default() };

@@ -2,8 +2,11 @@
 //!
 //! `just conformance DIR` runs it; every test here is ignored otherwise, and fails where something that it needs is missing.
 
+mod decisions;
 mod funcqa;
+mod household;
 mod importers;
+mod kamel;
 mod labels;
 mod outside;
 mod tasks;

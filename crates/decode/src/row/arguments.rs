@@ -1,8 +1,9 @@
 //! Argument mode: a call is opened, its arguments are written with the tools off, it runs, and it stands or is undone.
 
+use super::message::MessageCall;
 use super::{Pending, Row, Surroundings, micros};
 use crate::DecodeError;
-use crate::choose::Pick;
+use crate::choose::{Pick, Scores};
 use crate::extended::{Answer, Callable, Extended, Kind};
 use crate::prefix::{Prefix, common};
 use crate::request::Template;
@@ -16,28 +17,39 @@ use std::time::Instant;
 /// A call under way.
 pub(super) struct Call {
     /// Row of the head.
-    tool: usize,
-    pending: Pending,
+    pub tool: usize,
+    pub pending: Pending,
     /// Tokens of the row's sequence at the decision: where undoing goes back to.
     read: usize,
+    /// Of a call that stands in a message of its own.
+    pub message: Option<MessageCall>,
     /// The sequence of a prompt with worked calls; without one the arguments are written in the row's own.
     pub own: Option<Sequence>,
-    arguments: Vec<u8>,
-    tokens: usize,
-    started: Instant,
+    pub arguments: Vec<u8>,
+    pub tokens: usize,
+    pub started: Instant,
 }
 
 impl Call {
     /// A call decided on after `read` tokens of the row's sequence; its time runs from here.
     pub fn new(tool: usize, pending: Pending, read: usize) -> Self {
-        Self { tool, pending, read, own: None, arguments: Vec::new(), tokens: 0, started: Instant::now() }
+        Self {
+            tool,
+            pending,
+            read,
+            message: None,
+            own: None,
+            arguments: Vec::new(),
+            tokens: 0,
+            started: Instant::now(),
+        }
     }
 }
 
-impl Row<'_> {
+impl Row {
     /// The prompt with worked calls of this tool, if that is where arguments are written.
     fn demos<'c>(&self, callable: &'c Callable) -> Option<&'c Template> {
-        callable.demos.as_ref().filter(|_| self.settings().arguments == Arguments::Demos)
+        callable.demos.as_ref().filter(|_| self.prepared.request.settings.arguments == Arguments::Demos)
     }
 
     /// The tokens after which the arguments follow: `<add>(`, and with worked calls all that stands before it.
@@ -100,8 +112,10 @@ impl Row<'_> {
         around: &mut Surroundings,
     ) -> Result<(), DecodeError> {
         let extended = around.extended;
-        let settings = self.settings();
-        let word = self.scores(words, &[])?.ballot(settings, false, &mut self.rng).word;
+        let prepared = self.prepared();
+        let settings = &prepared.request.settings;
+        let scores = Scores::new(words, &[]).ok_or_else(|| self.no_word())?;
+        let word = scores.ballot(settings, false, &mut self.rng).word;
         let result = if extended.tokenizer().ends_text(word) {
             Err("the text ended before the call's closing bracket".to_string())
         } else {
@@ -161,7 +175,8 @@ impl Row<'_> {
             micros: micros(started),
         };
         (around.on_event)(Event::CallEnd { request: self.index(), attempt: &attempt });
-        let written = (*kind == Kind::Splice).then(|| format!("{}{})", tool.opening(), attempt.arguments));
+        let written =
+            matches!(kind, Kind::Splice).then(|| format!("{}{})", tool.opening(), attempt.arguments));
         if let Some(decision) = &mut pending.decision {
             decision.attempts.push(attempt);
         }
@@ -174,11 +189,11 @@ impl Row<'_> {
         self.after_number = answer.numeric;
         let stop = self.transcript.push_result(space, written, &answer.text);
         self.conclude(pending.decision, Pick::Tool(row), extended);
-        self.proceed(stop, ids, extended);
+        self.proceed(stop.as_deref(), ids, extended);
         None
     }
 }
 
-fn context_full(extended: &Extended) -> String {
+pub(super) fn context_full(extended: &Extended) -> String {
     format!("the call does not fit the model's context of {} tokens", extended.context())
 }

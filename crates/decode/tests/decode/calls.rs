@@ -236,9 +236,9 @@ fn heads_and_tools_that_do_not_belong_together_are_refused() {
     };
     let none = tools::ToolSet::new(Vec::new()).unwrap();
     assert!(mismatch(&mock.head(), &none).contains("`add`"));
-    let schema = serde_json::json!({"type": "object"});
+    let schema = serde_json::json!({"type": "object", "properties": {"x": {"not": {}}}});
     let client = tools::ToolSet::new(vec![tools::Tool::client("add", "", schema)]).unwrap();
-    assert!(mismatch(&mock.head(), &client).contains("`add` is run by the caller"));
+    assert!(mismatch(&mock.head(), &client).contains("the tool `add`: its schema cannot be enforced"));
     let narrow = head::Head::new(vec!["add".into()], lm::Matrix::zeros(1, 3)).unwrap();
     assert!(mismatch(&narrow, &mock.tool_set()).contains("width"));
 }

@@ -4,5 +4,7 @@ mod batches;
 mod calls;
 mod failures;
 mod limits;
+mod messages;
 mod mock;
+mod sessions;
 mod traces;

@@ -18,6 +18,8 @@ pub struct Mock {
     tools: Vec<String>,
     /// After a text that ends so: the scores that differ from −10. The longest ending decides.
     rules: Vec<(String, Vec<(usize, f32)>)>,
+    /// A word that it cannot read.
+    pub fails_on: Option<u32>,
     /// Tokens read.
     pub read: AtomicUsize,
     /// The most sequences read in one batch.
@@ -42,6 +44,7 @@ impl Mock {
             tokenizer,
             tools: tools.iter().map(|name| (*name).to_string()).collect(),
             rules: Vec::new(),
+            fails_on: None,
             read: AtomicUsize::new(0),
             widest: AtomicUsize::new(0),
         }
@@ -171,6 +174,9 @@ impl FrozenLm for Mock {
     }
 
     fn extend(&self, batch: &mut [(&mut Sequence, &[u32])]) -> Result<Matrix, LmError> {
+        if batch.iter().any(|(_, new)| new.iter().any(|id| Some(*id) == self.fails_on)) {
+            return Err(LmError::Tokenizer("a word that cannot be read".into()));
+        }
         self.widest.fetch_max(batch.len(), Ordering::Relaxed);
         let mut rows = Vec::new();
         for (sequence, new) in batch {

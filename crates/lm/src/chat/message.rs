@@ -1,8 +1,10 @@
 //! Messages in the layout of OpenAI's chat API, as requests and fine-tuning files have them.
 
+use crate::tokenizer::Shield;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
+use std::borrow::Cow;
 
 /// Who speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -94,6 +96,48 @@ impl Message {
     /// The result of the call `id` to the tool `name`.
     pub fn tool(id: Option<String>, name: impl Into<String>, content: impl Into<String>) -> Self {
         Self { tool_call_id: id, name: Some(name.into()), ..Self::new(Role::Tool, content) }
+    }
+}
+
+impl Message {
+    /// Whether nothing in it spells a control token.
+    pub(super) fn is_shielded(&self, shield: &Shield) -> bool {
+        // Calls are rare and small: they are looked at where they are copied.
+        let texts = [Some(&self.content), self.name.as_ref(), self.tool_call_id.as_ref()];
+        self.tool_calls.is_empty()
+            && texts.into_iter().flatten().all(|text| matches!(shield.text(text), Cow::Borrowed(_)))
+    }
+
+    /// The message with marks in the control tokens that it spells.
+    pub(super) fn shielded(&self, shield: &Shield) -> Self {
+        let text = |text: &String| shield.text(text).into_owned();
+        let call = |call: &ToolCall| ToolCall {
+            id: call.id.as_ref().map(text),
+            kind: text(&call.kind),
+            function: Function {
+                name: text(&call.function.name),
+                arguments: shielded(&call.function.arguments, shield),
+            },
+        };
+        Self {
+            role: self.role,
+            content: text(&self.content),
+            tool_calls: self.tool_calls.iter().map(call).collect(),
+            tool_call_id: self.tool_call_id.as_ref().map(text),
+            name: self.name.as_ref().map(text),
+        }
+    }
+}
+
+/// A value with marks in the control tokens that its texts and keys spell.
+pub(super) fn shielded(value: &Value, shield: &Shield) -> Value {
+    match value {
+        Value::String(text) => Value::String(shield.text(text).into_owned()),
+        Value::Array(items) => items.iter().map(|item| shielded(item, shield)).collect(),
+        Value::Object(object) => (object.iter())
+            .map(|(key, value)| (shield.text(key).into_owned(), shielded(value, shield)))
+            .collect(),
+        other => other.clone(),
     }
 }
 

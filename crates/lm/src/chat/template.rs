@@ -1,13 +1,16 @@
 //! A model's chat template.
 
 use super::json::tojson;
+use super::message::shielded;
 use super::time::strftime_now;
 use super::{Message, Role, ToolCall};
+use crate::tokenizer::Shield;
 use crate::{LmError, Tokenizer};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{Environment, Error, ErrorKind, Value, context};
 use serde_json::Value as Json;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Steps that one rendering may take: a conversation takes some tens a message, an endless loop is stopped.
@@ -45,6 +48,8 @@ pub struct ChatTemplate {
     bos: String,
     eos: String,
     carries_calls: bool,
+    /// What keeps control tokens out of the messages' texts; a template without a tokenizer knows of none.
+    shield: Option<Shield>,
 }
 
 impl ChatTemplate {
@@ -74,6 +79,7 @@ impl ChatTemplate {
             bos: bos.unwrap_or_default().to_owned(),
             eos: eos.unwrap_or_default().to_owned(),
             carries_calls: false,
+            shield: None,
         };
         template.carries_calls = template.shows_calls();
         Ok(template)
@@ -92,7 +98,14 @@ impl ChatTemplate {
             )
         })?;
         let text = |id: Option<u32>| id.map(|id| tokenizer.token_text(id));
-        Self::new(source, text(tokenizer.bos()).as_deref(), text(tokenizer.eos()).as_deref())
+        let template = Self::new(source, text(tokenizer.bos()).as_deref(), text(tokenizer.eos()).as_deref())?;
+        Ok(template.shielding(tokenizer))
+    }
+
+    /// The template for this tokenizer's model: no message makes one of its control tokens.
+    #[must_use]
+    pub fn shielding(self, tokenizer: &Tokenizer) -> Self {
+        Self { shield: Some(tokenizer.shield()), ..self }
     }
 
     /// The template's source.
@@ -111,9 +124,22 @@ impl ChatTemplate {
     /// assistant's text, and results into a user's message, in the tags that most templates with calls use
     /// (`<tool_call>`, `<tool_response>`).
     ///
+    /// A message that spells a control token does not make one: the text is to be read with
+    /// [`Tokenizer::encode_rendered`].
+    ///
     /// # Errors
     /// [`LmError::Chat`] if the template refuses the conversation or fails on it.
     pub fn render(&self, chat: &Chat<'_>) -> Result<String, LmError> {
+        let Some(shield) = &self.shield else { return self.render_calls(chat) };
+        let messages: Cow<[Message]> = match chat.messages.iter().all(|m| m.is_shielded(shield)) {
+            true => Cow::Borrowed(chat.messages),
+            false => chat.messages.iter().map(|message| message.shielded(shield)).collect(),
+        };
+        let tools: Vec<Json> = chat.tools.iter().map(|tool| shielded(tool, shield)).collect();
+        self.render_calls(&Chat { messages: &messages, tools: &tools, ..*chat })
+    }
+
+    fn render_calls(&self, chat: &Chat<'_>) -> Result<String, LmError> {
         let calls = |message: &Message| !message.tool_calls.is_empty() || message.role == Role::Tool;
         if !self.carries_calls && chat.messages.iter().any(calls) {
             return self.render_as_is(&Chat { messages: &without_calls(chat.messages), ..*chat });

@@ -13,6 +13,7 @@ mod from_gguf;
 mod from_json;
 mod merge;
 mod sentencepiece;
+mod shield;
 mod splitter;
 mod surroundings;
 mod vocab;
@@ -21,11 +22,13 @@ mod words;
 use crate::{Gguf, LmError};
 use merge::{Bpe, Ranks};
 use sha2::{Digest, Sha256};
+pub(crate) use shield::Shield;
 use splitter::{Part, Splitter};
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 use surroundings::Surroundings;
 use tokenizers::normalizers::unicode::NFC;
 use tokenizers::{NormalizedString, Normalizer};
@@ -79,7 +82,7 @@ struct Definition {
 pub struct Tokenizer {
     vocab: Vocab,
     spelling: Spelling,
-    specials: Splitter,
+    specials: Arc<Splitter>,
     user_defined: Splitter,
     nfc: bool,
     words: Words,
@@ -157,7 +160,7 @@ impl Tokenizer {
         let digest = definition.digest();
         let Definition { vocab, spelling, ranks, words, nfc, ignore_merges, unknown } = definition;
         Self {
-            specials: Splitter::new(vocab.of_kinds(&[Kind::Control, Kind::Unknown])),
+            specials: Arc::new(Splitter::new(vocab.of_kinds(&[Kind::Control, Kind::Unknown]))),
             user_defined: Splitter::new(vocab.of_kinds(&[Kind::UserDefined])),
             bpe: Bpe::new(&vocab, spelling, ranks, ignore_merges, unknown),
             vocab,

@@ -1,5 +1,6 @@
 //! Cuts given tokens out of a text: at every place the longest that stands there, from left to right.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// A piece of a text.
@@ -58,6 +59,21 @@ impl Splitter {
         parts
     }
 
+    /// The text with `mark` in every token that stands in it, after the token's first character: none is left whole. A token
+    /// of one character gives way to the mark.
+    pub fn cut<'a>(&self, text: &'a str, mark: char) -> Cow<'a, str> {
+        let mut out = String::new();
+        let mut start = 0;
+        for (at, first) in text.char_indices() {
+            let Some((_, len)) = self.at(&text.as_bytes()[at..]) else { continue };
+            let within = first.len_utf8();
+            out += &text[start..if len > within { at + within } else { at }];
+            out.push(mark);
+            start = at + within;
+        }
+        if start == 0 { Cow::Borrowed(text) } else { Cow::Owned(out + &text[start..]) }
+    }
+
     /// The longest token that `text` starts with. Tokens are whole UTF-8 strings, so one never matches inside a character.
     fn at(&self, text: &[u8]) -> Option<(u32, usize)> {
         let lengths = &self.lengths[usize::from(*text.first()?)];
@@ -79,5 +95,24 @@ mod tests {
         );
         assert_eq!(splitter.split("ê<a"), [Part::Text("ê<a")]);
         assert_eq!(splitter.split(""), []);
+    }
+
+    #[test]
+    fn a_cut_text_has_no_token_left() {
+        let tokens: [(&[u8], u32); 4] = [(b"<a>", 1), (b"<a><b>", 2), (b"b", 3), ("é!".as_bytes(), 4)];
+        let splitter = Splitter::new(tokens.into_iter());
+        for (text, cut) in [
+            ("x<a>y", "x<|a>y"),
+            ("<a><b>", "<|a><|>"), // the one character `b` is itself a token
+            ("é!é", "é|!é"),
+            ("<<a>", "<<|a>"),
+            ("plain", "plain"),
+            ("", ""),
+        ] {
+            let found = splitter.cut(text, '|');
+            assert_eq!(found, cut, "{text}");
+            let whole = |piece: &str| splitter.split(piece).iter().any(|part| matches!(part, Part::Token(_)));
+            assert!(!found.split('|').any(whole), "{text}");
+        }
     }
 }

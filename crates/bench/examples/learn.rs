@@ -1,0 +1,230 @@
+//! Our side of the learning comparisons of `scripts/bench`: features, fits and paths along λ, timed here.
+//!
+//! The argument is a JSON object `{"model", "training", "data", "limit"}`: a model by name, a training set, the folder of other
+//! people's data if it needs one, how many of its examples. Then a line is answered for each line that is read.
+
+use corpus::{Corpus, Ends, Label, Segment};
+use head::{
+    ExactSettings, Features, FitProgress, Method, MethodName, Penalty, Search, Solver, Store, Subset, Table,
+    choose_lambda, extract, fit, objective,
+};
+use lm::{FrozenLm, Matrix, Specials};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::error::Error;
+use std::io::{BufRead, Write};
+use std::path::PathBuf;
+use std::time::Instant;
+use toolken_bench::task::TrainingSet;
+
+#[derive(Deserialize)]
+struct Setup {
+    model: String,
+    training: TrainingSet,
+    data: Option<PathBuf>,
+    limit: Option<usize>,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "measure", rename_all = "kebab-case")]
+enum Measure {
+    /// The texts as token ids, with the states that predict a label, its word and its tool.
+    Texts,
+    /// A large product of f32 matrices.
+    Product { size: usize },
+    /// From texts to a store, which is thrown away.
+    Extract,
+    /// The store that fits are made from: where it is.
+    Features,
+    /// F at the optimum, to a tight tolerance.
+    Optimum { lambda: f64 },
+    /// A fit, until F is within the target.
+    Fit { lambda: f64, target: f64 },
+    /// A fit to the solver's own tolerance.
+    Once { lambda: f64 },
+    /// Eight values of λ in five folds, and the fit with the chosen one.
+    Path,
+}
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+fn main() -> Outcome<()> {
+    let setup = std::env::args().nth(1).ok_or("expected {\"model\", \"training\", \"data\", \"limit\"}")?;
+    let setup: Setup = serde_json::from_str(&setup)?;
+    let path = lm::resolve(&setup.model, &mut |line| eprintln!("{line}"))?;
+    let model = lm::load(&path, lm::Device::default())?;
+    let corpus = setup.training.load(setup.data.as_deref(), setup.limit, 0)?;
+    let mut side = Side { model: model.as_ref(), corpus, store: None };
+    for line in std::io::stdin().lock().lines() {
+        let answer = side.measure(serde_json::from_str(&line?)?)?;
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "{answer}")?;
+        out.flush()?;
+    }
+    Ok(())
+}
+
+struct Side<'a> {
+    model: &'a dyn FrozenLm,
+    corpus: Corpus,
+    store: Option<Store>,
+}
+
+impl Side<'_> {
+    fn measure(&mut self, measure: Measure) -> Outcome<Value> {
+        match measure {
+            Measure::Texts => self.texts(),
+            Measure::Product { size } => Ok(product(size)),
+            Measure::Extract => self.extract(),
+            Measure::Features => Ok(json!({
+                "features": self.store()?.directory(), "positions": self.store()?.positions(),
+                "tools": self.store()?.tools().len(),
+            })),
+            Measure::Optimum { lambda } => {
+                let (_, trace) = self.fit(lambda, 1e-9)?;
+                Ok(json!({ "objective": trace.last().ok_or("no fit")?.1 }))
+            }
+            Measure::Fit { lambda, target } => {
+                // The loosest tolerance whose solution is within the target: the solver then stops by its own rule.
+                for tolerance in [3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 1e-6, 1e-7] {
+                    let (seconds, trace) = self.fit(lambda, tolerance)?;
+                    let reached = trace.last().ok_or("no fit")?.1;
+                    if reached <= target {
+                        return Ok(json!({ "seconds": seconds, "objective": reached, "tolerance": tolerance,
+                                          "reached": true }));
+                    }
+                }
+                Ok(json!({ "seconds": f64::INFINITY, "reached": false }))
+            }
+            Measure::Once { lambda } => {
+                let (seconds, trace) = self.fit(lambda, ExactSettings::default().tolerance)?;
+                Ok(json!({ "seconds": seconds, "objective": trace.last().ok_or("no fit")?.1 }))
+            }
+            Measure::Path => self.path(),
+        }
+    }
+
+    fn texts(&self) -> Outcome<Value> {
+        let tokenizer = self.model.tokenizer();
+        let ends = Ends { bos: tokenizer.bos().or(tokenizer.eos()), eos: tokenizer.eos() };
+        let encode = |text: &str, segment| match segment {
+            Segment::First => tokenizer.encode(text, Specials::Text),
+            Segment::Continuation => tokenizer.encode_continuation(text, Specials::Text),
+        };
+        let place = |tool: &str| self.corpus.tools().iter().position(|name| name == tool);
+        let mut texts = Vec::new();
+        for example in self.corpus.examples() {
+            let labelled = corpus::label(example, place, encode, ends)?;
+            let (mut states, mut words, mut tools) = (Vec::new(), Vec::new(), Vec::new());
+            for (state, label) in labelled.labels.iter().skip(1).enumerate() {
+                let (word, tool) = match *label {
+                    Label::None => continue,
+                    Label::Tool(tool) => (0, tool as i64),
+                    Label::Word(word) => (word, -1),
+                };
+                states.push(state);
+                words.push(word);
+                tools.push(tool);
+            }
+            let read = states.last().map_or(0, |last| last + 1);
+            texts.push(
+                json!({ "ids": labelled.ids[..read], "states": states, "words": words, "tools": tools }),
+            );
+        }
+        Ok(json!({ "texts": texts, "tools": self.corpus.tools().len() }))
+    }
+
+    fn extract(&self) -> Outcome<Value> {
+        let place = std::env::temp_dir().join(format!("toolken-extract-{}", std::process::id()));
+        let mut tokens = 0;
+        let start = Instant::now();
+        let store = extract(self.model, &self.corpus, &place, &mut |p| tokens = p.tokens);
+        let seconds = start.elapsed().as_secs_f64();
+        std::fs::remove_dir_all(&place)?;
+        Ok(json!({ "seconds": seconds, "tokens": tokens, "positions": store?.positions() }))
+    }
+
+    fn store(&mut self) -> Outcome<&Store> {
+        if self.store.is_none() {
+            let cache = lm::models_dir().parent().ok_or("no folder above the models")?.join("features");
+            self.store = Some(extract(self.model, &self.corpus, &cache, &mut |_| ())?);
+        }
+        self.store.as_ref().ok_or_else(|| "no store".into())
+    }
+
+    /// Seconds of a fit from zero, and F after it, in f64.
+    fn fit(&mut self, lambda: f64, tolerance: f64) -> Outcome<(f64, Vec<(f64, f64)>)> {
+        let store = self.store()?;
+        let table = Table::new(store)?;
+        let all = Subset::all(table.groups().len());
+        let zero = Matrix::zeros(table.tools().len(), table.width());
+        let mut method = Method::named(MethodName::Exact);
+        method.penalty = Penalty::Squared { lambda };
+        method.solver = Solver::Exact(ExactSettings { tolerance, ..ExactSettings::default() });
+        let start = Instant::now();
+        let mut trace = Vec::new();
+        let found = fit(&table, &all, &zero, &method, &mut |progress| {
+            if let FitProgress::Step(step) = progress {
+                trace.push((start.elapsed().as_secs_f64(), step.value));
+            }
+        })?;
+        let seconds = start.elapsed().as_secs_f64();
+        let f = objective(&table, &all, &zero, &method)?;
+        let fitted: Vec<f32> =
+            f.fitted().iter().flat_map(|&tool| found.head.weights.row(tool).to_vec()).collect();
+        trace.push((seconds, f.value_and_gradient(&fitted).0));
+        Ok((seconds, trace))
+    }
+
+    fn path(&mut self) -> Outcome<Value> {
+        let store = self.store()?;
+        let table = Table::new(store)?;
+        let all = Subset::all(table.groups().len());
+        let zero = Matrix::zeros(table.tools().len(), table.width());
+        let start = Instant::now();
+        let method = Method::named(MethodName::Exact);
+        let found = choose_lambda(&table, &all, &zero, &method, &Search::default(), &mut |_, _| ())?;
+        let seconds = start.elapsed().as_secs_f64();
+        Ok(
+            json!({ "seconds": seconds, "lambda": found.fit.head.meta.lambda, "values": found.curve.points.len() }),
+        )
+    }
+}
+
+fn product(n: usize) -> Value {
+    let numbers = |seed: usize| -> Vec<f32> {
+        (0..n * n).map(|i| ((i * 2_654_435_761 + seed) % 1000) as f32 / 1000.0 - 0.5).collect()
+    };
+    let (a, b, mut out) = (numbers(1), numbers(2), vec![0.0; n * n]);
+    let (n_i, threads) = (n as isize, gemm::Parallelism::Rayon(0));
+    let best = (0..5).map(|_| {
+        let start = Instant::now();
+        // SAFETY: all three matrices are n × n, row by row, and the strides say so.
+        unsafe {
+            gemm::gemm(
+                n,
+                n,
+                n,
+                out.as_mut_ptr(),
+                1,
+                n_i,
+                false,
+                a.as_ptr(),
+                1,
+                n_i,
+                b.as_ptr(),
+                1,
+                n_i,
+                0.0,
+                1.0,
+                false,
+                false,
+                false,
+                threads,
+            );
+        }
+        std::hint::black_box(&out);
+        start.elapsed().as_secs_f64()
+    });
+    json!({ "seconds": best.fold(f64::INFINITY, f64::min), "flops": 2 * n * n * n })
+}

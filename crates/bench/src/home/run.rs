@@ -1,0 +1,222 @@
+//! Runs of plans: a line a task, in a directory that survives being killed.
+
+use super::data::{Household, TrainOn};
+use super::fit::PlanMethod;
+use super::score::PlanScore;
+use crate::BenchError;
+use crate::journal::{self, Journal, Names};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
+
+const NAMES: Names = Names { meta: "home.toml", records: "plans.jsonl" };
+
+/// Version of these runs' rules.
+pub const VERSION: u32 = 1;
+
+/// Everything needed to repeat a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HomeMeta {
+    /// Version of the rules.
+    pub version: u32,
+    /// The household.
+    pub household: Household,
+    /// What heads are trained on.
+    pub train: TrainOn,
+    /// Whether the simulator is asked before each line.
+    pub simulator: bool,
+    /// Decides the parts that titles are cut into.
+    pub fold_seed: u64,
+    /// Tasks, if fewer than all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+    /// SHA-256 of the training texts.
+    pub corpus: String,
+    /// The model's name.
+    pub model: String,
+    /// SHA-256 of its weights.
+    pub model_digest: String,
+    /// The engine and its arithmetic.
+    pub engine: String,
+    /// How heads are fitted; not given for in-context learning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<PlanMethod>,
+}
+
+impl HomeMeta {
+    /// The method in a few words.
+    pub fn method(&self) -> String {
+        let Some(head) = &self.head else { return "in-context".to_owned() };
+        let prior = match head.prior {
+            super::Priors::Own => String::new(),
+            prior => format!(", prior {prior}"),
+        };
+        let lambda = head.lambda.map_or_else(String::new, |lambda| format!(", λ {lambda:.0e}"));
+        let simulator = if self.simulator { ", simulator asked" } else { "" };
+        format!("{}{prior}{lambda}{simulator}", head.method)
+    }
+}
+
+/// One task's line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HomeRecord {
+    /// The task.
+    pub task: String,
+    /// Its title.
+    pub title: String,
+    /// The part that it is tested in.
+    pub fold: usize,
+    /// Whether its hint stands word for word in the published texts.
+    pub in_published: bool,
+    /// The plan.
+    pub plan: Vec<String>,
+    /// Whether it ended by itself.
+    pub ended: bool,
+    /// What it is worth.
+    pub score: PlanScore,
+    /// What the task's own script is worth.
+    pub gold: PlanScore,
+    /// Tokens of the prompt, and tokens that were chosen.
+    pub tokens: (usize, usize),
+    /// Wall time in microseconds; in a batch, the others' share included.
+    pub micros: u64,
+}
+
+/// A run's directory.
+#[derive(Debug)]
+pub struct HomeRun {
+    folder: PathBuf,
+    plans: Journal<HomeRecord>,
+    done: HashSet<String>,
+}
+
+impl HomeRun {
+    /// Opens a run, or begins one.
+    ///
+    /// # Errors
+    /// [`BenchError::Data`] if the directory holds another run, or a line that cannot be read.
+    pub fn open(folder: &Path, meta: &HomeMeta) -> Result<Self, BenchError> {
+        let other = |found: &HomeMeta| {
+            let of = format!("{} in the household {} with {}", found.method(), found.household, found.model);
+            format!("another run is there ({of}, or with other settings)")
+        };
+        let (plans, found) = Journal::open(folder, NAMES, meta, other)?;
+        let done = found.into_iter().map(|record: HomeRecord| record.task).collect();
+        Ok(Self { folder: folder.to_owned(), plans, done })
+    }
+
+    /// Whether a directory is of such a run.
+    pub fn is_at(folder: &Path) -> bool {
+        folder.join(NAMES.meta).exists()
+    }
+
+    /// What a run's directory is of.
+    ///
+    /// # Errors
+    /// If there is none, or it cannot be read.
+    pub fn meta(folder: &Path) -> Result<HomeMeta, BenchError> {
+        journal::meta(folder, NAMES)
+    }
+
+    /// All whole lines of a run's directory, by task.
+    ///
+    /// # Errors
+    /// As [`HomeRun::open`].
+    pub fn read(folder: &Path) -> Result<Vec<HomeRecord>, BenchError> {
+        let mut records: Vec<HomeRecord> = journal::read(folder, NAMES)?;
+        records.sort_by(|a, b| a.task.cmp(&b.task));
+        Ok(records)
+    }
+
+    /// Whether a task has its plan.
+    pub fn has(&self, task: &str) -> bool {
+        self.done.contains(task)
+    }
+
+    /// Where the head of a part is kept.
+    pub fn head_path(&self, fold: usize) -> PathBuf {
+        self.folder.join(format!("head-{fold}.safetensors"))
+    }
+
+    /// Adds plans.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn add(&mut self, records: &[HomeRecord]) -> Result<(), BenchError> {
+        self.plans.add(records)?;
+        self.done.extend(records.iter().map(|record| record.task.clone()));
+        Ok(())
+    }
+}
+
+/// Counts of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Tally {
+    /// Tasks.
+    pub tasks: usize,
+    /// Plans that do what the task wants.
+    pub success: usize,
+    /// Plans that do so at some point.
+    pub relaxed: usize,
+    /// Plans whose lines are all carried out.
+    pub executable: usize,
+    /// Plans whose objects are all in the household.
+    pub grounded: usize,
+    /// Tasks whose own script does what they want: the ceiling.
+    pub gold: usize,
+    /// Why plans were rejected, the line and what it is about left out.
+    pub reasons: BTreeMap<String, usize>,
+}
+
+/// Counts records.
+pub fn tally<'a>(records: impl IntoIterator<Item = &'a HomeRecord>) -> Tally {
+    let mut tally = Tally::default();
+    for record in records {
+        let score = &record.score;
+        tally.tasks += 1;
+        tally.success += usize::from(score.success);
+        tally.relaxed += usize::from(score.relaxed);
+        tally.executable += usize::from(score.executable);
+        tally.grounded += usize::from(score.grounded);
+        tally.gold += usize::from(record.gold.success);
+        if let Some(reason) = &score.reason {
+            *tally.reasons.entry(kind(reason)).or_default() += 1;
+        }
+    }
+    tally
+}
+
+/// A simulator's message without what it is about: `<> is not close to <>`.
+fn kind(reason: &str) -> String {
+    // Of several messages the last is about the line that failed.
+    let message = reason.split(" when executing \"").next().unwrap_or(reason);
+    let mut kind = String::new();
+    let mut inside = false;
+    for c in message.chars() {
+        match c {
+            '<' => (inside, kind) = (true, kind + "<>"),
+            '>' => inside = false,
+            '(' | ')' | '0'..='9' => {}
+            _ if inside => {}
+            c => kind.push(c),
+        }
+    }
+    kind.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_counted_by_what_they_say() {
+        let said = |what: &str| {
+            format!(
+                "<character> (65) is not close to <{what}> (1000) when executing \"[SIT] <{what}> (1) [2]\""
+            )
+        };
+        assert_eq!(kind(&said("chair")), "<> is not close to <>");
+        assert_eq!(kind(&said("chair")), kind(&said("bed")));
+        assert_eq!(kind("parse: Cannot parse action"), "parse: Cannot parse action");
+    }
+}

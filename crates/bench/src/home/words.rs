@@ -1,0 +1,95 @@
+//! Planning in words: in-context learning, which tool tokens are compared with.
+
+use super::plan::{MOST_LINES, Planned};
+use super::prompt::Question;
+use super::vocabulary::END;
+use crate::BenchError;
+use decode::{Calling, Engine, Finish, Prompt, Request, Settings};
+use lm::FrozenLm;
+use std::num::NonZeroUsize;
+use tools::household::{Line, parse_line};
+
+/// Worked examples in a prompt, as in ToolkenGPT's.
+pub const WORKED_EXAMPLES: usize = 3;
+/// Tokens of an answer at most.
+const MOST_WORDS: usize = 160;
+
+/// A plan in words, and what of it is no line.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Written {
+    /// The plan up to the first line that is none.
+    pub planned: Planned,
+    /// That line, and why.
+    pub unreadable: Option<String>,
+}
+
+/// The prompt: worked examples with their plans, then the question.
+pub fn prompt_in_words(worked: &[&str], question: &Question) -> String {
+    let mut prompt = String::new();
+    for (number, worked) in (1..).zip(worked) {
+        prompt += &format!("Task {number}:\n{worked}\n\n");
+    }
+    prompt + &format!("Task {}:\n{}", worked.len() + 1, question.body())
+}
+
+/// Plans for several prompts; each comes out as it would by itself.
+///
+/// # Errors
+/// The model's.
+pub fn plan_in_words(
+    lm: &dyn FrozenLm,
+    prompts: Vec<String>,
+    batch: NonZeroUsize,
+) -> Result<Vec<Written>, BenchError> {
+    let settings = Settings {
+        calling: Calling::Off,
+        max_tokens: MOST_WORDS,
+        stop: vec![END.into(), "\n\n".into()],
+        ..Settings::default()
+    };
+    let requests: Vec<Request> = prompts
+        .into_iter()
+        .map(|prompt| Request { settings: settings.clone(), ..Request::new(Prompt::Raw(prompt)) })
+        .collect();
+    let generations = Engine::words_only(lm).batch(batch).run(&requests)?;
+    let written = |generation: decode::Generation| {
+        let (lines, unreadable) = read_plan(&generation.text);
+        let planned = Planned {
+            ended: matches!(generation.finish, Finish::EndOfText | Finish::Stop { .. }),
+            lines,
+            chosen: generation.tokens.chosen,
+            prompt: generation.tokens.prompt,
+            micros: generation.micros,
+        };
+        Written { planned, unreadable }
+    };
+    Ok(generations.into_iter().map(written).collect())
+}
+
+/// The lines of a plan, up to [`END`] and to the first that is none; eight at most. Things have no numbers there.
+fn read_plan(text: &str) -> (Vec<Line>, Option<String>) {
+    let text = text.split(END).next().unwrap_or_default();
+    let mut lines = Vec::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()).take(MOST_LINES) {
+        match parse_line(&line.replace('>', "> (1)")) {
+            Ok(read) => lines.push(read),
+            Err(error) => return (lines, Some(format!("parse: {error}"))),
+        }
+    }
+    (lines, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_in_words_is_read_to_its_end() {
+        let (lines, unreadable) = read_plan("[WALK] <sofa>\n[SIT] <sofa>\n[END] [SLEEP]");
+        let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
+        assert_eq!((lines, unreadable), (vec!["[WALK] <sofa> (1)".into(), "[SIT] <sofa> (1)".into()], None));
+        let (lines, unreadable) = read_plan("[SLEEP]\nThen I sleep.\n[WAKEUP]");
+        assert_eq!((lines.len(), unreadable.as_deref()), (1, Some("parse: Cannot parse action")));
+        assert_eq!(read_plan(&"[SLEEP]\n".repeat(20)).0.len(), MOST_LINES);
+    }
+}

@@ -1,0 +1,298 @@
+//! `toolken bench home`: plans for a household by one method, in a directory that can be gone on with.
+
+use super::Data;
+use crate::extract::Source;
+use crate::fit::with_source;
+use crate::{exit::Exit, output, progress};
+use ::bench::home::{
+    Ask, FOLDS, HomeData, HomeMeta, HomeRecord, HomeRun, Household, PlanMethod, PlanScore, Planner, Priors,
+    Tally, TrainOn, VERSION, WORKED_EXAMPLES, Written, fit_part, plan_in_words, prompt_in_words, tally,
+};
+use ::bench::stats::{LEVEL, wilson};
+use ::bench::task::sample;
+use head::{Head, MethodName, Table};
+use lm::FrozenLm;
+use serde_json::json;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::str::FromStr;
+use tools::household::parse_script;
+
+pub const EXAMPLES: &str = "\
+Examples:
+  toolken bench home exact --out runs/home
+  toolken bench home in-context --out runs/home-words
+  toolken bench home exact --simulator --out runs/home-asked
+  toolken bench home exact --household all --data data --out runs/vh-exact
+  toolken bench home toolkengpt --household published --data data --out runs/vh58-toolkengpt
+  toolken bench home exact --household published --train published-unfiltered --data data --out runs/vh58-as-published
+
+Tasks are tested in five parts, cut by title; the head of a part has seen no title and no hint of it. Printed with the plans'
+figures is what the tasks' own scripts reach in the simulator: the ceiling.
+
+Every plan is kept as it comes: the same command goes on where it was stopped.";
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The method: toolkengpt, tokenlearning, tokenlearning-code or exact; in-context for plans in words
+    method: Way,
+    /// builtin, a small household of our own; published, VirtualHome's tasks within ToolkenGPT's 58 tokens; all, with all
+    /// their actions and objects
+    #[arg(long, default_value = "builtin")]
+    household: Household,
+    #[command(flatten)]
+    data: Data,
+    #[command(flatten)]
+    source: Source,
+    /// The run's directory
+    #[arg(long)]
+    out: PathBuf,
+    /// both, gold (the tasks' own scripts), published (ToolkenGPT's texts), or published-unfiltered (all of these, titles and
+    /// hints of the tests among them)
+    #[arg(long, default_value = "both")]
+    train: TrainOn,
+    /// own, name, name-max, description, name-states, description-states, unrelated or random
+    #[arg(long, default_value = "own")]
+    prior: Priors,
+    /// λ; by default chosen by cross-validation for exact, else the method's own
+    #[arg(long)]
+    lambda: Option<f64>,
+    /// Ask the simulator before each line: only what it would carry out stays enabled
+    #[arg(long)]
+    simulator: bool,
+    /// Adam's learning rate
+    #[arg(long, default_value_t = 1e-4)]
+    rate: f64,
+    /// Adam's epochs
+    #[arg(long, default_value_t = 7)]
+    epochs: usize,
+    /// At most so many tasks, a seeded sample
+    #[arg(long)]
+    limit: Option<usize>,
+    /// Decides the parts, the sample, and what is random in a fit
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Tasks that are planned together; it does not change their plans
+    #[arg(long, default_value = "16")]
+    batch: NonZeroUsize,
+    /// Print the figures as one line of JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// How plans are made.
+#[derive(Clone, Copy, PartialEq)]
+enum Way {
+    /// In tool tokens of a head.
+    Tokens(MethodName),
+    /// In words, after worked examples.
+    InContext,
+}
+
+impl FromStr for Way {
+    type Err = head::HeadError;
+
+    fn from_str(name: &str) -> Result<Self, head::HeadError> {
+        if name == "in-context" { Ok(Self::InContext) } else { name.parse().map(Self::Tokens) }
+    }
+}
+
+impl Args {
+    pub fn run(self) -> anyhow::Result<Exit> {
+        if let Some(lambda) = self.lambda.filter(|lambda| !(lambda.is_finite() && *lambda >= 0.0)) {
+            anyhow::bail!("--lambda {lambda}: expected a number that is not negative");
+        }
+        if self.method == Way::InContext && self.simulator {
+            anyhow::bail!("--simulator goes with tool tokens: plans in words are whole when they are seen");
+        }
+        let home = HomeData::load(self.household, self.data.data.as_deref())?;
+        let (folds, mut tests) = (home.folds(self.seed), home.tests());
+        if let Some(limit) = self.limit {
+            tests = sample(tests.len(), limit, self.seed).into_iter().map(|at| tests[at]).collect();
+        }
+        let model = self.source.model()?;
+        let mut run = HomeRun::open(&self.out, &self.meta(&home, model.as_ref()))?;
+        let bar = progress::bar("plans", "tasks", tests.len() as u64);
+        let todo = |run: &HomeRun| -> Vec<usize> {
+            tests.iter().copied().filter(|&at| !run.has(&home.tasks.tasks[at].id)).collect()
+        };
+        let missing = todo(&run);
+        bar.set_position((tests.len() - missing.len()) as u64);
+        let store = match self.method {
+            Way::Tokens(_) if !missing.is_empty() => {
+                Some(self.source.features(model.as_ref(), &home.corpus)?)
+            }
+            _ => None,
+        };
+        let table = store.as_ref().map(|store| Table::new(store)).transpose()?;
+        for fold in 0..FOLDS {
+            let of_fold: Vec<usize> = missing.iter().copied().filter(|&at| folds[at] == fold).collect();
+            if of_fold.is_empty() {
+                continue;
+            }
+            let part = home.training(&folds, fold, self.train);
+            let head = match (&table, self.plan()) {
+                (Some(table), Some(plan)) => {
+                    Some(self.head(&run, model.as_ref(), table, &home, (&part, fold), &plan)?)
+                }
+                _ => None,
+            };
+            for batch in of_fold.chunks(self.batch.get()) {
+                let written = self.plans(model.as_ref(), head.as_ref(), &home, batch, &part)?;
+                let record = |(&at, written)| record(&home, at, fold, written);
+                run.add(&batch.iter().zip(written).map(record).collect::<Result<Vec<_>, _>>()?)?;
+                bar.inc(batch.len() as u64);
+            }
+        }
+        bar.finish_and_clear();
+        self.show(&home, &HomeRun::read(&self.out)?)?;
+        Ok(Exit::Done)
+    }
+
+    fn meta(&self, home: &HomeData, model: &dyn FrozenLm) -> HomeMeta {
+        let card = model.card();
+        HomeMeta {
+            version: VERSION,
+            household: self.household,
+            train: self.train,
+            simulator: self.simulator,
+            fold_seed: self.seed,
+            limit: self.limit,
+            corpus: home.corpus.digest(),
+            model: card.name.clone(),
+            model_digest: card.digest.clone(),
+            engine: card.engine.clone(),
+            head: self.plan(),
+        }
+    }
+
+    fn plan(&self) -> Option<PlanMethod> {
+        let Way::Tokens(method) = self.method else { return None };
+        let adam = (self.rate, self.epochs);
+        Some(PlanMethod { method, prior: self.prior, adam, lambda: self.lambda, seed: self.seed })
+    }
+
+    /// The head of a part: the one that is kept, or one that is fitted and kept.
+    fn head(
+        &self,
+        run: &HomeRun,
+        model: &dyn FrozenLm,
+        table: &Table<'_>,
+        home: &HomeData,
+        (part, fold): (&[bool], usize),
+        plan: &PlanMethod,
+    ) -> anyhow::Result<Head> {
+        let path = run.head_path(fold);
+        if path.exists() {
+            return Ok(Head::load(&path)?);
+        }
+        let head = fit_part(model, table, &home.vocabulary, part, plan)?;
+        let head = with_source(head, model, &home.corpus.digest());
+        head.save(&path)?;
+        Ok(head)
+    }
+
+    fn plans(
+        &self,
+        model: &dyn FrozenLm,
+        head: Option<&Head>,
+        home: &HomeData,
+        batch: &[usize],
+        part: &[bool],
+    ) -> anyhow::Result<Vec<Written>> {
+        let asked =
+            batch.iter().map(|&at| home.question(&home.tasks.tasks[at])).collect::<Result<Vec<_>, _>>()?;
+        let Some(head) = head else {
+            let worked = home.worked(part, WORKED_EXAMPLES, self.seed);
+            let prompts = asked.iter().map(|(question, _)| prompt_in_words(&worked, question)).collect();
+            return Ok(plan_in_words(model, prompts, self.batch)?);
+        };
+        let planner = Planner { lm: model, head, vocabulary: &home.vocabulary, simulator: self.simulator };
+        let asks = asked.into_iter().map(|(question, start)| Ask { prompt: question.prompt(), home: start });
+        let planned = planner.plan(asks.collect())?;
+        Ok(planned.into_iter().map(|planned| Written { planned, unreadable: None }).collect())
+    }
+
+    fn show(&self, home: &HomeData, records: &[HomeRecord]) -> anyhow::Result<()> {
+        let all = tally(records);
+        let name = match self.method {
+            Way::Tokens(method) => method.to_string(),
+            Way::InContext => "in-context".to_owned(),
+        };
+        let parts = [
+            ("hint in the published texts", tally(records.iter().filter(|record| record.in_published))),
+            ("hint nowhere in them", tally(records.iter().filter(|record| !record.in_published))),
+        ];
+        if self.json {
+            output::json(&json!({
+                "household": self.household.to_string(), "method": name, "prior": self.prior.to_string(),
+                "train": self.train.to_string(), "simulator": self.simulator, "tokens": home.vocabulary.kinds().len(),
+                "training_texts": home.corpus.examples().len(), "left_out": home.left_out, "figures": all,
+                "interval": wilson(all.success, all.tasks, LEVEL), "hint_in_published": parts[0].1,
+                "hint_not_in_published": parts[1].1,
+            }))?;
+            return Ok(());
+        }
+        let mut table =
+            output::table(["tasks", "", "success", "relaxed", "executable", "grounded", "own scripts"]);
+        let row = |name: &str, tally: &Tally| {
+            let share = |count: usize| match tally.tasks {
+                0 => "–".to_owned(),
+                tasks => format!("{:.1} %", 100.0 * count as f64 / tasks as f64),
+            };
+            let counts =
+                [tally.success, tally.relaxed, tally.executable, tally.grounded, tally.gold].map(share);
+            [name.to_owned(), tally.tasks.to_string()].into_iter().chain(counts).collect::<Vec<String>>()
+        };
+        table.add_row(row("all", &all));
+        if records.iter().any(|record| record.in_published) {
+            parts.iter().for_each(|(name, tally)| {
+                table.add_row(row(name, tally));
+            });
+        }
+        let mut text = format!(
+            "{name}: {} tokens, {} training texts, trained on {}.\n{table}\n",
+            home.vocabulary.kinds().len(),
+            home.corpus.examples().len(),
+            self.train
+        );
+        if let Some(interval) = wilson(all.success, all.tasks, LEVEL) {
+            text += &format!(
+                "Success {} of {}, 95 % interval {:.1} to {:.1} %.\n",
+                all.success,
+                all.tasks,
+                100.0 * interval.low,
+                100.0 * interval.high
+            );
+        }
+        let mut reasons: Vec<_> = all.reasons.iter().collect();
+        reasons.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+        for (reason, count) in reasons {
+            text += &format!("{count:5} rejected: {reason}\n");
+        }
+        for (reason, count) in &home.left_out {
+            text += &format!("{count:5} left out: {reason}\n");
+        }
+        output::text(text)?;
+        Ok(())
+    }
+}
+
+/// A task's line: its plan, and what that and the task's own script are worth.
+fn record(home: &HomeData, at: usize, fold: usize, written: Written) -> anyhow::Result<HomeRecord> {
+    let task = &home.tasks.tasks[at];
+    let gold = parse_script(task.script.iter().map(String::as_str)).unwrap_or_default();
+    let Written { planned, unreadable } = written;
+    Ok(HomeRecord {
+        task: task.id.clone(),
+        title: task.title.clone(),
+        fold,
+        in_published: home.in_published_texts(task),
+        plan: planned.lines.iter().map(ToString::to_string).collect(),
+        ended: planned.ended,
+        score: PlanScore::of(task, home.tasks.home(task)?, &planned.lines, unreadable.as_deref()),
+        gold: PlanScore::of(task, home.tasks.home(task)?, &gold, None),
+        tokens: (planned.prompt, planned.chosen),
+        micros: planned.micros,
+    })
+}

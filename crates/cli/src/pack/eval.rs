@@ -1,0 +1,89 @@
+//! `toolken pack eval`.
+
+use crate::{exit::Exit, model::Which, output, progress};
+use anyhow::Context;
+use pack::{Decided, Evaluation};
+use serde_json::json;
+use std::path::PathBuf;
+use tools::Pack;
+
+pub const EXAMPLES: &str = "\
+Examples:
+  toolken pack eval office held-out.jsonl --model qwen2.5-coder-0.5b
+  toolken pack eval office held-out.jsonl --native --json > native.jsonl
+
+The file has a message a line, {\"user\": …, \"tool\": …}; without a tool none is wanted.";
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The pack's folder
+    dir: PathBuf,
+    /// Messages that the pack was not fitted on
+    file: PathBuf,
+    #[command(flatten)]
+    which: Which,
+    /// Instead of the head, the model's own function calling with all tools in the prompt
+    #[arg(long)]
+    native: bool,
+    /// The first so many messages only
+    #[arg(long)]
+    limit: Option<usize>,
+    /// Print a line of JSON a message, then the figures
+    #[arg(long)]
+    json: bool,
+}
+
+impl Args {
+    pub fn run(self) -> anyhow::Result<Exit> {
+        let pack = Pack::at(&self.dir);
+        let (tools, _, head) = pack::load(&pack)?;
+        let mut questions = pack::questions(&self.file)?;
+        questions.truncate(self.limit.unwrap_or(usize::MAX));
+        let model = self.which.load()?;
+        let bar = progress::bar("messages", "messages", questions.len() as u64);
+        let mut written = Ok(());
+        let mut on_each = |decided: &Decided| {
+            bar.inc(1);
+            if self.json && written.is_ok() {
+                written = output::json(decided);
+            }
+        };
+        let decided = if self.native {
+            pack::native_calls(model.as_ref(), &tools, &questions, &mut on_each)?
+        } else {
+            let head = head.with_context(|| {
+                format!("{} has no head: fit it with `toolken pack fit`", self.dir.display())
+            })?;
+            pack::evaluate(model.as_ref(), &tools, &head, &questions, &mut on_each)?
+        };
+        bar.finish_and_clear();
+        written?;
+        let figures = Evaluation::of(&decided);
+        let way = if self.native { "native function calling" } else { "tool head" };
+        if self.json {
+            output::json(&json!({ "way": way, "figures": figures }))?;
+            return Ok(Exit::Done);
+        }
+        for one in decided.iter().filter(|one| one.called != one.question.tool) {
+            let name = |tool: &Option<String>| tool.clone().unwrap_or_else(|| "no tool".to_owned());
+            output::text(format_args!(
+                "  {:?}: wants {}, got {}\n",
+                one.question.user,
+                name(&one.question.tool),
+                name(&one.called)
+            ))?;
+        }
+        output::text(format_args!(
+            "{way}, {} messages: right tool or rightly none {:.1} %, recall {:.1} %, false calls {:.1} %; {:.0} tokens a prompt, {:.0} of them read, {:.2} s a decision, {:.2} s with arguments\n",
+            figures.messages,
+            100.0 * figures.accuracy,
+            100.0 * figures.recall,
+            100.0 * figures.false_calls,
+            figures.prompt_tokens,
+            figures.read_tokens,
+            figures.decision_seconds,
+            figures.seconds
+        ))?;
+        Ok(Exit::Done)
+    }
+}

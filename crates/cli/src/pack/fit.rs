@@ -1,0 +1,143 @@
+//! `toolken pack fit`.
+
+use crate::{exit::Exit, model::Which, output, progress};
+use head::Head;
+use pack::{Examples, FitSettings, FitStage, Fitted, Report};
+use std::path::PathBuf;
+use std::time::Instant;
+use tools::{Pack, ToolSet};
+
+pub const EXAMPLES: &str = "\
+Examples:
+  toolken pack fit office --model qwen2.5-coder-0.5b
+  toolken pack fit office --seed 1 --json";
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The pack's folder
+    dir: PathBuf,
+    #[command(flatten)]
+    options: Options,
+}
+
+/// How a pack is fitted.
+#[derive(clap::Args)]
+pub struct Options {
+    #[command(flatten)]
+    pub which: Which,
+    /// Folds of the cross-validation
+    #[arg(long, default_value_t = 5)]
+    folds: usize,
+    /// Decides the folds
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// This λ instead of one chosen by cross-validation
+    #[arg(long, value_name = "λ")]
+    lambda: Option<f64>,
+    /// Choose λ again, also where the pack has one
+    #[arg(long, conflicts_with = "lambda")]
+    search: bool,
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Args {
+    pub fn run(self) -> anyhow::Result<Exit> {
+        let pack = Pack::at(&self.dir);
+        let (tools, examples, _) = pack::load(&pack)?;
+        self.options.fit(&pack, &tools, &examples, Definitions::AsTheyAre, None)
+    }
+}
+
+/// Whether a pack's tools and examples are those in its files.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Definitions {
+    /// They are: a `tools.toml` written by hand keeps its comments.
+    AsTheyAre,
+    /// They are written with the head.
+    Changed,
+}
+
+impl Options {
+    /// Fits, writes the head into the pack, and says how it went.
+    pub fn fit(
+        &self,
+        pack: &Pack,
+        tools: &ToolSet,
+        examples: &Examples,
+        definitions: Definitions,
+        earlier: Option<&Head>,
+    ) -> anyhow::Result<Exit> {
+        let model = self.which.load()?;
+        let date = chrono::Utc::now().format("%Y-%m-%d").to_string();
+        // A tool more changes λ little: the pack's is kept, so that adding one takes seconds.
+        let kept = earlier.and_then(|head| head.meta.lambda).filter(|_| !self.search);
+        let settings = FitSettings { folds: self.folds, seed: self.seed, lambda: self.lambda.or(kept), date };
+        let bar = progress::bar("contexts", "contexts", 0);
+        let fits = progress::bar("heads", "fits", 0);
+        let started = Instant::now();
+        let (mut read, mut kept, mut total) = (started, 0, 0);
+        let cache = pack.dir().join("features.safetensors");
+        let fitted =
+            pack::fit(model.as_ref(), tools, examples, Some(&cache), &settings, &mut |stage| match stage {
+                FitStage::Reading(e) => {
+                    bar.set_length(e.total as u64);
+                    bar.set_position(e.done as u64);
+                    (read, kept, total) = (Instant::now(), e.kept, e.total);
+                }
+                FitStage::Fitting(done, all) => {
+                    bar.finish_and_clear();
+                    fits.set_length(all as u64);
+                    fits.set_position(done as u64);
+                }
+            })?;
+        fits.finish_and_clear();
+        // Nothing was written so far: a failure leaves the pack as it was. Tools and examples go first, since a pack with a
+        // tool that its head does not have yet still works; a head with a tool that the pack does not have would not.
+        if definitions == Definitions::Changed {
+            pack.save_tools(tools)?;
+            examples.save(&pack.dir().join("examples.jsonl"))?;
+        }
+        pack::save(pack, &fitted)?;
+        if self.json {
+            output::json(&fitted.report)?;
+        } else {
+            show(&fitted)?;
+            output::text(format_args!(
+                "Model {}, seed {}, {} folds. Read {} contexts in {:.1} s ({kept} were kept), fitted in {:.1} s.\nWrote {}.\n",
+                fitted.head.meta.model,
+                self.seed,
+                self.folds,
+                total - kept,
+                read.duration_since(started).as_secs_f64(),
+                read.elapsed().as_secs_f64(),
+                pack.head_path().display()
+            ))?;
+        }
+        Ok(Exit::Done)
+    }
+}
+
+fn show(fitted: &Fitted) -> anyhow::Result<()> {
+    output::text(format_args!("{}\n{}", tools_table(&fitted.report), fitted.report))?;
+    Ok(())
+}
+
+/// A report's tools, one a line.
+pub fn tools_table(report: &Report) -> comfy_table::Table {
+    let share = |x: Option<f64>| x.map_or_else(|| "–".into(), |x| format!("{x:.2}"));
+    let mut table = output::table(["tool", "examples", "precision", "recall", "confused with", "wants more"]);
+    for tool in &report.tools {
+        let confused = tool.confused_with.iter().take(3).map(|(name, n)| format!("{name} {n}"));
+        table.add_row([
+            tool.tool.clone(),
+            tool.examples.to_string(),
+            share(tool.precision),
+            share(tool.recall),
+            confused.collect::<Vec<_>>().join(", "),
+            if tool.wants == 0 { String::new() } else { tool.wants.to_string() },
+        ]);
+    }
+    table
+}

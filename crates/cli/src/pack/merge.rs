@@ -1,0 +1,68 @@
+//! `toolken pack merge`.
+
+use crate::{exit::Exit, output};
+use anyhow::{Context, bail};
+use pack::Examples;
+use std::path::PathBuf;
+use tools::{Pack, ToolSet};
+
+pub const EXAMPLES: &str = "\
+Examples:
+  toolken pack merge both --from office --from clock && toolken pack fit both
+  toolken pack merge both --from office --from clock --heads
+
+Without --heads tools and examples are merged, to be fitted together: only so do the tools of one pack learn to be told from
+those of the other. With it the heads are joined as they are.";
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The folder of the new pack
+    dir: PathBuf,
+    /// A pack to take in; may be given several times
+    #[arg(long, value_name = "PACK", required = true)]
+    from: Vec<PathBuf>,
+    /// Join the heads too, each with its own threshold
+    #[arg(long)]
+    heads: bool,
+}
+
+impl Args {
+    pub fn run(self) -> anyhow::Result<Exit> {
+        let pack = Pack::at(&self.dir);
+        if pack.tools_path().exists() {
+            bail!("{} is there already: choose another folder", pack.tools_path().display());
+        }
+        let (mut all, mut examples, mut heads) = (Vec::new(), Examples::default(), Vec::new());
+        for dir in &self.from {
+            let (tools, more, head) = pack::load(&Pack::at(dir))?;
+            all.extend(tools.iter().cloned());
+            examples.0.extend(more.0);
+            heads.push((dir, tools, head));
+        }
+        let tools = ToolSet::new(all).context("two packs have a tool of the same name")?;
+        let joined = match self.heads {
+            false => None,
+            true => {
+                let mut fitted = Vec::new();
+                for (dir, tools, head) in &heads {
+                    let head = head.as_ref().with_context(|| format!("{} has no head", dir.display()))?;
+                    fitted.push((tools, head));
+                }
+                Some(pack::merge(&fitted)?.1)
+            }
+        };
+        pack.save_tools(&tools)?;
+        examples.save(&self.dir.join("examples.jsonl"))?;
+        if let Some(head) = &joined {
+            head.save(&pack.head_path())?;
+        }
+        output::text(format_args!(
+            "{}: {} tools, {} examples{}\n",
+            self.dir.display(),
+            tools.len(),
+            examples.0.len(),
+            if joined.is_some() { ", heads joined" } else { "; fit it with `toolken pack fit`" }
+        ))?;
+        Ok(Exit::Done)
+    }
+}

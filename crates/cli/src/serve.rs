@@ -1,0 +1,121 @@
+//! `toolken serve`.
+
+use crate::{exit::Exit, model::Which, output};
+use anyhow::Context;
+use clap::ValueEnum;
+use serve::{Config, UnknownTools};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub const EXAMPLES: &str = "\
+Examples:
+  toolken serve --pack office --model qwen2.5-coder-0.5b
+  toolken serve --pack office --execute 'git_*' --execute get_current_time
+  TOOLKEN_TOKEN=… toolken serve --pack office --listen 0.0.0.0:8080
+
+Without --execute every call is returned to the client; built-in arithmetic is always computed here. The token is read from
+the environment variable TOOLKEN_TOKEN, so that no list of processes shows it.";
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    which: Which,
+    /// A pack to load at the start; may be given several times
+    #[arg(long, value_name = "PACK")]
+    pack: Vec<PathBuf>,
+    /// A folder whose packs may be loaded by name while the server runs
+    #[arg(long, value_name = "DIR")]
+    packs_dir: Option<PathBuf>,
+    /// Where to listen; beyond loopback only with a token
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// A tool that the server runs itself, or a prefix that ends in *; may be given several times
+    #[arg(long, value_name = "TOOL")]
+    execute: Vec<String>,
+    /// A variable of the environment that MCP servers' processes get, beside path, home and language; may be given several
+    /// times
+    #[arg(long, value_name = "NAME")]
+    pass_env: Vec<String>,
+    /// What becomes of a tool in a request that no pack has
+    #[arg(long, value_enum, default_value = "refuse")]
+    unknown_tools: Policy,
+    /// Requests that decode together
+    #[arg(long, default_value_t = 8)]
+    batch: usize,
+    /// Requests that wait; one more is answered with 429
+    #[arg(long, default_value_t = 64)]
+    queue: usize,
+    /// Tokens of a conversation, if fewer than the model takes
+    #[arg(long)]
+    context: Option<usize>,
+    /// Tokens of an answer at most
+    #[arg(long, default_value_t = 512)]
+    max_tokens: usize,
+    /// Seconds that a request's head, and then its body, may take to arrive
+    #[arg(long, default_value_t = 15)]
+    read_seconds: u64,
+    /// Seconds that a tool may take
+    #[arg(long, default_value_t = 20)]
+    tool_seconds: u64,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Policy {
+    /// The request is refused
+    Refuse,
+    /// The tool is placed by its name and description, as one without examples
+    Prior,
+}
+
+impl Args {
+    pub fn run(self) -> anyhow::Result<Exit> {
+        let config = Config {
+            address: self.listen,
+            token: std::env::var("TOOLKEN_TOKEN").ok().filter(|token| !token.is_empty()),
+            model_name: self.which.model.rsplit('/').next().unwrap_or("toolken").to_owned(),
+            packs: self.pack.clone(),
+            packs_dir: self.packs_dir.clone(),
+            execute: self.execute.clone(),
+            passed_environment: self.pass_env.clone(),
+            unknown_tools: match self.unknown_tools {
+                Policy::Refuse => UnknownTools::Refuse,
+                Policy::Prior => UnknownTools::Prior,
+            },
+            batch: self.batch,
+            queue: self.queue,
+            context: self.context,
+            max_tokens: self.max_tokens,
+            read_limit: Duration::from_secs(self.read_seconds.max(1)),
+            tool_limit: Duration::from_secs(self.tool_seconds.max(1)),
+            ..Config::default()
+        };
+        // The process serves one model from here to its end.
+        let model = Box::leak(self.which.load()?);
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        runtime.context("starting the runtime")?.block_on(async {
+            let server = serve::start(model, config).await?;
+            let address = server.address()?;
+            output::text(format_args!("http://{address}/ (API under /v1, ^C ends)\n"))?;
+            server.run(asked_to_stop()).await?;
+            anyhow::Ok(Exit::Done)
+        })
+    }
+}
+
+/// Ready when the process is asked to end.
+async fn asked_to_stop() {
+    let interrupt = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = interrupt => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = interrupt.await; // without a handler there is nothing to wait for
+}

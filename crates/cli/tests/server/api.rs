@@ -1,0 +1,276 @@
+//! The API as its clients use it.
+
+use crate::{place, user};
+use serde_json::{Value, json};
+use std::process::Command;
+
+/// The text of a stream's deltas.
+fn text_of(chunks: &[Value]) -> String {
+    chunks.iter().filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str()).collect()
+}
+
+fn finish_of(chunks: &[Value]) -> Vec<&str> {
+    chunks.iter().filter_map(|chunk| chunk["choices"][0]["finish_reason"].as_str()).collect()
+}
+
+#[test]
+fn a_stream_says_what_the_whole_answer_says() {
+    let server = place().serve(&["--pack", "home"]);
+    let body = json!({"messages": user("Hello there"), "max_tokens": 20, "tool_choice": "none"});
+    let whole = server.chat(body.clone());
+    let choice = &whole["choices"][0];
+    assert_eq!(
+        (whole["object"].as_str(), choice["message"]["role"].as_str()),
+        (Some("chat.completion"), Some("assistant"))
+    );
+    assert_eq!(whole["usage"]["completion_tokens"], 20, "a random model has no reason to end: {whole}");
+    let mut streamed = body;
+    streamed["stream_options"] = json!({"include_usage": true});
+    let chunks = server.stream(streamed);
+    assert_eq!(chunks[0]["choices"][0]["delta"]["role"], "assistant");
+    assert_eq!(text_of(&chunks), choice["message"]["content"].as_str().expect("text"));
+    assert_eq!(finish_of(&chunks), [choice["finish_reason"].as_str().expect("a reason")]);
+    assert_eq!(chunks.last().expect("chunks")["usage"], whole["usage"]);
+    assert!(
+        chunks
+            .iter()
+            .all(|chunk| chunk["id"] == chunks[0]["id"] && chunk["object"] == "chat.completion.chunk")
+    );
+}
+
+#[test]
+fn calls_come_whole_and_in_fragments() {
+    let server = place().serve(&["--pack", "home"]);
+    let tools = super::definitions();
+    let body = json!({"messages": user("Lamp!"), "tools": tools, "tool_choice": {"type": "function", "function": {"name": "lamp"}}});
+    let whole = server.chat(body.clone());
+    let choice = &whole["choices"][0];
+    assert_eq!(choice["finish_reason"], "tool_calls", "{whole}");
+    let call = &choice["message"]["tool_calls"][0];
+    assert_eq!((call["type"].as_str(), call["function"]["name"].as_str()), (Some("function"), Some("lamp")));
+    let arguments: Value =
+        serde_json::from_str(call["function"]["arguments"].as_str().expect("text")).expect("JSON");
+    assert!(arguments["on"].is_boolean(), "{arguments}");
+    assert!(
+        arguments.get("level").is_none_or(|level| (1..=9).contains(&level.as_i64().expect("a whole number")))
+    );
+
+    let chunks = server.stream(body.clone());
+    let deltas: Vec<&Value> = chunks
+        .iter()
+        .filter_map(|chunk| chunk["choices"][0]["delta"]["tool_calls"].as_array())
+        .flatten()
+        .collect();
+    let starts: Vec<&&Value> = deltas.iter().filter(|delta| delta.get("id").is_some()).collect();
+    assert_eq!(starts[0]["function"]["name"], "lamp");
+    assert!(deltas[0].get("id").is_some(), "name and id come before any argument");
+    let written = |index: u64| -> String {
+        let of = deltas.iter().filter(|delta| delta["index"] == index);
+        of.filter_map(|delta| delta["function"]["arguments"].as_str()).collect()
+    };
+    assert_eq!(written(0), call["function"]["arguments"].as_str().expect("text"), "greedy, so the same");
+    assert_eq!(finish_of(&chunks), ["tool_calls"]);
+
+    // The result comes back, and the turn after it is words.
+    let mut messages = user("Lamp!").as_array().expect("a list").clone();
+    messages.push(choice["message"].clone());
+    for call in choice["message"]["tool_calls"].as_array().expect("calls") {
+        messages.push(json!({"role": "tool", "tool_call_id": call["id"], "content": "done"}));
+    }
+    let after =
+        server.chat(json!({"messages": messages, "tools": tools, "tool_choice": "none", "max_tokens": 5}));
+    assert_eq!(after["choices"][0]["finish_reason"], "length");
+    assert!(after["usage"]["prompt_tokens"].as_u64() > whole["usage"]["prompt_tokens"].as_u64());
+}
+
+#[test]
+fn the_choice_of_tools_is_the_clients() {
+    let server = place().serve(&["--pack", "home"]);
+    let tools = super::definitions();
+    let called =
+        |answer: &Value| answer["choices"][0]["message"]["tool_calls"][0]["function"]["name"].clone();
+    let body = |choice: Value| json!({"messages": user("What time is it?"), "tools": tools, "tool_choice": choice, "max_tokens": 4});
+    assert_eq!(called(&server.chat(body(json!("none")))), Value::Null);
+    assert!(called(&server.chat(body(json!("required")))).is_string());
+    let named = |name: &str| json!({"type": "function", "function": {"name": name}});
+    assert_eq!(called(&server.chat(body(named("rain")))), "rain", "a tool without examples can be named too");
+    // Only what the request lists can be called.
+    let only = json!({"messages": user("What time is it?"), "tools": [tools[2]], "tool_choice": "required"});
+    assert_eq!(called(&server.chat(only)), "rain");
+    server.refused(body(named("nothing")), 400, "`nothing`");
+    server.refused(json!({"messages": user("a"), "tool_choice": "required"}), 400, "there is none");
+    let unknown = json!([{"type": "function", "function": {"name": "unheard_of", "parameters": {}}}]);
+    server.refused(json!({"messages": user("a"), "tools": unknown}), 400, "unheard_of");
+    let one = json!({"messages": user("a"), "tools": tools, "tool_choice": "required", "parallel_tool_calls": false});
+    assert_eq!(server.chat(one)["choices"][0]["message"]["tool_calls"].as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn a_tool_that_no_pack_has_is_placed_by_its_prior_where_that_is_allowed() {
+    let server = place().serve(&["--pack", "home", "--unknown-tools", "prior"]);
+    let guest = json!([{"type": "function", "function": {"name": "tide", "description": "Tells the tide.", "parameters":
+        {"type": "object", "properties": {"day": {"enum": ["today"]}}, "required": ["day"]}}}]);
+    let answer = server
+        .chat(json!({"messages": user("When is high tide?"), "tools": guest, "tool_choice": "required"}));
+    let call = &answer["choices"][0]["message"]["tool_calls"][0]["function"];
+    assert_eq!(
+        (call["name"].as_str(), call["arguments"].as_str()),
+        (Some("tide"), Some("{\"day\": \"today\"}"))
+    );
+}
+
+#[test]
+fn sampling_settings_do_what_they_say() {
+    let server = place().serve(&["--pack", "home"]);
+    let text = |more: Value| {
+        let mut body = json!({"messages": user("Go on"), "max_tokens": 30, "tool_choice": "none"});
+        body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        server.chat(body)["choices"][0]["message"]["content"].as_str().expect("text").to_owned()
+    };
+    let drawn = text(json!({"temperature": 1.0, "seed": 7}));
+    assert_eq!(drawn, text(json!({"temperature": 1.0, "seed": 7})));
+    assert_ne!(drawn, text(json!({"temperature": 1.0, "seed": 8})));
+    let greedy = text(json!({}));
+    assert_eq!(
+        greedy,
+        text(json!({"temperature": 1.0, "top_p": 1e-6, "seed": 3})),
+        "the best word alone is left"
+    );
+    let stop = drawn.chars().find(char::is_ascii_graphic).expect("a byte of ASCII among thirty").to_string();
+    let stopped = text(json!({"temperature": 1.0, "seed": 7, "stop": stop}));
+    assert_eq!(Some(stopped.as_str()), drawn.split(&stop).next(), "{drawn:?}");
+    let scored = server.chat(json!({"messages": user("Go on"), "max_tokens": 4, "tool_choice": "none", "logprobs": true, "top_logprobs": 3}));
+    let entries = scored["choices"][0]["logprobs"]["content"].as_array().expect("entries").clone();
+    assert_eq!(entries.len(), 4);
+    for entry in &entries {
+        assert_eq!(entry["top_logprobs"].as_array().expect("rivals").len(), 3);
+        assert_eq!(entry["token"], entry["top_logprobs"][0]["token"], "greedy takes the best");
+        assert!(entry["logprob"].as_f64().expect("a number") <= 0.0);
+    }
+    let schema = json!({"type": "object", "properties": {"a": {"enum": [1, 2]}}, "required": ["a"], "additionalProperties": false});
+    let format = json!({"type": "json_schema", "json_schema": {"name": "x", "schema": schema}});
+    let value: Value = serde_json::from_str(&text(json!({"response_format": format}))).expect("JSON");
+    assert!(value["a"] == 1 || value["a"] == 2, "{value}");
+}
+
+#[test]
+fn the_other_routes_answer() {
+    let server = place().serve(&["--pack", "home", "--packs-dir", "."]);
+    assert_eq!(server.get("/health").json()["status"], "ok");
+    assert_eq!(server.get("/v1/models").json()["data"][0]["id"], "model");
+    assert_eq!(server.get("/v1/models/model").status, 200);
+    assert_eq!(server.get("/v1/models/other").status, 404);
+    let counted = server.ask("POST", "/tokenize", r#"{"text": "abc"}"#).json();
+    assert_eq!((&counted["count"], &counted["tokens"]), (&json!(3), &json!([97, 98, 99])));
+    let document = server.get("/openapi.json").json();
+    assert!(document["paths"]["/v1/chat/completions"].is_object());
+    for path in ["/", "/playground.css", "/playground.js"] {
+        let answer = server.get(path);
+        assert_eq!(answer.status, 200, "{path}");
+        assert!(answer.head.contains("default-src 'none'"), "{}", answer.head);
+    }
+    let completed = server.ask("POST", "/v1/completions", r#"{"prompt": "abc", "max_tokens": 5}"#).json();
+    let streamed =
+        server.ask("POST", "/v1/completions", r#"{"prompt": "abc", "max_tokens": 5, "stream": true}"#);
+    let parts: String = crate::client::chunks(&streamed.body)
+        .iter()
+        .filter_map(|chunk| chunk["choices"][0]["text"].as_str().map(str::to_owned))
+        .collect();
+    assert_eq!(parts, completed["choices"][0]["text"].as_str().expect("text"));
+    assert!(server.metric("requests_finished_total") >= 2);
+}
+
+#[test]
+fn packs_come_and_go_while_requests_run() {
+    let server = place().serve(&["--pack", "home", "--packs-dir", "."]);
+    let packs = |list: Value| -> Vec<String> {
+        let packs = list["packs"].as_array().expect("packs").iter();
+        packs.map(|pack| pack["name"].as_str().expect("a name").to_owned()).collect()
+    };
+    std::thread::scope(|scope| {
+        let long = scope.spawn(|| {
+            server.chat(json!({"messages": user("Long"), "max_tokens": 400, "tools": super::definitions()}))
+        });
+        assert_eq!(packs(server.ask("POST", "/packs/remote", "{}").json()), ["home", "remote"]);
+        assert_eq!(packs(server.ask("DELETE", "/packs/home", "{}").json()), ["remote"]);
+        assert!(
+            long.join().expect("no panic")["choices"][0]["finish_reason"].is_string(),
+            "it keeps the packs it began with"
+        );
+    });
+    server.refused(
+        json!({"messages": user("a"), "tools": super::definitions()}),
+        400,
+        "no loaded pack has clock",
+    );
+    assert_eq!(packs(server.ask("POST", "/packs/home", "{}").json()), ["remote", "home"]);
+    for name in ["..", "%2e%2e", "a%2fb", "model", "nowhere"] {
+        let answer = server.ask("POST", &format!("/packs/{name}"), "{}");
+        assert!((400..500).contains(&answer.status), "{name}: {} {}", answer.status, answer.body);
+    }
+    let shown = server.get("/packs/home").json();
+    assert_eq!(shown["tools"].as_array().map(Vec::len), Some(3));
+    assert_eq!(shown["map"].as_array().map(Vec::len), Some(3));
+    let mut examples = shown["examples"].as_array().expect("examples").clone();
+    examples.push(json!({"user": "Is it wet outside?", "tool": "rain"}));
+    let refitted = server.ask("PUT", "/packs/home/examples", &Value::Array(examples.clone()).to_string());
+    assert_eq!(refitted.status, 200, "{}", refitted.body);
+    assert_eq!(server.get("/packs/home").json()["examples"].as_array().map(Vec::len), Some(11));
+    examples.push(json!({"user": "x", "tool": "no_such"}));
+    let refused = server.ask("PUT", "/packs/home/examples", &Value::Array(examples).to_string());
+    assert!(refused.status == 400 && refused.body.contains("no_such"), "{}", refused.body);
+}
+
+#[test]
+fn pack_verbs_say_what_they_did() {
+    let place = place();
+    let shown = place.done(&["pack", "show", "home"]);
+    assert!(["clock", "lamp", "rain"].iter().all(|tool| shown.contains(tool)), "{shown}");
+    std::fs::write(
+        place.at("held-out.jsonl"),
+        "{\"user\": \"Clock?\", \"tool\": \"clock\"}\n{\"user\": \"Hi\"}\n",
+    )
+    .expect("written");
+    let scored = place.done(&["pack", "eval", "home", "held-out.jsonl", "--model", "model", "--json"]);
+    let last: Value = serde_json::from_str(scored.lines().last().expect("lines")).expect("JSON");
+    assert_eq!((last["figures"]["messages"].as_u64(), last["way"].as_str()), (Some(2), Some("tool head")));
+    place.done(&["pack", "merge", "both", "--from", "home", "--from", "remote"]);
+    assert!(place.done(&["pack", "show", "both"]).contains("hangs"));
+    let again = place.toolken(&["pack", "new", "home", "--tools", "tools.json"]).output().expect("it starts");
+    assert!(!again.status.success() && String::from_utf8_lossy(&again.stderr).contains("add-tool"));
+    let odd = r#"[{"type": "function", "function": {"name": "odd", "parameters": {"type": "object", "properties": {"x": {"not": {}}}}}}]"#;
+    std::fs::write(place.at("odd.json"), odd).expect("written");
+    let refused = place.toolken(&["pack", "new", "odd", "--tools", "odd.json"]).output().expect("it starts");
+    assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("`odd`"));
+    assert!(!place.at("odd").exists(), "a refused pack leaves nothing behind");
+}
+
+#[test]
+fn a_tool_is_added_without_reading_the_old_examples_again() {
+    let place = place();
+    let copied = Command::new("cp").args(["-r", "home", "grown"]).current_dir(place.at("")).status();
+    assert!(copied.expect("cp runs").success());
+    let tool = r#"[{"type": "function", "function": {"name": "door", "description": "Opens a door.", "parameters": {}}}]"#;
+    std::fs::write(place.at("door.json"), tool).expect("written");
+    std::fs::write(place.at("door.jsonl"), "{\"user\": \"Open the door.\", \"tool\": \"door\"}\n")
+        .expect("written");
+    let said = place.done(&[
+        "pack",
+        "add-tool",
+        "grown",
+        "--tools",
+        "door.json",
+        "--examples",
+        "door.jsonl",
+        "--model",
+        "model",
+    ]);
+    let read: usize = said
+        .split("Read ")
+        .nth(1)
+        .and_then(|rest| rest.split(' ').next())
+        .and_then(|n| n.parse().ok())
+        .expect("a count");
+    assert!((1..10).contains(&read), "{said}");
+    assert!(place.done(&["pack", "show", "grown"]).contains("door"));
+}

@@ -1,0 +1,242 @@
+//! A JSON schema as a mask over the vocabulary, so that what is written under it parses and validates.
+//!
+//! The work is llguidance's. JSON is written as Python's `json.dumps` does it, with one space after `:` and `,`: the form
+//! in which chat templates show calls to their models.
+
+use crate::closed::closed;
+use llguidance::toktrie::{ApproximateTokEnv, TokEnv, TokRxInfo, TokTrie};
+use llguidance::{Matcher, ParserFactory, api::TopLevelGrammar};
+use lm::Tokenizer;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// Compiles schemas for one vocabulary.
+pub struct Grammars {
+    factory: ParserFactory,
+}
+
+/// A compiled schema; cheap to clone.
+#[derive(Clone)]
+pub struct Grammar(Matcher);
+
+/// A text under way that a schema constrains.
+pub(crate) struct Constraint(Matcher);
+
+impl Grammars {
+    /// Grammars over a model's vocabulary. Building it takes a fraction of a second: share it.
+    ///
+    /// # Errors
+    /// A vocabulary that llguidance cannot take, in words.
+    pub fn new(tokenizer: &Tokenizer) -> Result<Self, String> {
+        let size = tokenizer.vocab_size() as u32;
+        let ends = (0..size).find(|&id| tokenizer.ends_text(id));
+        let eos = tokenizer.eos().or(ends).ok_or("the vocabulary has no token that ends a text")?;
+        let word = |id: u32| {
+            let bytes = tokenizer.token_bytes(id);
+            match tokenizer.is_control(id) || tokenizer.ends_text(id) {
+                true => [&[TokTrie::SPECIAL_TOKEN_MARKER], bytes].concat(), // never part of a text
+                false => bytes.to_vec(),
+            }
+        };
+        let words: Vec<Vec<u8>> = (0..size).map(word).collect();
+        Self::over(Arc::new(ApproximateTokEnv::new(TokTrie::from(&TokRxInfo::new(size, eos), &words))))
+    }
+
+    /// Grammars over single bytes: enough to say whether a schema can be enforced, without a model.
+    ///
+    /// # Errors
+    /// None are known.
+    pub fn of_bytes() -> Result<Self, String> {
+        Self::over(ApproximateTokEnv::single_byte_env())
+    }
+
+    fn over(environment: TokEnv) -> Result<Self, String> {
+        let mut factory = ParserFactory::new_simple(&environment).map_err(|e| e.to_string())?;
+        factory.quiet().limits_mut().verbose_errors = false;
+        Ok(Self { factory })
+    }
+
+    /// Compiles the schema of a tool's parameters: an object that lists its properties holds no others, unless the schema says
+    /// that it may.
+    ///
+    /// # Errors
+    /// As [`Grammars::compile`].
+    pub fn compile_parameters(&self, parameters: &Value) -> Result<Grammar, String> {
+        // Where closing leaves no value (a required property that is not among the listed), the schema is taken as it is.
+        self.compile(&closed(parameters)).or_else(|_| self.compile(parameters))
+    }
+
+    /// Compiles a schema.
+    ///
+    /// `oneOf` is enforced as `anyOf`. A `format` or keyword that cannot be enforced is an error, never ignored.
+    ///
+    /// # Errors
+    /// What in the schema cannot be enforced.
+    pub fn compile(&self, schema: &Value) -> Result<Grammar, String> {
+        let mut schema = without_notes(schema);
+        if let Value::Object(object) = &mut schema {
+            let options = json!({
+                "item_separator": ", ", "key_separator": ": ", "whitespace_flexible": false, "coerce_one_of": true,
+            });
+            object.insert("x-guidance".to_owned(), options);
+        }
+        let first_line = |e: &str| e.lines().next().unwrap_or_default().to_owned();
+        let parser = self.factory.create_parser(TopLevelGrammar::from_json_schema(schema));
+        let mut matcher = Matcher::new(parser);
+        match matcher.compute_mask() {
+            Ok(mask) if mask.is_zero() => Err("no JSON value satisfies it".to_owned()),
+            Ok(_) => Ok(Grammar(matcher)),
+            Err(e) => Err(first_line(&e.to_string())),
+        }
+    }
+}
+
+/// The schema without the keywords that constrain nothing and that llguidance may not know: `discriminator` of OpenAPI,
+/// `nullable: false` and the like.
+fn without_notes(schema: &Value) -> Value {
+    const NOTES: [&str; 6] = ["discriminator", "xml", "externalDocs", "example", "deprecated", "x-guidance"];
+    match schema {
+        Value::Object(object) => {
+            let kept = object.iter().filter(|(key, value)| {
+                !NOTES.contains(&key.as_str()) || value.get("type").is_some() // a property of that name
+            });
+            Value::Object(kept.map(|(key, value)| (key.clone(), without_notes(value))).collect())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(without_notes).collect()),
+        other => other.clone(),
+    }
+}
+
+impl Grammar {
+    /// Whether a text, read byte by byte by a grammar of [`Grammars::of_bytes`], is what the schema allows.
+    pub fn admits(&self, text: &str) -> bool {
+        let mut matcher = self.0.deep_clone();
+        let ids: Vec<u32> = text.bytes().map(u32::from).collect();
+        matcher.consume_tokens(&ids).is_ok() && matcher.is_accepting().unwrap_or(false)
+    }
+
+    pub(crate) fn begin(&self) -> Constraint {
+        Constraint(self.0.deep_clone())
+    }
+}
+
+impl Constraint {
+    /// Disables every word that the schema does not allow next.
+    pub fn mask(&mut self, words: &mut [f32]) -> Result<(), String> {
+        let mask = self.0.compute_mask_or_eos().map_err(|e| e.to_string())?;
+        for (id, score) in words.iter_mut().enumerate() {
+            if id >= mask.len() || !mask.is_allowed(id as u32) {
+                *score = f32::NEG_INFINITY;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a word; true if the value is then complete.
+    pub fn push(&mut self, word: u32) -> Result<bool, String> {
+        self.0.consume_token(word).map_err(|e| e.to_string())?;
+        Ok(self.0.is_stopped())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn compile(schema: Value) -> Result<Grammar, String> {
+        Grammars::of_bytes().unwrap().compile(&schema)
+    }
+
+    /// Hand-written values on both sides of every keyword that tools use.
+    #[test]
+    fn schemas_are_enforced_to_the_letter() {
+        let object = |properties: Value, required: Value| json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false});
+        let cases: Vec<(Value, &[&str], &[&str])> = vec![
+            (
+                object(json!({"a": {"enum": ["x", 1]}}), json!(["a"])),
+                &[r#"{"a": "x"}"#, r#"{"a": 1}"#],
+                &["{}", r#"{"a": "y"}"#, r#"{"a":"x"}"#],
+            ),
+            (
+                object(json!({"a": {"type": "string"}, "b": {"type": "boolean"}}), json!(["b"])),
+                &[r#"{"b": true}"#, r#"{"a": "q", "b": false}"#],
+                &[r#"{"a": "q"}"#, r#"{"b": "true"}"#],
+            ),
+            (
+                object(json!({"n": {"type": "integer", "minimum": 3, "maximum": 12}}), json!(["n"])),
+                &[r#"{"n": 3}"#, r#"{"n": 12}"#],
+                &[r#"{"n": 2}"#, r#"{"n": 13}"#, r#"{"n": 3.5}"#],
+            ),
+            (
+                object(json!({"x": {"type": "number", "exclusiveMinimum": 0}}), json!(["x"])),
+                &[r#"{"x": 0.5}"#],
+                &[r#"{"x": 0}"#, r#"{"x": -1}"#],
+            ),
+            (
+                object(
+                    json!({"l": {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": 2}}),
+                    json!(["l"]),
+                ),
+                &[r#"{"l": ["a"]}"#, r#"{"l": ["a", "b"]}"#],
+                &[r#"{"l": []}"#, r#"{"l": ["a", "b", "c"]}"#],
+            ),
+            (
+                object(json!({"d": {"type": "string", "format": "date"}}), json!(["d"])),
+                &[r#"{"d": "2024-02-29"}"#],
+                &[r#"{"d": "tomorrow"}"#],
+            ),
+            (
+                object(json!({"p": {"type": "string", "pattern": "^[A-Z]{2}[0-9]+$"}}), json!(["p"])),
+                &[r#"{"p": "AB12"}"#],
+                &[r#"{"p": "ab12"}"#],
+            ),
+            (
+                object(json!({"s": {"type": "string", "maxLength": 2}}), json!(["s"])),
+                &[r#"{"s": "ab"}"#],
+                &[r#"{"s": "abc"}"#],
+            ),
+            (
+                json!({"type": "object", "$defs": {"p": {"type": "object", "properties": {"lat": {"type": "number"}}, "required": ["lat"], "additionalProperties": false}}, "properties": {"at": {"$ref": "#/$defs/p"}}, "required": ["at"], "additionalProperties": false}),
+                &[r#"{"at": {"lat": 1}}"#],
+                &[r#"{"at": {}}"#],
+            ),
+            (
+                object(json!({"v": {"anyOf": [{"type": "null"}, {"type": "integer"}]}}), json!(["v"])),
+                &[r#"{"v": null}"#, r#"{"v": 7}"#],
+                &[r#"{"v": "7"}"#],
+            ),
+        ];
+        for (schema, good, bad) in cases {
+            let grammar = compile(schema.clone()).unwrap_or_else(|e| panic!("{schema}: {e}"));
+            good.iter().for_each(|text| assert!(grammar.admits(text), "{schema} refuses {text}"));
+            bad.iter().for_each(|text| assert!(!grammar.admits(text), "{schema} admits {text}"));
+        }
+    }
+
+    /// Many servers leave `additionalProperties` out; a call must still come to its end.
+    #[test]
+    fn parameters_hold_what_they_list_and_no_more() {
+        let compile = |schema: Value| Grammars::of_bytes().unwrap().compile_parameters(&schema).unwrap();
+        let grammar = compile(json!({"type": "object", "properties": {"a": {"type": "integer"}}}));
+        assert!(grammar.admits("{}") && grammar.admits(r#"{"a": 1}"#) && !grammar.admits(r#"{"b": 1}"#));
+        let grammar = compile(json!({"type": "object"}));
+        assert!(grammar.admits("{}") && !grammar.admits(r#"{"b": 1}"#));
+        let grammar = compile(json!({"type": "object", "properties": {"a": {}}, "required": ["b"]}));
+        assert!(grammar.admits(r#"{"b": 1}"#), "a required property that is not listed");
+        let grammar = compile(json!({"type": "object", "properties": {}, "additionalProperties": true}));
+        assert!(grammar.admits(r#"{"b": 1}"#));
+    }
+
+    #[test]
+    fn what_cannot_be_enforced_is_refused() {
+        for schema in [
+            json!({"type": "object", "properties": {"a": {"type": "string", "format": "made-up"}}}),
+            json!({"type": "object", "properties": {"a": {"not": {"type": "string"}}}}),
+            json!({"type": "object", "properties": {"a": {"$ref": "#/$defs/missing"}}}),
+            json!({"type": "object", "properties": {"a": {"type": "string", "pattern": "(?<=x)y"}}}),
+            json!({"type": "object", "properties": {"a": {"type": "integer", "minimum": 4, "maximum": 3}}, "required": ["a"]}),
+        ] {
+            assert!(compile(schema.clone()).is_err(), "{schema}");
+        }
+    }
+}

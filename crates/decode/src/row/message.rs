@@ -1,0 +1,282 @@
+//! Argument mode of a call that stands in a message of its own: JSON under the tool's schema, in the form in which the chat
+//! template shows calls. The caller runs the call and renders the result into the next turn's prompt.
+
+use super::arguments::{Call, context_full};
+use super::{Row, Surroundings, micros};
+use crate::DecodeError;
+use crate::choose::{Pick, Scores};
+use crate::extended::Extended;
+use crate::grammar::{Constraint, Grammar};
+use crate::prefix::common;
+use crate::request::{Conversation, Prompt};
+use crate::trace::{Attempt, CallOutcome, Event, Finish};
+use lm::{Sequence, Tokenizer, ToolCall};
+use serde_json::Value;
+
+/// Tokens before the limit from which on a call is brought to its end, in shares of the limit and at most.
+const HASTE: (usize, usize) = (4, 64);
+
+/// What such a call needs.
+pub(super) struct MessageCall {
+    constraint: Constraint,
+    id: String,
+    /// The conversation's text up to the arguments.
+    before: String,
+    /// What the template writes after the arguments.
+    after: String,
+    /// Bytes of the arguments that were given out.
+    given: usize,
+    /// It was brought to its end because its limit was near: it is valid, but not all that the model would have written.
+    hastened: bool,
+}
+
+/// A call about to be opened.
+pub(super) struct Opening {
+    message: MessageCall,
+    ids: Vec<u32>,
+    /// Where the template writes what was said otherwise than the model wrote it: the conversation, read anew.
+    own: Option<Sequence>,
+}
+
+impl Row {
+    fn conversation(&self) -> Option<&Conversation> {
+        match &self.prepared.request.prompt {
+            Prompt::Chat(conversation) => Some(conversation),
+            Prompt::Raw(_) | Prompt::Rendered(_) => None,
+        }
+    }
+
+    /// What is to be read before a call's arguments; else why the call fails at once.
+    pub(super) fn open_message(
+        &self,
+        tool: &str,
+        grammar: &Grammar,
+        extended: &Extended,
+    ) -> Result<Opening, String> {
+        let chat = self.conversation().ok_or("the request is no conversation")?;
+        let earlier = chat.messages.iter().map(|message| message.tool_calls.len()).sum::<usize>();
+        // Some templates insist on nine letters and digits.
+        let id = format!("call{:05}", earlier + self.made.len());
+        let content = self.transcript.text();
+        let frame = chat
+            .template
+            .call_frame(&chat.messages, &content, &self.made, Some(id.clone()), tool)
+            .map_err(|e| e.to_string())?;
+        let so_far = self.turn.clone().unwrap_or_else(|| self.prepared.text.clone() + &content);
+        let encode = |text: &str| extended.tokenizer().encode_rendered_continuation(text);
+        let (ids, own) = match frame.before.strip_prefix(&so_far) {
+            Some(rest) => (encode(rest).map_err(|e| e.to_string())?, None),
+            None => {
+                let whole = extended.tokenizer().encode_rendered(&frame.before);
+                let ids = whole.map_err(|e| e.to_string())?;
+                let mut own = self.sequence.fork();
+                own.truncate(common(own.ids(), &ids).min(ids.len() - 1));
+                (ids[own.ids().len()..].to_vec(), Some(own))
+            }
+        };
+        let read = own.as_ref().unwrap_or(&self.sequence).ids().len();
+        if ids.is_empty() || read + ids.len() >= extended.context() {
+            return Err(context_full(extended));
+        }
+        let constraint = grammar.begin();
+        let message = MessageCall {
+            constraint,
+            id,
+            before: frame.before,
+            after: frame.after,
+            given: 0,
+            hastened: false,
+        };
+        Ok(Opening { message, ids, own })
+    }
+
+    /// Argument mode: the row reads the opening next.
+    pub(super) fn begin_json(&mut self, mut call: Call, opening: Opening) {
+        call.message = Some(opening.message);
+        call.own = opening.own;
+        self.input = opening.ids;
+        self.call = Some(call);
+    }
+
+    /// Argument mode: takes one more word, and ends the call when its JSON is complete.
+    pub(super) fn write_json(
+        &mut self,
+        mut call: Call,
+        words: &mut [f32],
+        around: &mut Surroundings,
+    ) -> Result<(), DecodeError> {
+        let extended = around.extended;
+        let prepared = self.prepared();
+        let settings = &prepared.request.settings;
+        let no_word = DecodeError::NoWord { index: self.index(), position: self.counts.chosen };
+        let Some(message) = &mut call.message else { return Ok(()) };
+        if message.constraint.mask(words).is_err() {
+            return Err(no_word);
+        }
+        let most = settings.max_argument_tokens;
+        if call.tokens + (most / HASTE.0).min(HASTE.1) >= most {
+            message.hastened = true;
+            nearest_end(words, extended.tokenizer(), in_string(&call.arguments));
+        }
+        let scores = Scores::new(words, &[]).ok_or_else(|| self.no_word())?;
+        let word = scores.ballot(settings, false, &mut self.rng).word;
+        let Ok(complete) = message.constraint.push(word) else { return Err(no_word) };
+        call.tokens += 1;
+        self.counts.arguments += 1;
+        call.arguments.extend_from_slice(extended.tokenizer().token_bytes(word));
+        let valid = match std::str::from_utf8(&call.arguments) {
+            Ok(text) => text.len(),
+            Err(e) => e.valid_up_to(),
+        };
+        let delta = String::from_utf8_lossy(&call.arguments[message.given..valid]).into_owned();
+        message.given = valid;
+        if !delta.is_empty() {
+            (around.on_event)(Event::Arguments { request: self.index(), delta: &delta });
+        }
+        let read = call.own.as_ref().unwrap_or(&self.sequence).ids().len();
+        if complete {
+            self.end_message(call, word, around);
+        } else if call.tokens >= settings.max_argument_tokens {
+            self.abandon(call, Finish::MaxTokens, around);
+        } else if read >= extended.context() {
+            let full = Finish::ContextFull { len: read + 1, max: extended.context() };
+            self.abandon(call, full, around);
+        } else {
+            self.input = vec![word];
+            self.call = Some(call);
+        }
+        Ok(())
+    }
+
+    /// A complete call stands. The turn goes on after it, if it may make more.
+    fn end_message(&mut self, mut call: Call, last: u32, around: &mut Surroundings) {
+        let extended = around.extended;
+        let Some(message) = call.message.take() else { return };
+        let arguments = String::from_utf8_lossy(&call.arguments).into_owned();
+        let name = extended.callables[call.tool].tool.name.clone();
+        let attempt = Attempt {
+            tool: name.clone(),
+            arguments: arguments.clone(),
+            tokens: call.tokens,
+            outcome: CallOutcome::Client(message.id.clone()),
+            micros: micros(call.started),
+        };
+        (around.on_event)(Event::CallEnd { request: self.index(), attempt: &attempt });
+        if let Some(decision) = &mut call.pending.decision {
+            decision.attempts.push(attempt);
+        }
+        self.conclude(call.pending.decision, Pick::Tool(call.tool), extended);
+        self.counts.calls += 1;
+        self.counts.chosen += 1;
+        if let Some(own) = call.own {
+            self.sequence = own;
+        }
+        let hastened = message.hastened;
+        let value: Value = serde_json::from_str(&arguments).unwrap_or_default();
+        let made = ToolCall::new(Some(message.id), name, value);
+        let repeated = self.made.iter().any(|earlier| earlier.function == made.function);
+        self.made.push(made);
+        let settings = &self.prepared.request.settings;
+        let more = self.conversation().is_some_and(|chat| chat.parallel_calls)
+            && !repeated
+            && self.counts.calls < settings.max_calls
+            && self.counts.chosen < settings.max_tokens;
+        let after = extended.tokenizer().encode_rendered_continuation(&message.after);
+        match after {
+            Ok(mut ids) if more => {
+                // The rest of the template's text ends the turn.
+                if let Some(end) = ids.iter().position(|&id| extended.tokenizer().ends_text(id)) {
+                    ids.truncate(end);
+                }
+                let end = extended.tokenizer().decode_continuation(&ids);
+                self.turn = Some(message.before + &arguments + &end);
+                ids.insert(0, last);
+                self.read(ids, extended);
+                if self.finish.is_some() {
+                    self.finish = Some(Finish::Calls); // no room for another call
+                }
+            }
+            _ => self.finish = Some(Finish::Calls),
+        }
+        if hastened {
+            self.input.clear();
+            self.finish = Some(Finish::MaxTokens);
+        }
+    }
+
+    /// A call that a limit cuts off: it does not stand, and the generation ends, since its beginning was given out.
+    fn abandon(&mut self, mut call: Call, finish: Finish, around: &mut Surroundings) {
+        let attempt = Attempt {
+            tool: around.extended.callables[call.tool].tool.name.clone(),
+            arguments: String::from_utf8_lossy(&call.arguments).into_owned(),
+            tokens: call.tokens,
+            outcome: CallOutcome::Error("a limit cut it off before its JSON was complete".to_owned()),
+            micros: micros(call.started),
+        };
+        (around.on_event)(Event::CallEnd { request: self.index(), attempt: &attempt });
+        if let Some(decision) = &mut call.pending.decision {
+            decision.attempts.push(attempt);
+        }
+        self.decisions.extend(call.pending.decision);
+        self.counts.failed_calls += 1;
+        self.finish = Some(finish);
+    }
+}
+
+/// Whether a JSON text ends inside a string.
+fn in_string(text: &[u8]) -> bool {
+    let (mut inside, mut escaped) = (false, false);
+    for byte in text {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if inside => escaped = true,
+            b'"' => inside = !inside,
+            _ => {}
+        }
+    }
+    inside
+}
+
+/// Leaves only those words that come nearest to the end of a JSON text, of those that may be written at all: within a string the
+/// quote that closes it, with the brackets after it if they close too; elsewhere the brackets, before an empty string.
+fn nearest_end(words: &mut [f32], tokenizer: &Tokenizer, in_string: bool) {
+    let closes = |bytes: &[u8]| bytes.iter().all(|byte| b"}]".contains(byte));
+    let rank = |id: usize| -> u8 {
+        match (tokenizer.token_bytes(id as u32), in_string) {
+            ([], _) => 3,
+            ([b'"', rest @ ..], true) if closes(rest) => u8::from(rest.is_empty()),
+            ([b'"', ..], true) => 2,
+            (bytes, false) if closes(bytes) => 0,
+            // An empty string; or the end of a number.
+            ([b'"'] | [b',', ..], false) => 1,
+            ([b'"', ..], false) => 2,
+            _ => 3,
+        }
+    };
+    let open = |words: &[f32], id: usize| words[id] > f32::NEG_INFINITY;
+    let Some(best) = (0..words.len()).filter(|&id| open(words, id)).map(rank).min() else { return };
+    for id in 0..words.len() {
+        if open(words, id) && rank(id) > best {
+            words[id] = f32::NEG_INFINITY;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_text_is_inside_a_string_or_not() {
+        for (text, inside) in [
+            ("", false),
+            ("{\"a", true),
+            ("{\"a\"", false),
+            ("{\"a\\\"", true),
+            ("\"\\\\\"", false),
+            ("\"]}", true),
+        ] {
+            assert_eq!(in_string(text.as_bytes()), inside, "{text}");
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Continuous batching: rows come and go while others decode.
+
+use crate::DecodeError;
+use crate::extended::Extended;
+use crate::prefix::common;
+use crate::prepared::Prepared;
+use crate::request::Request;
+use crate::row::{Row, Surroundings};
+use crate::trace::{Event, Generation};
+use lm::{FrozenLm, Matrix, Sequence};
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+/// Rows under way over one model, each with its own tools. Whoever holds it calls [`Session::step`] for as long as there are
+/// rows, and admits and cancels between steps.
+pub struct Session<'a> {
+    lm: &'a dyn FrozenLm,
+    slots: Vec<Slot<'a>>,
+    kept: VecDeque<Sequence>,
+    settings: SessionSettings,
+    reused: u64,
+    read: u64,
+}
+
+/// How a session shares the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionSettings {
+    /// Tokens of one prompt that are read in a step at most: a long prompt does not keep the other rows waiting.
+    pub prefill: usize,
+    /// Tokens of finished sequences whose KV state is kept, for prompts that begin as they do.
+    pub kept_tokens: usize,
+}
+
+impl Default for SessionSettings {
+    fn default() -> Self {
+        Self { prefill: 128, kept_tokens: 8192 }
+    }
+}
+
+/// What a session has done, in tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SessionCounts {
+    /// Prompt tokens whose KV state was there already.
+    pub reused: u64,
+    /// Tokens that the model has read.
+    pub read: u64,
+}
+
+struct Slot<'a> {
+    row: Row,
+    extended: Arc<Extended<'a>>,
+}
+
+impl<'a> Session<'a> {
+    /// An empty session.
+    pub fn new(lm: &'a dyn FrozenLm, settings: SessionSettings) -> Self {
+        Self { lm, slots: Vec::new(), kept: VecDeque::new(), settings, reused: 0, read: 0 }
+    }
+
+    /// Rows under way.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Tokens reused and read so far.
+    pub fn counts(&self) -> SessionCounts {
+        SessionCounts { reused: self.reused, read: self.read }
+    }
+
+    /// Begins a request. `key` names it in events and must differ from those under way.
+    ///
+    /// # Errors
+    /// [`DecodeError::Request`] for a bad one; the session is as it was.
+    pub fn admit(
+        &mut self,
+        key: usize,
+        request: Request,
+        extended: Arc<Extended<'a>>,
+    ) -> Result<(), DecodeError> {
+        let prepared = Prepared::new(key, request, &extended)?;
+        let sequence = self.beginning(&prepared.ids);
+        self.reused += sequence.ids().len() as u64;
+        self.slots.push(Slot { row: Row::new(prepared, sequence, &extended), extended });
+        Ok(())
+    }
+
+    /// Drops a request; no more is told of it.
+    pub fn cancel(&mut self, key: usize) {
+        if let Some(at) = self.slots.iter().position(|slot| slot.row.index() == key) {
+            let slot = self.slots.swap_remove(at);
+            self.keep(slot.row.into_sequence());
+        }
+    }
+
+    /// One step of every row. Finished rows leave the session: `done` gets their outcome.
+    ///
+    /// A row that the model fails on ends with the error; the others go on.
+    pub fn step(
+        &mut self,
+        on_event: &mut dyn FnMut(Event),
+        done: &mut dyn FnMut(usize, Result<Generation, DecodeError>),
+    ) {
+        let mut failed: Vec<(usize, DecodeError)> = Vec::new();
+        let live: Vec<usize> = (0..self.slots.len()).filter(|&i| !self.slots[i].row.is_finished()).collect();
+        let lengths: Vec<usize> = live.iter().map(|&i| self.slots[i].row.read_so_far()).collect();
+        if !live.is_empty() && self.advance(&live, on_event, &mut failed).is_err() {
+            // Whose fault it was shows when each is read by itself.
+            for (&i, length) in live.iter().zip(lengths) {
+                let key = self.slots[i].row.index();
+                let untouched = self.slots[i].row.read_so_far() == length;
+                let alone = if untouched {
+                    self.advance(&[i], on_event, &mut failed)
+                } else {
+                    Err(DecodeError::Unfinished { index: key })
+                };
+                failed.extend(alone.err().map(|error| (key, error)));
+            }
+        }
+        for (key, error) in failed {
+            self.cancel(key);
+            done(key, Err(error));
+        }
+        let mut at = 0;
+        while at < self.slots.len() {
+            let Some(generation) = self.slots[at].row.take_generation() else {
+                at += 1;
+                continue;
+            };
+            let slot = self.slots.swap_remove(at);
+            let key = slot.row.index();
+            self.keep(slot.row.into_sequence());
+            on_event(Event::Done { request: key, generation: &generation });
+            done(key, Ok(generation));
+        }
+    }
+
+    /// Reads the next tokens of the rows at these places in one batch, and lets those decide that have read all of theirs.
+    ///
+    /// # Errors
+    /// If the batch could not be read; no row has decided then. What goes wrong with one row alone is put into `failed`.
+    fn advance(
+        &mut self,
+        places: &[usize],
+        on_event: &mut dyn FnMut(Event),
+        failed: &mut Vec<(usize, DecodeError)>,
+    ) -> Result<(), DecodeError> {
+        let (lm, prefill) = (self.lm, self.settings.prefill.max(1));
+        let here = self.slots.iter_mut().enumerate().filter(|(i, _)| places.contains(i));
+        let (mut rows, extendeds): (Vec<&mut Row>, Vec<&Arc<Extended>>) =
+            here.map(|(_, slot)| (&mut slot.row, &slot.extended)).unzip();
+        let mut batch: Vec<(&mut Sequence, &[u32])> = rows.iter_mut().map(|row| row.input(prefill)).collect();
+        let lengths: Vec<usize> = batch.iter().map(|(_, ids)| ids.len()).collect();
+        let states = lm.extend(&mut batch)?;
+        self.read += lengths.iter().sum::<usize>() as u64;
+        let mut deciding = Vec::new();
+        let (mut ends, mut end) = (Vec::new(), 0);
+        for ((row, extended), length) in rows.into_iter().zip(extendeds).zip(lengths) {
+            end += length;
+            if !row.reads_on(length) {
+                deciding.push((row, extended));
+                ends.push(end - 1);
+            }
+        }
+        if deciding.is_empty() {
+            return Ok(());
+        }
+        let hidden: Matrix = states.select(ends); // (rows, d)
+        let mut together = lm.logits(&hidden); // (rows, V)
+        for (i, (row, extended)) in deciding.into_iter().enumerate() {
+            let demos = &mut HashMap::new();
+            let mut around = Surroundings { extended, demos, on_event };
+            let decided = match &mut together {
+                Ok(words) => row.decide(hidden.row(i), words.row_mut(i), &mut around),
+                Err(_) => lm
+                    .logits(&hidden.select([i]))
+                    .map_err(DecodeError::from)
+                    .and_then(|mut words| row.decide(hidden.row(i), words.row_mut(0), &mut around)),
+            };
+            failed.extend(decided.err().map(|error| (row.index(), error)));
+        }
+        Ok(())
+    }
+
+    /// A sequence that has read as much of `ids` as is kept, but not its last token.
+    fn beginning(&mut self, ids: &[u32]) -> Sequence {
+        let most = ids.len().saturating_sub(1);
+        let shared = |sequence: &Sequence| common(sequence.ids(), ids).min(most);
+        let best = (0..self.kept.len()).max_by_key(|&i| shared(&self.kept[i]));
+        let live = (0..self.slots.len()).max_by_key(|&i| shared(self.slots[i].row.sequence()));
+        let (kept, live) = (best.map(|i| &self.kept[i]), live.map(|i| self.slots[i].row.sequence()));
+        let source = kept.into_iter().chain(live).max_by_key(|sequence| shared(sequence));
+        match source.filter(|sequence| shared(sequence) > 0) {
+            Some(source) => {
+                let mut sequence = source.fork();
+                sequence.truncate(shared(source));
+                sequence
+            }
+            None => self.lm.begin(),
+        }
+    }
+
+    /// Keeps a finished sequence, and lets go of the oldest ones for it. One that an other contains is not kept.
+    fn keep(&mut self, sequence: Sequence) {
+        let contains =
+            |whole: &Sequence, part: &Sequence| common(whole.ids(), part.ids()) == part.ids().len();
+        if self.kept.iter().any(|kept| contains(kept, &sequence)) {
+            return;
+        }
+        self.kept.retain(|kept| !contains(&sequence, kept));
+        self.kept.push_back(sequence);
+        let mut tokens: usize = self.kept.iter().map(|kept| kept.ids().len()).sum();
+        while tokens > self.settings.kept_tokens {
+            let Some(oldest) = self.kept.pop_front() else { break };
+            tokens -= oldest.ids().len();
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Calls in messages of their own: JSON under the tool's schema, returned to the caller.
+
+use crate::mock::Mock;
+use lm::{ChatTemplate, FrozenLm, Message};
+use serde_json::{Value, json};
+use toolken_decode::{Conversation, Engine, Finish, Generation, Prompt, Request, Settings};
+use tools::{Tool, ToolSet};
+
+const TEMPLATE: &str = "{% for m in messages %}{{ m.role }}: {{ m.content }}{% for c in m.tool_calls or [] %}\
+    <c>{\"name\": \"{{ c.function.name }}\", \"arguments\": {{ c.function.arguments | tojson }}}</c>{% endfor %}</s>\
+    {% endfor %}{% if add_generation_prompt %}bot: {% endif %}";
+
+fn chat(mock: &Mock, messages: Vec<Message>, settings: Settings) -> Request {
+    let template = ChatTemplate::new(TEMPLATE, None, None).unwrap().shielding(mock.tokenizer());
+    let conversation = Conversation { template, messages, tools: Vec::new(), parallel_calls: true };
+    Request { settings, ..Request::new(Prompt::Chat(conversation)) }
+}
+
+/// A tool named `lamp` with these properties, all required.
+fn lamp(properties: Value) -> ToolSet {
+    let required: Vec<&String> = properties.as_object().unwrap().keys().collect();
+    let schema = json!({"type": "object", "properties": properties, "required": required});
+    ToolSet::new(vec![Tool::client("lamp", "", schema)]).unwrap()
+}
+
+fn run(mock: &Mock, tools: &ToolSet, request: Request) -> Generation {
+    Engine::new(mock, &mock.head(), tools).unwrap().run(&[request]).unwrap().remove(0)
+}
+
+fn calls(generation: &Generation) -> Vec<(String, Value)> {
+    let read = |text: &str| serde_json::from_str(text).unwrap_or_else(|e| panic!("{e}: {text}"));
+    generation.client_calls().map(|(_, call)| (call.tool.clone(), read(&call.arguments))).collect()
+}
+
+/// What the model wants to write is not JSON at all; what comes out is, and by the schema.
+#[test]
+fn arguments_are_written_under_the_schema() {
+    let mock =
+        Mock::new(&["lamp"]).scores("bot: ", &[("@lamp", 5.0)]).scores("on\": ", &[("z", 9.0), ("f", 5.0)]);
+    let tools = lamp(json!({"on": {"type": "boolean"}}));
+    let generation = run(&mock, &tools, chat(&mock, vec![Message::user("Hi")], Settings::default()));
+    assert_eq!(generation.finish, Finish::Calls);
+    assert_eq!(calls(&generation), [("lamp".to_owned(), json!({"on": false}))]);
+    assert_eq!(generation.text, "");
+}
+
+/// A model that never closes its string: the call ends in time all the same, is valid, and is said to be cut off.
+#[test]
+fn arguments_come_to_an_end_before_their_limit() {
+    let mock = Mock::new(&["lamp"])
+        .scores("bot: ", &[("@lamp", 5.0)])
+        .scores("a", &[("a", 5.0)])
+        .scores("\": \"", &[("a", 5.0)]);
+    let tools =
+        lamp(json!({"colour": {"type": "string"}, "list": {"type": "array", "items": {"type": "integer"}}}));
+    let settings = Settings { max_argument_tokens: 80, ..Settings::default() };
+    let generation = run(&mock, &tools, chat(&mock, vec![Message::user("Hi")], settings));
+    assert_eq!(generation.finish, Finish::MaxTokens);
+    let [(tool, arguments)] = &calls(&generation)[..] else { panic!("{generation:?}") };
+    assert_eq!(tool, "lamp");
+    let colour = arguments["colour"].as_str().unwrap();
+    assert!(colour.len() > 30 && colour.bytes().all(|byte| byte == b'a'), "{arguments}");
+    assert_eq!(arguments["list"], json!([]));
+}
+
+/// A limit that is too narrow for any valid call: none is returned.
+#[test]
+fn a_call_that_no_haste_can_save_is_not_returned() {
+    let mock = Mock::new(&["lamp"]).scores("bot: ", &[("@lamp", 5.0)]);
+    let tools = lamp(json!({"colour": {"enum": ["ultramarine"]}}));
+    let settings = Settings { max_argument_tokens: 10, ..Settings::default() };
+    let generation = run(&mock, &tools, chat(&mock, vec![Message::user("Hi")], settings));
+    assert_eq!((generation.finish.clone(), calls(&generation)), (Finish::MaxTokens, vec![]));
+    assert_eq!(generation.tokens.failed_calls, 1);
+}
+
+/// Whoever writes a control token into a message writes text.
+#[test]
+fn control_tokens_in_a_message_are_text() {
+    let mock = Mock::new(&["lamp"]);
+    let tools = lamp(json!({}));
+    let prompt = |text: &str| {
+        run(&mock, &tools, chat(&mock, vec![Message::user(text)], Settings::default())).tokens.prompt
+    };
+    assert_eq!(prompt("a</s>b"), prompt("a") + "</s>b".len());
+    assert_eq!(prompt("<|mark|>"), prompt("") + "<|mark|>".len());
+}

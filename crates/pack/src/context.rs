@@ -1,0 +1,210 @@
+//! From examples to contexts: what the model reads, and where in it a tool is or is not to be called.
+
+use crate::sample::sample;
+use crate::{Example, FitError};
+use lm::{Chat, ChatTemplate, LmError, Message, Role, Specials, Tokenizer, ToolCall};
+use std::collections::HashMap;
+use tools::ToolSet;
+
+/// What an assistant says before it calls a tool, here and there.
+const LEADS: [&str; 5] = [
+    "Let me check that.",
+    "Sure, one moment.",
+    "I'll look into that for you.",
+    "Okay, I'll do that now.",
+    "Of course. Let me take care of it.",
+];
+/// Results of calls whose content does not matter.
+const RESULTS: [&str; 4] =
+    ["{\"status\": \"ok\"}", "Done.", "{\"result\": \"42\"}", "The operation was successful."];
+/// Examples of a tool after whose calls it is taught that the call was made.
+const AFTER_CALLS: usize = 2;
+
+/// Token ids, and the positions whose next token is a decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Context {
+    /// What the model reads.
+    pub ids: Vec<u32>,
+    /// Index into `ids` of the hidden state that decides, and the tool to call there, if any.
+    pub points: Vec<(usize, Option<usize>)>,
+    /// Contexts of one group never stand on both sides of a fold.
+    pub group: u32,
+}
+
+impl Context {
+    /// The ids up to the first decision's.
+    pub(crate) fn until_decision(&self) -> &[u32] {
+        let first = self.points.iter().map(|(at, _)| *at).min().unwrap_or_default();
+        &self.ids[..=first.min(self.ids.len() - 1)]
+    }
+}
+
+/// Writes contexts with one template.
+pub(crate) struct Writer<'a> {
+    pub tokenizer: &'a Tokenizer,
+    pub template: &'a ChatTemplate,
+    pub tools: &'a ToolSet,
+}
+
+impl Writer<'_> {
+    /// The contexts of all examples, in order. Groups count up from `first_group`.
+    pub fn write(&self, examples: &[Example], first_group: u32) -> Result<Vec<Context>, FitError> {
+        let mut contexts = Vec::new();
+        let mut seen: HashMap<usize, usize> = HashMap::new();
+        for (i, example) in examples.iter().enumerate() {
+            let group = first_group + i as u32;
+            match example {
+                Example::Message(message) => {
+                    let said = [Message::user(message.user.as_str())];
+                    match message.tool.as_deref().and_then(|name| self.tools.index(name)) {
+                        Some(tool) => {
+                            contexts.push(self.call(&said, LEADS[i % LEADS.len()], tool, group)?);
+                            let nth = seen.entry(tool).or_default();
+                            *nth += 1;
+                            if *nth <= AFTER_CALLS {
+                                contexts.extend(self.after_call(&said, tool, i, group)?);
+                            }
+                        }
+                        None => contexts.push(self.words(
+                            &said,
+                            message.assistant.as_deref().unwrap_or_default(),
+                            group,
+                        )?),
+                    }
+                }
+                Example::Chat(chat) => self.conversation(&chat.messages, group, &mut contexts)?,
+            }
+        }
+        Ok(contexts)
+    }
+
+    fn prompt(&self, messages: &[Message]) -> Result<Vec<u32>, LmError> {
+        self.tokenizer.encode_rendered(&self.template.render(&Chat::turn(messages))?)
+    }
+
+    /// The turn that a message opens: at its start for the decision alone.
+    pub fn turn(&self, message: &str, group: u32) -> Result<Context, FitError> {
+        let ids = self.prompt(&[Message::user(message)])?;
+        Ok(Context { points: vec![(ids.len() - 1, None)], ids, group })
+    }
+
+    /// A call at the start of the turn, and after a lead.
+    fn call(&self, said: &[Message], lead: &str, tool: usize, group: u32) -> Result<Context, FitError> {
+        let mut ids = self.prompt(said)?;
+        let start = ids.len() - 1;
+        ids.extend(self.tokenizer.encode_continuation(lead, Specials::Text)?);
+        Ok(Context { points: vec![(start, Some(tool)), (ids.len() - 1, Some(tool))], ids, group })
+    }
+
+    /// No call: neither at the start of the turn, nor within what is said, nor at its end.
+    fn words(&self, said: &[Message], text: &str, group: u32) -> Result<Context, FitError> {
+        let mut ids = self.prompt(said)?;
+        let start = ids.len() - 1;
+        ids.extend(self.tokenizer.encode_continuation(text, Specials::Text)?);
+        Ok(Context { points: (start..ids.len()).map(|at| (at, None)).collect(), ids, group })
+    }
+
+    /// After a call of the tool no other, and after its result none.
+    fn after_call(
+        &self,
+        said: &[Message],
+        tool: usize,
+        salt: usize,
+        group: u32,
+    ) -> Result<Vec<Context>, FitError> {
+        let Some(definition) = self.tools.get(tool) else { return Ok(Vec::new()) };
+        let arguments = sample(&definition.parameters, &definition.parameters, 0);
+        let call = ToolCall::new(Some("call00000".into()), definition.name.as_str(), arguments);
+        let mut messages = said.to_vec();
+        let after = self.behind_calls(&messages, "", std::slice::from_ref(&call))?;
+        messages.push(Message::calls("", vec![call]));
+        let result = RESULTS[salt % RESULTS.len()];
+        messages.push(Message::tool(Some("call00000".into()), definition.name.as_str(), result));
+        let answering = self.prompt(&messages)?;
+        let none = |ids: Vec<u32>| Context { points: vec![(ids.len() - 1, None)], ids, group };
+        Ok(after.into_iter().chain([answering]).map(none).collect())
+    }
+
+    /// The ids up to the end of a turn's last call, where it makes another or ends; none if the template cannot show it.
+    fn behind_calls(
+        &self,
+        messages: &[Message],
+        content: &str,
+        calls: &[ToolCall],
+    ) -> Result<Option<Vec<u32>>, FitError> {
+        let Some((last, earlier)) = calls.split_last() else { return Ok(None) };
+        let name = &last.function.name;
+        let Ok(frame) = self.template.call_frame(messages, content, earlier, last.id.clone(), name) else {
+            return Ok(None);
+        };
+        let arguments = python_json(&last.function.arguments);
+        let mut ids = self.tokenizer.encode_rendered(&(frame.before + &arguments))?;
+        let mut after = self.tokenizer.encode_rendered_continuation(&frame.after)?;
+        if let Some(end) = after.iter().position(|&id| self.tokenizer.ends_text(id)) {
+            after.truncate(end);
+        }
+        ids.extend(after);
+        Ok(Some(ids))
+    }
+
+    /// Every assistant's turn of a conversation.
+    fn conversation(
+        &self,
+        messages: &[Message],
+        group: u32,
+        contexts: &mut Vec<Context>,
+    ) -> Result<(), FitError> {
+        for (at, message) in messages.iter().enumerate().filter(|(_, m)| m.role == Role::Assistant) {
+            let before = &messages[..at];
+            let mut context = self.words(before, &message.content, group)?;
+            let calls: Vec<usize> =
+                message.tool_calls.iter().filter_map(|call| self.tools.index(&call.function.name)).collect();
+            if let (Some(&tool), Some(point)) = (calls.first(), context.points.last_mut()) {
+                point.1 = Some(tool);
+            }
+            contexts.push(context);
+            for made in 1..=message.tool_calls.len() {
+                let calls_made = &message.tool_calls[..made];
+                if let Some(ids) = self.behind_calls(before, &message.content, calls_made)? {
+                    contexts.push(Context {
+                        points: vec![(ids.len() - 1, calls.get(made).copied())],
+                        ids,
+                        group,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// JSON as Python's `json.dumps` writes it: one space after `:` and `,`.
+fn python_json(value: &serde_json::Value) -> String {
+    struct Spaced;
+    impl serde_json::ser::Formatter for Spaced {
+        fn begin_array_value<W: ?Sized + std::io::Write>(
+            &mut self,
+            w: &mut W,
+            first: bool,
+        ) -> std::io::Result<()> {
+            if first { Ok(()) } else { w.write_all(b", ") }
+        }
+        fn begin_object_key<W: ?Sized + std::io::Write>(
+            &mut self,
+            w: &mut W,
+            first: bool,
+        ) -> std::io::Result<()> {
+            if first { Ok(()) } else { w.write_all(b", ") }
+        }
+        fn begin_object_value<W: ?Sized + std::io::Write>(&mut self, w: &mut W) -> std::io::Result<()> {
+            w.write_all(b": ")
+        }
+    }
+    let mut bytes = Vec::new();
+    let written =
+        serde::Serialize::serialize(value, &mut serde_json::Serializer::with_formatter(&mut bytes, Spaced));
+    match written {
+        Ok(()) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(_) => value.to_string(),
+    }
+}

@@ -1,0 +1,283 @@
+//! Other people's definitions of tools: OpenAI's `tools` array, the answer of an MCP server, OpenAPI 3.
+
+use crate::FitError;
+use decode::Grammars;
+use serde_json::{Map, Value, json};
+use std::collections::HashSet;
+use tools::{HttpTool, Placement, Runner, Tool, ToolSet};
+
+/// The longest name that OpenAI's API takes.
+const LONGEST_NAME: usize = 64;
+/// How deep `$ref`s are followed in an OpenAPI document.
+const DEEPEST: usize = 24;
+
+/// Tools from a JSON document: an OpenAI `tools` array (or an object that has one, as a request does), the old `functions`
+/// array, the result of MCP's `tools/list`, or an OpenAPI 3 document.
+///
+/// # Errors
+/// A document of none of these kinds; a tool without name or schema.
+pub fn from_json(document: &Value) -> Result<Vec<Tool>, FitError> {
+    if document.get("openapi").is_some() {
+        return openapi(document);
+    }
+    let list = document
+        .as_array()
+        .or_else(|| ["tools", "functions"].iter().find_map(|key| document.get(key)?.as_array()))
+        .ok_or_else(|| {
+            FitError::Input(
+                "expected an array of tools, an object with `tools`, or an OpenAPI 3 document (`openapi`)"
+                    .into(),
+            )
+        })?;
+    list.iter().enumerate().map(|(i, tool)| function(i + 1, tool)).collect()
+}
+
+/// `{"type": "function", "function": {…}}`, the function alone, or MCP's form with `inputSchema`.
+fn function(number: usize, tool: &Value) -> Result<Tool, FitError> {
+    let function = tool.get("function").unwrap_or(tool);
+    let name = function.get("name").and_then(Value::as_str).ok_or_else(|| {
+        FitError::Input(format!(
+            "tool {number}: expected {{\"type\": \"function\", \"function\": {{\"name\": …}}}}"
+        ))
+    })?;
+    let description = function.get("description").and_then(Value::as_str).unwrap_or_default();
+    let schema = function.get("parameters").or_else(|| function.get("inputSchema")).cloned();
+    Ok(Tool::client(name, description, object_schema(schema.unwrap_or(Value::Null))))
+}
+
+/// A schema of an object, where there may be none or half of one.
+fn object_schema(schema: Value) -> Value {
+    let mut object = match schema {
+        Value::Object(object) => object,
+        _ => Map::new(),
+    };
+    object.entry("type").or_insert_with(|| json!("object"));
+    object.entry("properties").or_insert_with(|| json!({}));
+    Value::Object(object)
+}
+
+/// Every operation of an OpenAPI 3 document, as a tool that runs over HTTP.
+fn openapi(document: &Value) -> Result<Vec<Tool>, FitError> {
+    let version = document["openapi"].as_str().unwrap_or_default();
+    if !version.starts_with("3.") {
+        return Err(FitError::Input(format!("`openapi` is {version:?}: expected 3.x")));
+    }
+    let server = document.pointer("/servers/0/url").and_then(Value::as_str).unwrap_or_default();
+    if !server.starts_with("http") {
+        return Err(FitError::Input(format!(
+            "the first server's URL is {server:?}: expected a whole one, as https://host/path"
+        )));
+    }
+    let server = server.trim_end_matches('/');
+    let empty = Map::new();
+    let mut tools = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap_or(&empty) {
+        for method in HttpTool::METHODS {
+            let Some(operation) = item.get(method.to_lowercase()) else { continue };
+            let shared = item["parameters"].as_array().into_iter().flatten();
+            let own = operation["parameters"].as_array().into_iter().flatten();
+            let (mut properties, mut required, mut query) = (Map::new(), Vec::new(), Vec::new());
+            for parameter in shared.chain(own) {
+                let parameter = resolved(document, parameter, 0)?;
+                let name = parameter["name"].as_str().unwrap_or_default().to_owned();
+                let place = parameter["in"].as_str().unwrap_or_default();
+                if !matches!(place, "path" | "query") {
+                    continue; // headers and cookies are the operator's, not the model's
+                }
+                let mut schema = match parameter["schema"].clone() {
+                    Value::Object(schema) => schema,
+                    _ => Map::new(),
+                };
+                if let Some(text) = parameter["description"].as_str() {
+                    schema.entry("description").or_insert_with(|| json!(text));
+                }
+                if place == "path" || parameter["required"] == json!(true) {
+                    required.push(json!(name));
+                }
+                if place == "query" {
+                    query.push(name.clone());
+                }
+                properties.insert(name, Value::Object(schema));
+            }
+            if let Some(body) = operation.pointer("/requestBody") {
+                let body = resolved(document, body, 0)?;
+                let schema = body.pointer("/content/application~1json/schema").cloned().unwrap_or_default();
+                if let Some(fields) = schema["properties"].as_object() {
+                    fields
+                        .iter()
+                        .for_each(|(name, schema)| drop(properties.insert(name.clone(), schema.clone())));
+                    required.extend(schema["required"].as_array().into_iter().flatten().cloned());
+                }
+            }
+            let name = match operation["operationId"].as_str() {
+                Some(id) => id.to_owned(),
+                None => format!(
+                    "{}_{}",
+                    method.to_lowercase(),
+                    path.trim_matches('/').replace(['/', '{', '}'], "_")
+                ),
+            };
+            let text = |key: &str| operation[key].as_str().unwrap_or_default();
+            let description =
+                if text("description").is_empty() { text("summary") } else { text("description") };
+            let schema = json!({"type": "object", "properties": properties, "required": required});
+            tools.push(Tool {
+                runner: Runner::Http(HttpTool {
+                    method: method.to_owned(),
+                    url: format!("{server}{path}"),
+                    query,
+                }),
+                ..Tool::client(name, description, schema)
+            });
+        }
+    }
+    if tools.is_empty() {
+        return Err(FitError::Input("the OpenAPI document has no operations".into()));
+    }
+    Ok(tools)
+}
+
+/// A part of a document with its `$ref`s put in.
+fn resolved(document: &Value, part: &Value, depth: usize) -> Result<Value, FitError> {
+    if depth > DEEPEST {
+        return Err(FitError::Input("the document's `$ref`s go round in a circle".into()));
+    }
+    match part {
+        Value::Object(object) => match object.get("$ref").and_then(Value::as_str) {
+            Some(reference) => {
+                let pointer = reference.strip_prefix('#').and_then(|pointer| document.pointer(pointer));
+                let target =
+                    pointer.ok_or_else(|| FitError::Input(format!("`$ref` {reference:?} leads nowhere")))?;
+                resolved(document, target, depth + 1)
+            }
+            None => {
+                let each = object
+                    .iter()
+                    .map(|(key, value)| Ok((key.clone(), resolved(document, value, depth + 1)?)));
+                each.collect::<Result<Map<_, _>, FitError>>().map(Value::Object)
+            }
+        },
+        Value::Array(items) => items
+            .iter()
+            .map(|item| resolved(document, item, depth + 1))
+            .collect::<Result<_, _>>()
+            .map(Value::Array),
+        other => Ok(other.clone()),
+    }
+}
+
+/// A name in OpenAI's alphabet (letters, digits, `_`, `-`; 64 at most) for a name of any alphabet.
+pub fn call_name(name: &str) -> String {
+    let allowed = |c: char| if c.is_ascii_alphanumeric() || c == '_' || c == '-' { c } else { '_' };
+    let name: String = name.chars().map(allowed).take(LONGEST_NAME).collect();
+    if name.is_empty() { "tool".to_owned() } else { name }
+}
+
+/// Gives every tool a name in OpenAI's alphabet that no other has. A tool that runs elsewhere keeps the name it has there
+/// in its [`Runner`], so that nothing is lost.
+pub fn rename_for_calls(tools: Vec<Tool>, taken: &ToolSet) -> Vec<Tool> {
+    let mut names: HashSet<String> = taken.names().map(str::to_owned).collect();
+    let mut rename = |tool: Tool| {
+        let name = call_name(&tool.name);
+        let numbered = (2..).map(|n| {
+            let suffix = format!("_{n}");
+            format!("{}{suffix}", &name[..name.len().min(LONGEST_NAME - suffix.len())])
+        });
+        let free = std::iter::once(name.clone()).chain(numbered).find(|name| !names.contains(name));
+        let name = free.unwrap_or(name);
+        names.insert(name.clone());
+        Tool { name, ..tool }
+    };
+    tools
+        .into_iter()
+        .map(|tool| if tool.placement == Placement::Message { rename(tool) } else { tool })
+        .collect()
+}
+
+/// Refuses tools whose schema cannot be enforced while a call is written.
+///
+/// # Errors
+/// All such tools, each with what in its schema is at fault.
+pub fn enforceable<'a>(tools: impl IntoIterator<Item = &'a Tool>) -> Result<(), FitError> {
+    let grammars = Grammars::of_bytes().map_err(FitError::Input)?;
+    let faults: Vec<String> = (tools.into_iter().filter(|tool| tool.placement == Placement::Message))
+        .filter_map(|tool| {
+            let fault = grammars.compile_parameters(&tool.parameters).err()?;
+            Some(format!("tool `{}`: its schema cannot be enforced: {fault}", tool.name))
+        })
+        .collect();
+    if faults.is_empty() { Ok(()) } else { Err(FitError::Input(faults.join("\n"))) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_layouts_of_openai_and_mcp_give_the_same_tool() {
+        let schema =
+            json!({"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]});
+        let expected = vec![Tool::client("weather", "The weather.", schema.clone())];
+        let function = json!({"name": "weather", "description": "The weather.", "parameters": schema});
+        let mcp =
+            json!({"tools": [{"name": "weather", "description": "The weather.", "inputSchema": schema}]});
+        for document in
+            [json!([{"type": "function", "function": function}]), json!({"functions": [function]}), mcp]
+        {
+            assert_eq!(from_json(&document).unwrap(), expected);
+        }
+        assert!(from_json(&json!({"swagger": "2.0"})).is_err());
+        assert!(from_json(&json!([{"type": "function"}])).unwrap_err().to_string().contains("tool 1"));
+    }
+
+    #[test]
+    fn openapi_operations_know_where_each_argument_goes() {
+        let document = json!({
+            "openapi": "3.0.3", "servers": [{"url": "https://api.example.org/v1/"}],
+            "components": {"schemas": {"Note": {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}}},
+            "paths": {"/notes/{id}": {
+                "parameters": [{"name": "id", "in": "path", "required": true, "schema": {"type": "integer"}}],
+                "put": {"operationId": "saveNote", "summary": "Saves a note.",
+                    "parameters": [{"name": "draft", "in": "query", "schema": {"type": "boolean"}}, {"name": "X-Key", "in": "header", "schema": {}}],
+                    "requestBody": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Note"}}}}}
+            }}
+        });
+        let tools = from_json(&document).unwrap();
+        let [tool] = tools.as_slice() else { panic!("{tools:?}") };
+        assert_eq!((tool.name.as_str(), tool.description.as_str()), ("saveNote", "Saves a note."));
+        let expected = HttpTool {
+            method: "PUT".into(),
+            url: "https://api.example.org/v1/notes/{id}".into(),
+            query: vec!["draft".into()],
+        };
+        assert_eq!(tool.runner, Runner::Http(expected));
+        assert_eq!(tool.parameters["required"], json!(["id", "text"]));
+        let names: Vec<&String> = tool.parameters["properties"].as_object().unwrap().keys().collect();
+        assert_eq!(names, ["id", "draft", "text"]);
+    }
+
+    #[test]
+    fn names_of_any_alphabet_become_names_that_differ() {
+        let named = |name: &str| Tool::client(name, "", json!({"type": "object"}));
+        let tools = rename_for_calls(
+            vec![named("a/b"), named("a.b"), named("a b"), named(&"ü".repeat(70))],
+            &ToolSet::default(),
+        );
+        let names: Vec<&str> = tools.iter().map(|tool| tool.name.as_str()).collect();
+        assert_eq!(names[..3], ["a_b", "a_b_2", "a_b_3"]);
+        assert_eq!(names[3], "_".repeat(64));
+    }
+
+    #[test]
+    fn every_schema_that_cannot_be_enforced_is_named() {
+        let odd =
+            |name: &str| Tool::client(name, "", json!({"type": "object", "properties": {"x": {"not": {}}}}));
+        let error =
+            enforceable(&[odd("first"), Tool::client("good", "", json!({"type": "object"})), odd("second")]);
+        let message = error.unwrap_err().to_string();
+        assert!(
+            message.contains("`first`") && message.contains("`second`") && !message.contains("`good`"),
+            "{message}"
+        );
+    }
+}

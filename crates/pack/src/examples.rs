@@ -1,0 +1,160 @@
+//! Examples of a pack: what users say when they want a tool, and what they say when they want none.
+
+use crate::{FitError, error::write};
+use lm::{Message, Role};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use tools::ToolSet;
+
+/// The most bytes of an examples file.
+const LARGEST_FILE: u64 = 64 << 20;
+/// Ordinary conversation of our own writing.
+const TALK: &str = include_str!("talk.jsonl");
+
+/// One example, a line of `examples.jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Example {
+    /// A user's message, and the tool that answers it: `{"user": "…", "tool": "…"}`. Without a tool none is wanted.
+    Message(UserMessage),
+    /// A conversation in the layout of OpenAI's fine-tuning files: `{"messages": […]}`, with `tool_calls`.
+    Chat(ChatExample),
+}
+
+/// A user's message and what it asks for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UserMessage {
+    /// What the user says.
+    pub user: String,
+    /// The tool that is to be called; none if none is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool: Option<String>,
+    /// What the assistant says where no tool is called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assistant: Option<String>,
+}
+
+/// A conversation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChatExample {
+    /// The messages, calls included.
+    pub messages: Vec<Message>,
+}
+
+/// The examples of a pack.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Examples(pub Vec<Example>);
+
+/// Ordinary conversation in which no tool is wanted: of our own writing, part of every fit.
+pub fn talk() -> Examples {
+    Examples::parse(Path::new("talk.jsonl"), TALK).unwrap_or_default()
+}
+
+impl Examples {
+    /// Reads a file of JSON lines.
+    ///
+    /// # Errors
+    /// [`FitError::File`] with the line; the system's.
+    pub fn read(path: &Path) -> Result<Self, FitError> {
+        let size = std::fs::metadata(path).map_err(|e| FitError::io(path, e))?.len();
+        if size > LARGEST_FILE {
+            let message = format!("{size} bytes, at most {LARGEST_FILE} are read");
+            return Err(FitError::File { path: path.to_owned(), line: None, message });
+        }
+        Self::parse(path, &std::fs::read_to_string(path).map_err(|e| FitError::io(path, e))?)
+    }
+
+    fn parse(path: &Path, text: &str) -> Result<Self, FitError> {
+        let mut examples = Vec::new();
+        for (i, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+            let fault =
+                |message: String| FitError::File { path: path.to_owned(), line: Some(i + 1), message };
+            let value: serde_json::Value =
+                serde_json::from_str(line).map_err(|e| fault(format!("no JSON: {e}")))?;
+            let example = if value.get("messages").is_some() {
+                serde_json::from_value(value).map(Example::Chat)
+            } else {
+                serde_json::from_value(value).map(Example::Message)
+            };
+            let example = example.map_err(|e| {
+                fault(format!("{e}; expected {{\"user\": …, \"tool\": …}} or {{\"messages\": […]}}"))
+            })?;
+            if let Example::Message(UserMessage { user, .. }) = &example
+                && user.trim().is_empty()
+            {
+                return Err(fault("`user` is empty".to_owned()));
+            }
+            examples.push(example);
+        }
+        Ok(Self(examples))
+    }
+
+    /// Writes the file, whole or not at all.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn save(&self, path: &Path) -> Result<(), FitError> {
+        let mut text = String::new();
+        for example in &self.0 {
+            let line = serde_json::to_string(example).map_err(|e| FitError::Input(e.to_string()))?;
+            text += &(line + "\n");
+        }
+        write(path, text.as_bytes())
+    }
+
+    /// Refuses an example that names a tool which is not in the pack.
+    ///
+    /// # Errors
+    /// The first, with the tools that there are.
+    pub fn check(&self, tools: &ToolSet) -> Result<(), FitError> {
+        for (i, example) in self.0.iter().enumerate() {
+            if let Some(name) = example.tools().find(|name| tools.index(name).is_none()) {
+                let known = tools.names().collect::<Vec<_>>().join(", ");
+                return Err(FitError::Input(format!(
+                    "example {}: there is no tool `{name}` in the pack; its tools are {known}",
+                    i + 1
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Example {
+    /// The tools that it calls.
+    pub fn tools(&self) -> Box<dyn Iterator<Item = &str> + '_> {
+        match self {
+            Self::Message(message) => Box::new(message.tool.as_deref().into_iter()),
+            Self::Chat(chat) => Box::new(
+                (chat.messages.iter().filter(|message| message.role == Role::Assistant))
+                    .flat_map(|message| message.tool_calls.iter().map(|call| call.function.name.as_str())),
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shipped_talk_is_read_and_calls_nothing() {
+        let talk = Examples::parse(Path::new("talk.jsonl"), TALK).unwrap();
+        assert!(talk.0.len() >= 60, "{}", talk.0.len());
+        assert!(talk.0.iter().all(|example| example.tools().next().is_none()));
+    }
+
+    #[test]
+    fn lines_that_are_no_examples_are_named() {
+        for (text, part) in [
+            ("{\"user\": \"hi\"}\n{", "line 2"),
+            ("{\"user\": \"\"}", "`user` is empty"),
+            ("{\"text\": \"hi\"}", "expected"),
+            ("{\"messages\": 3}", "line 1"),
+        ] {
+            let error = Examples::parse(Path::new("x.jsonl"), text).unwrap_err().to_string();
+            assert!(error.contains(part) && error.starts_with("x.jsonl"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! What the frozen model reads of contexts, and where it is kept.
+
+use crate::{Context, FitError, error::write};
+use lm::{FrozenLm, Sequence};
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::path::Path;
+
+/// Tokens that go through the model at once, unless one context alone has more.
+const PACK_TOKENS: usize = 1024;
+/// Packs after which what was read is written down: what an interruption loses at most.
+const PACKS_A_WRITE: usize = 8;
+
+/// What the model says at one decision.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Reading {
+    /// The hidden state, `(d)`.
+    pub h: Vec<f32>,
+    /// The log mass of all words.
+    pub log_sum_exp: f32,
+    /// The best word's logit.
+    pub max: f32,
+    /// The best word.
+    pub best_word: u32,
+}
+
+/// How far an extraction is, in contexts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extraction {
+    /// Contexts that are there.
+    pub done: usize,
+    /// Of them, those found in the cache.
+    pub kept: usize,
+    /// All.
+    pub total: usize,
+}
+
+/// The readings of every context's points, in order; from the cache where it has them. A cache that is damaged or of
+/// another model is as none: it is written anew.
+pub(crate) fn extract(
+    lm: &dyn FrozenLm,
+    contexts: &[Context],
+    cache: Option<&Path>,
+    progress: &mut dyn FnMut(Extraction),
+) -> Result<Vec<Vec<Reading>>, FitError> {
+    let keys: Vec<String> = contexts.iter().map(|context| key(lm, context)).collect();
+    let mut known = cache.and_then(|path| read(path, lm.card().width)).unwrap_or_default();
+    let mut missing: Vec<usize> = (0..contexts.len()).filter(|&i| !known.contains_key(&keys[i])).collect();
+    missing.sort_by_key(|&i| &keys[i]);
+    missing.dedup_by_key(|&mut i| &keys[i]);
+    let most = lm.card().context;
+    if let Some(long) = missing.iter().find(|&&i| contexts[i].ids.len() > most) {
+        let length = contexts[*long].ids.len();
+        return Err(FitError::Input(format!("an example has {length} tokens; the model takes {most}")));
+    }
+    let mut state = Extraction { done: contexts.len() - missing.len(), kept: 0, total: contexts.len() };
+    state.kept = state.done;
+    progress(state);
+    let shared = shared_beginning(missing.iter().map(|&i| contexts[i].until_decision()));
+    let mut beginning = lm.begin();
+    if let Some(&first) = missing.first().filter(|_| shared > 0) {
+        lm.extend(&mut [(&mut beginning, &contexts[first].ids[..shared])])?;
+    }
+    missing.sort_by_key(|&i| contexts[i].ids.len());
+    let mut rest = missing.as_slice();
+    let mut packs = 0;
+    while !rest.is_empty() {
+        let mut tokens = 0;
+        let fits = rest.iter().take_while(|&&i| {
+            tokens += contexts[i].ids.len() - shared;
+            tokens <= PACK_TOKENS
+        });
+        let (pack, later) = rest.split_at(fits.count().max(1));
+        for (&i, readings) in pack.iter().zip(read_pack(lm, &beginning, shared, contexts, pack)?) {
+            known.insert(keys[i].clone(), readings);
+        }
+        rest = later;
+        state.done += pack.len();
+        progress(state);
+        packs += 1;
+        if let Some(path) = cache.filter(|_| packs % PACKS_A_WRITE == 0 || rest.is_empty()) {
+            save(path, lm.card().width, &known)?;
+        }
+    }
+    Ok(keys.iter().map(|key| known[key].clone()).collect())
+}
+
+fn read_pack(
+    lm: &dyn FrozenLm,
+    beginning: &Sequence,
+    shared: usize,
+    contexts: &[Context],
+    pack: &[usize],
+) -> Result<Vec<Vec<Reading>>, FitError> {
+    let mut sequences: Vec<Sequence> = pack.iter().map(|_| beginning.fork()).collect();
+    let mut batch: Vec<(&mut Sequence, &[u32])> =
+        sequences.iter_mut().zip(pack).map(|(sequence, &i)| (sequence, &contexts[i].ids[shared..])).collect();
+    let states = lm.extend(&mut batch)?;
+    let mut rows = Vec::new();
+    let mut first = 0;
+    for &i in pack {
+        rows.extend(contexts[i].points.iter().map(|(at, _)| first + at - shared));
+        first += contexts[i].ids.len() - shared;
+    }
+    let hidden = states.select(rows);
+    let masses = lm.word_mass(&hidden, &vec![None; hidden.rows()])?;
+    let mut readings = masses.into_iter().enumerate().map(|(row, mass)| Reading {
+        h: hidden.row(row).to_vec(),
+        log_sum_exp: mass.log_sum_exp,
+        max: mass.max,
+        best_word: mass.argmax,
+    });
+    Ok(pack.iter().map(|&i| readings.by_ref().take(contexts[i].points.len()).collect()).collect())
+}
+
+/// Tokens that all begin with, and that leave each its last: the state of that one is needed.
+fn shared_beginning<'c>(mut all: impl Iterator<Item = &'c [u32]>) -> usize {
+    let Some(first) = all.next() else { return 0 };
+    let common = |a: &[u32], b: &[u32]| a.iter().zip(b).take_while(|(a, b)| a == b).count();
+    all.fold(first.len() - 1, |shared, ids| common(&first[..shared], &ids[..ids.len() - 1]))
+}
+
+/// What a context's readings depend on.
+fn key(lm: &dyn FrozenLm, context: &Context) -> String {
+    let mut hash = Sha256::new();
+    hash.update(lm.card().digest.as_bytes());
+    hash.update(lm.card().engine.as_bytes());
+    hash.update((context.ids.len() as u64).to_le_bytes());
+    context.ids.iter().for_each(|id| hash.update(id.to_le_bytes()));
+    context.points.iter().for_each(|(at, _)| hash.update((*at as u64).to_le_bytes()));
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn read(path: &Path, width: usize) -> Option<HashMap<String, Vec<Reading>>> {
+    let bytes = std::fs::read(path).ok()?;
+    let (_, header) = SafeTensors::read_metadata(&bytes).ok()?;
+    let file = SafeTensors::deserialize(&bytes).ok()?;
+    let contexts: Vec<(String, usize)> =
+        serde_json::from_str(header.metadata().as_ref()?.get("contexts")?).ok()?;
+    let h = floats(&file, "h")?;
+    let (log_sum_exp, max, best) =
+        (floats(&file, "log_sum_exp")?, floats(&file, "max")?, floats(&file, "best")?);
+    let points: usize = contexts.iter().map(|(_, points)| points).sum();
+    let whole = h.len() == points * width && [&log_sum_exp, &max, &best].iter().all(|x| x.len() == points);
+    let finite = h.iter().chain(&log_sum_exp).chain(&max).all(|x| x.is_finite());
+    if !whole || !finite {
+        return None;
+    }
+    let mut at = 0;
+    let reading = |i: usize| Reading {
+        h: h[i * width..(i + 1) * width].to_vec(),
+        log_sum_exp: log_sum_exp[i],
+        max: max[i],
+        best_word: best[i].to_bits(),
+    };
+    let each = contexts.into_iter().map(|(key, points)| {
+        at += points;
+        (key, (at - points..at).map(reading).collect())
+    });
+    Some(each.collect())
+}
+
+fn floats(file: &SafeTensors<'_>, name: &str) -> Option<Vec<f32>> {
+    let tensor = file.tensor(name).ok().filter(|tensor| tensor.dtype() == Dtype::F32)?;
+    Some(tensor.data().as_chunks::<4>().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect())
+}
+
+fn save(path: &Path, width: usize, known: &HashMap<String, Vec<Reading>>) -> Result<(), FitError> {
+    let mut keys: Vec<&String> = known.keys().collect();
+    keys.sort();
+    let all: Vec<&Reading> = keys.iter().flat_map(|key| &known[*key]).collect();
+    let bytes =
+        |numbers: &mut dyn Iterator<Item = f32>| -> Vec<u8> { numbers.flat_map(f32::to_le_bytes).collect() };
+    let columns = [
+        ("h", vec![all.len(), width], bytes(&mut all.iter().flat_map(|r| r.h.iter().copied()))),
+        ("log_sum_exp", vec![all.len()], bytes(&mut all.iter().map(|r| r.log_sum_exp))),
+        ("max", vec![all.len()], bytes(&mut all.iter().map(|r| r.max))),
+        ("best", vec![all.len()], bytes(&mut all.iter().map(|r| f32::from_bits(r.best_word)))),
+    ];
+    let fault = |e: &dyn std::fmt::Display| FitError::Input(format!("{}: {e}", path.display()));
+    let contexts: Vec<(&String, usize)> = keys.iter().map(|key| (*key, known[*key].len())).collect();
+    let contexts = serde_json::to_string(&contexts).map_err(|e| fault(&e))?;
+    let mut tensors = Vec::new();
+    for (name, shape, bytes) in &columns {
+        let view = TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(|e| fault(&e))?;
+        tensors.push((*name, view));
+    }
+    let metadata = HashMap::from([("contexts".to_owned(), contexts)]);
+    let file = safetensors::serialize(tensors, Some(metadata)).map_err(|e| fault(&e))?;
+    write(path, &file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_read_is_kept_to_the_bit_and_damage_is_as_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("features.safetensors");
+        let reading = |x: f32, best_word| Reading { h: vec![x, -x], log_sum_exp: x + 1.0, max: x, best_word };
+        let known = HashMap::from([
+            ("b".to_owned(), vec![reading(1.5, 7), reading(2.5, u32::MAX)]),
+            ("a".to_owned(), vec![reading(-3.0, 0)]),
+        ]);
+        save(&path, 2, &known).unwrap();
+        assert_eq!(read(&path, 2), Some(known));
+        assert_eq!(read(&path, 3), None, "another width");
+        let whole = std::fs::read(&path).unwrap();
+        for cut in 0..whole.len() {
+            std::fs::write(&path, &whole[..cut]).unwrap();
+            assert_eq!(read(&path, 2), None, "{cut} bytes");
+        }
+    }
+
+    /// A turn and the same turn gone on with share more than the first decision.
+    #[test]
+    fn what_is_shared_ends_before_the_first_decision() {
+        let context =
+            |ids: &[u32], first| Context { ids: ids.to_vec(), points: vec![(first, None)], group: 0 };
+        let (short, long) = (context(&[1, 2, 3], 2), context(&[1, 2, 3, 4, 5, 6], 2));
+        let twice = [&short, &long, &long].map(Context::until_decision);
+        assert_eq!(shared_beginning(twice.into_iter()), 2);
+        assert_eq!(shared_beginning([long.until_decision()].into_iter()), 2);
+    }
+
+    #[test]
+    fn the_shared_beginning_leaves_every_context_a_token() {
+        let share = |all: &[&[u32]]| shared_beginning(all.iter().copied());
+        assert_eq!(share(&[&[1, 2, 3], &[1, 2, 4, 5]]), 2);
+        assert_eq!(share(&[&[1, 2, 3], &[1, 2, 3]]), 2);
+        assert_eq!(share(&[&[1, 2, 3, 4], &[1]]), 0);
+        assert_eq!(share(&[]), 0);
+    }
+}

@@ -1,0 +1,331 @@
+//! The fit of a pack.
+//!
+//! A tool's description counts as one example of the tool: it is put to the model as a user's message, and the state that opens
+//! the assistant's turn is one at which the tool is to be called. That is the prior of a tool that has no example, and it helps
+//! those that have. How far a description can be trusted alone is measured on tools that have examples, by leaving theirs out.
+
+use crate::context::{Context, Writer};
+use crate::features::{Extraction, Reading, extract};
+use crate::held_out::{Decision, Threshold, Trust};
+use crate::report::report;
+use crate::{Example, Examples, FitError, Report, definitions::enforceable, prior, talk};
+use head::{
+    ExactSettings, FeatureSet, Head, Method, MethodName, Position, Prior, Search, Solver, Subset, Table,
+    WORD, choose_lambda,
+};
+use lm::{ChatTemplate, FrozenLm, Matrix};
+use sha2::{Digest, Sha256};
+use std::path::Path;
+use tools::{Pack, ToolSet};
+
+/// The values of λ / mean‖h‖² that are tried, as powers of ten.
+const POWERS: [f64; 5] = [-5.0, -5.75, -6.5, -7.25, -8.0];
+/// Of the head itself, and of the fits that are only compared with others.
+const TOLERANCES: (f64, f64) = (1e-4, 3e-3);
+/// Tools whose examples are left out whole, at most, to say how far a description alone can be trusted.
+const LEFT_OUT: usize = 8;
+
+/// How to fit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FitSettings {
+    /// Folds of the cross-validation.
+    pub folds: usize,
+    /// Decides the folds.
+    pub seed: u64,
+    /// The λ; without one it is chosen by cross-validation.
+    pub lambda: Option<f64>,
+    /// The date that the head bears.
+    pub date: String,
+}
+
+impl Default for FitSettings {
+    fn default() -> Self {
+        Self { folds: 5, seed: 0, lambda: None, date: String::new() }
+    }
+}
+
+/// How far a fit is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FitStage {
+    /// The model reads contexts.
+    Reading(Extraction),
+    /// Heads are fitted: so many of so many.
+    Fitting(usize, usize),
+}
+
+/// What a fit made.
+#[derive(Clone, Debug)]
+pub struct Fitted {
+    /// The head.
+    pub head: Head,
+    /// Its figures.
+    pub report: Report,
+}
+
+/// The data of a fit: what the model read, with labels.
+pub(crate) struct Data {
+    /// Those of the examples and of the talk.
+    pub contexts: Vec<Context>,
+    pub readings: Vec<Vec<Reading>>,
+    /// Examples by context, then one a tool: its description.
+    set: FeatureSet,
+    /// The contexts that open a turn, and the message there.
+    pub turns: Vec<(usize, String)>,
+}
+
+/// Fits a head on examples and the shipped talk. `cache` keeps what the model reads.
+///
+/// # Errors
+/// Examples of unknown tools, schemas that cannot be enforced, a model without a chat template, the fit's own.
+pub fn fit(
+    lm: &dyn FrozenLm,
+    tools: &ToolSet,
+    examples: &Examples,
+    cache: Option<&Path>,
+    settings: &FitSettings,
+    progress: &mut dyn FnMut(FitStage),
+) -> Result<Fitted, FitError> {
+    let data = Data::read(lm, tools, examples, cache, &mut |e| progress(FitStage::Reading(e)))?;
+    let table = Table::new(&data.set)?;
+    let none = Matrix::zeros(tools.len(), lm.card().width);
+    let scale = table.mean_square_norm();
+    let lambdas = match settings.lambda {
+        Some(lambda) => vec![lambda],
+        None => POWERS.iter().map(|power| 10f64.powf(*power) * scale).collect(),
+    };
+    let groups = data.contexts.iter().map(|context| context.group).max().map_or(0, |last| last as usize + 1);
+    let folds = settings.folds.clamp(2, groups.max(2));
+    let left_out = data.left_out(tools.len());
+    let fits = lambdas.len() * folds + folds + left_out.len();
+    let search = Search { folds, seed: settings.seed, lambdas: Some(lambdas), ..Search::default() };
+    let all = Subset::all(data.contexts.len() + tools.len());
+    let mut tell = |done: usize| progress(FitStage::Fitting(done, fits));
+    let found =
+        choose_lambda(&table, &all, &none, &method(TOLERANCES.0), &search, &mut |done, _| tell(done))?;
+    let mut head = found.fit.head;
+    let rough = Method {
+        penalty: head.meta.method.as_ref().map_or(method(TOLERANCES.1).penalty, |chosen| chosen.penalty),
+        ..method(TOLERANCES.1)
+    };
+    let mut done = fits - folds - left_out.len();
+    let mut decided: Vec<Vec<Decision>> = vec![Vec::new(); data.contexts.len()];
+    let examples_only = Subset::of(data.contexts.len() + tools.len(), |i| (i as usize) < data.contexts.len());
+    for fold in examples_only.folds(&table, folds, settings.seed)? {
+        let fitted = head::fit(&table, &all.minus(&fold), &none, &rough, &mut |_| ())?.head;
+        for (i, decisions) in decided.iter_mut().enumerate().filter(|(i, _)| fold.contains(*i as u32)) {
+            *decisions = data.decide(&fitted, i);
+        }
+        done += 1;
+        tell(done);
+    }
+    head.bias = Threshold::of(&data, &decided);
+    let mut trust = Trust::new(head.bias);
+    for tool in left_out {
+        let rest = Subset::of(data.contexts.len() + tools.len(), |i| !data.wants(i as usize, tool));
+        let fitted = head::fit(&table, &rest, &none, &rough, &mut |_| ())?.head;
+        trust.add(&data, &decided, &fitted, tool);
+        done += 1;
+        tell(done);
+    }
+    let unseen = trust.figures();
+    offer(&mut head, &data, unseen.map_or(0.0, |unseen| unseen.offset));
+    describe(&mut head, lm, examples, settings);
+    let report = Report { unseen, ..report(&data, tools, &head, &decided) };
+    Ok(Fitted { head, report })
+}
+
+/// Fits again with the λ and threshold of an earlier head: for a changed example or a tool more. No figures are made.
+/// `offset` is what a tool without an example gets: [`Unseen::offset`](crate::Unseen) of the earlier fit.
+///
+/// # Errors
+/// As [`fit`].
+pub fn refit(
+    lm: &dyn FrozenLm,
+    tools: &ToolSet,
+    examples: &Examples,
+    cache: Option<&Path>,
+    earlier: &Head,
+    offset: f32,
+) -> Result<Head, FitError> {
+    let data = Data::read(lm, tools, examples, cache, &mut |_| ())?;
+    let table = Table::new(&data.set)?;
+    let none = Matrix::zeros(tools.len(), lm.card().width);
+    let method = Method {
+        penalty: earlier.meta.method.as_ref().map_or(method(TOLERANCES.0).penalty, |method| method.penalty),
+        ..method(TOLERANCES.0)
+    };
+    let all = Subset::all(data.contexts.len() + tools.len());
+    let mut head = head::fit(&table, &all, &none, &method, &mut |_| ())?.head;
+    head.bias = earlier.bias;
+    offer(&mut head, &data, offset);
+    let settings = FitSettings { date: earlier.meta.date.clone(), ..FitSettings::default() };
+    describe(&mut head, lm, examples, &settings);
+    Ok(head)
+}
+
+/// The exact solver, to a tolerance, from nothing: what is known of a tool beforehand stands among the examples.
+fn method(tolerance: f64) -> Method {
+    let solver = Solver::Exact(ExactSettings { tolerance, ..ExactSettings::default() });
+    Method { solver, prior: Prior::Zero, ..Method::named(MethodName::Exact) }
+}
+
+/// Gives the tools without an example their offset.
+fn offer(head: &mut Head, data: &Data, offset: f32) {
+    for tool in 0..head.tools.len() {
+        if !(0..data.contexts.len()).any(|context| data.wants(context, tool)) {
+            head.offsets[tool] = offset;
+            head.meta.unfitted.push(head.tools[tool].clone());
+        }
+    }
+}
+
+fn describe(head: &mut Head, lm: &dyn FrozenLm, examples: &Examples, settings: &FitSettings) {
+    let mut hash = Sha256::new();
+    for example in &examples.0 {
+        hash.update(serde_json::to_vec(example).unwrap_or_default());
+        hash.update(b"\n");
+    }
+    head.meta.model = lm.card().name.clone();
+    head.meta.model_digest = lm.card().digest.clone();
+    head.meta.tokenizer_digest = lm.tokenizer().digest().to_owned();
+    head.meta.corpus_digest = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    head.meta.date = settings.date.clone();
+}
+
+impl Data {
+    fn read(
+        lm: &dyn FrozenLm,
+        tools: &ToolSet,
+        examples: &Examples,
+        cache: Option<&Path>,
+        progress: &mut dyn FnMut(Extraction),
+    ) -> Result<Self, FitError> {
+        if tools.is_empty() {
+            return Err(FitError::Input("the pack has no tools".into()));
+        }
+        examples.check(tools)?;
+        enforceable(tools)?;
+        let template = ChatTemplate::of(lm.tokenizer())?;
+        let writer = Writer { tokenizer: lm.tokenizer(), template: &template, tools };
+        let talk = talk();
+        let all: Vec<Example> = examples.0.iter().chain(&talk.0).cloned().collect();
+        let mut contexts = writer.write(&all, 0)?;
+        let described = contexts.len();
+        for tool in tools {
+            let mut context = writer.turn(&prior::message(tool), contexts.len() as u32)?;
+            context.points[0].1 = tools.index(&tool.name);
+            contexts.push(context);
+        }
+        let mut readings = extract(lm, &contexts, cache, progress)?;
+
+        let mut set = FeatureSet::new(lm.card().width, tools.names().map(str::to_owned).collect());
+        for (context, readings) in contexts.iter().zip(&readings) {
+            let example = set.add_example(context.group);
+            for ((_, tool), reading) in context.points.iter().zip(readings) {
+                // b has no part in the gradient: the word that would be said stands for any.
+                set.push(
+                    example,
+                    Position {
+                        h: &reading.h,
+                        log_sum_exp: reading.log_sum_exp,
+                        label_logit: if tool.is_some() { 0.0 } else { reading.max },
+                        max: reading.max,
+                        best_word: reading.best_word,
+                        tool: tool.map_or(WORD, |tool| tool as i32),
+                        word: reading.best_word,
+                    },
+                );
+            }
+        }
+        readings.truncate(described);
+        contexts.truncate(described);
+        let mut turns = Vec::new();
+        let mut seen = None;
+        for (i, context) in contexts.iter().enumerate() {
+            // The first context of every example that is a single message.
+            let message = match &all[context.group as usize] {
+                Example::Message(message) => message.user.clone(),
+                Example::Chat(chat) => chat.messages.first().map_or(String::new(), |m| m.content.clone()),
+            };
+            if seen != Some(context.group) {
+                seen = Some(context.group);
+                turns.push((i, message));
+            }
+        }
+        Ok(Self { contexts, readings, set, turns })
+    }
+
+    /// Whether the tool is to be called somewhere in this context; a description does not count.
+    pub fn wants(&self, context: usize, tool: usize) -> bool {
+        self.contexts.get(context).is_some_and(|context| context.points.iter().any(|p| p.1 == Some(tool)))
+    }
+
+    /// What a head does at a context's points.
+    fn decide(&self, head: &Head, context: usize) -> Vec<Decision> {
+        self.readings[context]
+            .iter()
+            .map(|reading| Decision::of(&head.logits(&reading.h), reading.max))
+            .collect()
+    }
+
+    /// Tools with examples at whose turns they are called, spread over all of them; none if there are too few to compare.
+    fn left_out(&self, tools: usize) -> Vec<usize> {
+        let opens = |tool: usize| self.turns.iter().any(|(i, _)| self.contexts[*i].points[0].1 == Some(tool));
+        let with_examples: Vec<usize> = (0..tools).filter(|&tool| opens(tool)).collect();
+        if with_examples.len() < 3 {
+            return Vec::new();
+        }
+        let step = with_examples.len().div_ceil(LEFT_OUT);
+        with_examples.into_iter().step_by(step).collect()
+    }
+}
+
+/// A pack from disk: tools, examples (none if there is no file) and the head, if it was fitted.
+///
+/// # Errors
+/// Files that are damaged.
+pub fn load(pack: &Pack) -> Result<(ToolSet, Examples, Option<Head>), FitError> {
+    let tools = pack.load_tools()?;
+    let path = pack.dir().join("examples.jsonl");
+    let examples = if path.exists() { Examples::read(&path)? } else { Examples::default() };
+    let head = match pack.head_path() {
+        path if path.exists() => Some(Head::load(&path)?),
+        _ => None,
+    };
+    Ok((tools, examples, head))
+}
+
+/// Writes a fit into its pack: the head, the report as `report.json`, the card.
+///
+/// # Errors
+/// The system's.
+pub fn save(pack: &Pack, fitted: &Fitted) -> Result<(), FitError> {
+    fitted.head.save(&pack.head_path())?;
+    let json = serde_json::to_vec_pretty(&fitted.report).map_err(|e| FitError::Input(e.to_string()))?;
+    crate::error::write(&pack.dir().join("report.json"), &json)?;
+    pack.save_card(&card(fitted))?;
+    Ok(())
+}
+
+fn card(fitted: &Fitted) -> String {
+    let Fitted { head, report } = fitted;
+    let mut card = format!(
+        "# {} tools for {}\n\nMade {}. {}\n\n{report}\n| tool | examples | precision | recall | wants more |\n|---|---|---|---|---|\n",
+        report.tools.len(),
+        head.meta.model,
+        head.meta.date,
+        head.meta.solver
+    );
+    let share = |x: Option<f64>| x.map_or_else(|| "–".to_owned(), |x| format!("{x:.2}"));
+    for tool in &report.tools {
+        card += &format!(
+            "| {} | {} | {} | {} | {} |\n",
+            tool.tool,
+            tool.examples,
+            share(tool.precision),
+            share(tool.recall),
+            tool.wants
+        );
+    }
+    card
+}

@@ -1,0 +1,36 @@
+//! Tool packs in the making: definitions and examples in, a fitted pack out.
+//!
+//! ```text
+//! OpenAI tools, OpenAPI, MCP ──> definitions ──> ToolSet ─┐
+//! messages, chat files ────────> Examples ────────────────┼─> contexts ──> features ──> fit ──> Head, Report
+//! ordinary talk of our own ───────────────────────────────┘   (chat template) (frozen model, cached)
+//! ```
+//!
+//! A pack's head is trained where a conversation calls tools: at the beginning of the assistant's turn and after what it says
+//! first, in the model's own chat template. The frozen model reads each context once; what it read is kept in the pack, so
+//! that a new example or tool costs its own contexts and a fit.
+//!
+//! The pack's directory holds, beside what [`tools::Pack`] names, `examples.jsonl` and `features.safetensors`.
+
+mod context;
+mod definitions;
+mod error;
+mod evaluate;
+mod examples;
+mod features;
+mod fit;
+mod held_out;
+mod merge;
+mod prior;
+mod report;
+mod sample;
+
+pub use context::Context;
+pub use definitions::{call_name, enforceable, from_json, rename_for_calls};
+pub use error::FitError;
+pub use evaluate::{Decided, Evaluation, Question, evaluate, native_calls, questions};
+pub use examples::{Example, Examples, talk};
+pub use features::Extraction;
+pub use fit::{FitSettings, FitStage, Fitted, fit, load, refit, save};
+pub use merge::merge;
+pub use report::{Report, ToolReport, Unseen};

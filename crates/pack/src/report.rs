@@ -1,0 +1,218 @@
+//! What a fit says of itself, tool by tool.
+
+use crate::fit::Data;
+use crate::held_out::Decision;
+use head::Head;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use tools::ToolSet;
+
+/// Mistakes that a report lists.
+const MISTAKES: usize = 40;
+/// The recall that a tool should reach.
+const GOAL: f64 = 0.9;
+/// Fewer examples than this say little.
+const LEAST: usize = 3;
+/// More examples than this are not asked for at once.
+const MOST: usize = 20;
+
+/// The figures of a fit. All are held out: each example is decided by a fit that has not seen it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// Decisions at the start of a turn: right tool, or rightly none, as a share.
+    pub accuracy: Option<f64>,
+    /// Turns.
+    pub turns: usize,
+    /// Share of the turns that want a tool at which the right one is called.
+    pub recall: Option<f64>,
+    /// Share of the calls that are right.
+    pub precision: Option<f64>,
+    /// Share of the turns that want a tool at which it is the best of the tools.
+    pub choice: Option<f64>,
+    /// Share of the turns that want none at which one is called.
+    pub false_calls: Option<f64>,
+    /// The same, at every position inside ordinary text.
+    pub false_calls_in_text: Option<f64>,
+    /// λ, and λ / mean‖h‖².
+    pub lambda: f64,
+    /// λ / mean‖h‖².
+    pub lambda_scaled: f64,
+    /// The calling threshold: added to every tool's logit.
+    pub bias: f32,
+    /// Tools that were treated as if they had no example, and how they fared.
+    pub unseen: Option<Unseen>,
+    /// Tool by tool.
+    pub tools: Vec<ToolReport>,
+    /// Decisions at starts of turns: `confusion[wanted][called]`; the last row and column stand for none.
+    pub confusion: Vec<Vec<usize>>,
+    /// Messages decided wrongly: the message, what it wants, what is called.
+    pub mistakes: Vec<(String, Option<String>, Option<String>)>,
+}
+
+/// How far to trust a tool without examples: measured on tools that have some, each left out whole in its turn.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Unseen {
+    /// Tools left out.
+    pub tools: usize,
+    /// Their examples.
+    pub examples: usize,
+    /// Share at which the tool is the best of all tools.
+    pub choice: f64,
+    /// Share at which it is called.
+    pub recall: f64,
+    /// Share of the other turns that were decided rightly and that such a tool would spoil.
+    pub spoiled: f64,
+    /// What is added to the logit of a tool without examples: the best by these figures.
+    pub offset: f32,
+}
+
+/// One tool's figures.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ToolReport {
+    /// The tool.
+    pub tool: String,
+    /// Its examples.
+    pub examples: usize,
+    /// Of the turns at which it is called, the share that wants it.
+    pub precision: Option<f64>,
+    /// Of the turns that want it, the share at which it is called.
+    pub recall: Option<f64>,
+    /// What is called where it is wanted, most often first; "no tool" is among them.
+    pub confused_with: Vec<(String, usize)>,
+    /// How many more examples it should have: an estimate, from errors that shrink as 1/examples.
+    pub wants: usize,
+}
+
+impl ToolReport {
+    /// How many more examples, with `examples` of them at this recall.
+    pub(crate) fn wanted(examples: usize, recall: Option<f64>) -> usize {
+        let enough = match recall {
+            Some(recall) if recall < GOAL => {
+                (examples as f64 * (1.0 - recall.max(0.0)) / (1.0 - GOAL)).ceil() as usize
+            }
+            Some(_) => examples,
+            None => 5,
+        };
+        enough.max(LEAST).saturating_sub(examples).min(MOST)
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let share = |x: Option<f64>| x.map_or_else(|| "–".to_owned(), |x| format!("{:.1} %", 100.0 * x));
+        writeln!(
+            f,
+            "Held out, {} turns: right tool or rightly none {}, choice {}, recall {}, precision {}, false calls {} of turns and {} of positions in text.",
+            self.turns,
+            share(self.accuracy),
+            share(self.choice),
+            share(self.recall),
+            share(self.precision),
+            share(self.false_calls),
+            share(self.false_calls_in_text)
+        )?;
+        writeln!(
+            f,
+            "λ {:.2e} (λ / mean‖h‖² {:.2e}), weighting per position, threshold {:.2}.",
+            self.lambda, self.lambda_scaled, self.bias
+        )?;
+        let unfitted: Vec<&str> =
+            self.tools.iter().filter(|tool| tool.examples == 0).map(|tool| tool.tool.as_str()).collect();
+        if !unfitted.is_empty() {
+            writeln!(f, "Without an example, on their description alone: {}.", unfitted.join(", "))?;
+        }
+        match self.unseen {
+            Some(unseen) => writeln!(
+                f,
+                "How far to trust a tool without examples: of {} tools whose examples were left out ({} messages), it was the best tool at {} and was called at {}, and it spoiled {} of the other turns (offset {}).",
+                unseen.tools,
+                unseen.examples,
+                share(Some(unseen.choice)),
+                share(Some(unseen.recall)),
+                share(Some(unseen.spoiled)),
+                unseen.offset
+            ),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The figures of held-out decisions, by context and point, under the head's threshold.
+pub(crate) fn report(data: &Data, tools: &ToolSet, head: &Head, decided: &[Vec<Decision>]) -> Report {
+    let none = tools.len();
+    let name = |k: usize| tools.get(k).map_or("no tool", |tool| tool.name.as_str()).to_owned();
+    let mut confusion = vec![vec![0usize; none + 1]; none + 1];
+    let mut best_right = 0;
+    let mut mistakes = Vec::new();
+    for (i, message) in &data.turns {
+        let wanted = data.contexts[*i].points[0].1.unwrap_or(none);
+        let Some(decision) = decided[*i].first() else { continue };
+        let (best, called) = (decision.best, decision.called(head.bias).unwrap_or(none));
+        confusion[wanted][called] += 1;
+        best_right += usize::from(best == wanted);
+        if wanted != called && mistakes.len() < MISTAKES {
+            let named = |k: usize| (k < none).then(|| name(k));
+            mistakes.push((message.clone(), named(wanted), named(called)));
+        }
+    }
+    let share = |part: usize, whole: usize| (whole > 0).then(|| part as f64 / whole as f64);
+    let row = |k: usize| confusion[k].iter().sum::<usize>();
+    let column = |k: usize| confusion.iter().map(|row| row[k]).sum::<usize>();
+    let turns: usize = (0..=none).map(row).sum();
+    let right: usize = (0..none).map(|k| confusion[k][k]).sum();
+    let calls = turns - row(none);
+    let (mut text, mut text_calls) = (0, 0);
+    for (context, decisions) in data.contexts.iter().zip(decided) {
+        let inside = context.points.iter().zip(decisions).skip(1).filter(|(point, _)| point.1.is_none());
+        for (_, decision) in inside {
+            text += 1;
+            text_calls += usize::from(decision.called(head.bias).is_some());
+        }
+    }
+    let by_tool = (0..none).map(|k| {
+        let recall = share(confusion[k][k], row(k));
+        let mut confused: Vec<(String, usize)> = (0..=none)
+            .filter(|&other| other != k && confusion[k][other] > 0)
+            .map(|other| (name(other), confusion[k][other]))
+            .collect();
+        confused.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        ToolReport {
+            tool: name(k),
+            examples: row(k),
+            precision: share(confusion[k][k], column(k)),
+            recall,
+            confused_with: confused,
+            wants: ToolReport::wanted(row(k), recall),
+        }
+    });
+    Report {
+        accuracy: share(right + confusion[none][none], turns),
+        turns,
+        recall: share(right, calls),
+        precision: share(right, turns - column(none)),
+        choice: share(best_right, calls),
+        false_calls: share(row(none) - confusion[none][none], row(none)),
+        false_calls_in_text: share(text_calls, text),
+        lambda: head.meta.lambda.unwrap_or(0.0),
+        lambda_scaled: head.meta.lambda_scaled.unwrap_or(0.0),
+        bias: head.bias,
+        unseen: None,
+        tools: by_tool.collect(),
+        confusion: confusion.clone(),
+        mistakes,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tool_wants_more_examples_the_worse_it_is_recognised() {
+        assert_eq!(ToolReport::wanted(0, None), 5);
+        assert_eq!(ToolReport::wanted(1, Some(1.0)), 2, "too few to say");
+        assert_eq!(ToolReport::wanted(5, Some(1.0)), 0);
+        assert_eq!(ToolReport::wanted(5, Some(0.8)), 5, "half the errors with twice the examples");
+        assert_eq!(ToolReport::wanted(5, Some(0.0)), 20);
+    }
+}

@@ -1,0 +1,110 @@
+//! `POST /v1/completions`: the plain language model.
+
+use crate::chat::{Frame, events, json_response};
+use crate::error::ApiError;
+use crate::protocol::CompletionRequest;
+use crate::routes::App;
+use crate::scheduler::Output;
+use axum::http::StatusCode;
+use axum::response::Response;
+use decode::{Calling, Finish, Generation, Prompt, Request};
+use serde_json::{Value, json};
+use std::convert::Infallible;
+use std::sync::Arc;
+use tokio::sync::mpsc::channel;
+
+/// Answers a request, whole or as a stream.
+pub(crate) async fn answer(app: &Arc<App>, client: &str, body: &[u8]) -> Result<Response, ApiError> {
+    let request: CompletionRequest = serde_json::from_slice(body).map_err(|e| {
+        ApiError::new(StatusCode::BAD_REQUEST, format!("the body is no completion request: {e}"))
+    })?;
+    app.check_model(request.model.as_deref())?;
+    if request.logprobs.is_some() || request.echo == Some(true) {
+        return Err(ApiError::bad("logprobs", "logprobs and echo are served for chat alone"));
+    }
+    let prompt = match &request.prompt {
+        Value::String(text) => text.clone(),
+        Value::Array(texts) if texts.len() == 1 && texts[0].is_string() => {
+            texts[0].as_str().unwrap_or_default().to_owned()
+        }
+        _ => return Err(ApiError::bad("prompt", "expected one text")),
+    };
+    let mut settings = request.sampling.settings(app.config.max_tokens)?;
+    settings.calling = Calling::Off;
+    let length = app.raw_tokens(&prompt)?;
+    if length >= app.context() {
+        return Err(ApiError {
+            code: Some("context_length_exceeded"),
+            ..ApiError::bad(
+                "prompt",
+                format!("the prompt has {length} tokens, at most {} are taken", app.context() - 1),
+            )
+        });
+    }
+    settings.max_tokens = settings.max_tokens.min(app.context() - length);
+    let job = Request { settings, ..Request::new(Prompt::Raw(prompt)) };
+    let mut outputs = app.scheduler.submit(client, job, Arc::clone(&app.packs.words))?;
+    let frame = Frame::new(app, "cmpl");
+    let choice = |text: &str, finish: Value| json!([{"index": 0, "text": text, "logprobs": null, "finish_reason": finish}]);
+    if request.sampling.stream != Some(true) {
+        while let Some(output) = outputs.recv().await {
+            match output {
+                Output::Done(generation) => {
+                    let mut body =
+                        frame.object("text_completion", choice(&generation.text, json!(reason(&generation))));
+                    body["usage"] = usage(&generation);
+                    return Ok(json_response(&body));
+                }
+                Output::Failed(message) => return Err(ApiError::bad("prompt", message)),
+                _ => {}
+            }
+        }
+        return Err(ApiError::internal("the engine ended"));
+    }
+    let (out, lines) = channel::<Result<String, Infallible>>(64);
+    let with_usage = request.sampling.include_usage();
+    tokio::spawn(async move {
+        let line = |body: Value| Ok(format!("data: {body}\n\n"));
+        loop {
+            let output = tokio::select! {
+                output = outputs.recv() => output,
+                () = out.closed() => return, // the reader left: dropping `outputs` cancels the job
+            };
+            let (body, last) = match output {
+                Some(Output::Text(text)) => {
+                    (frame.object("text_completion", choice(&text, Value::Null)), false)
+                }
+                Some(Output::Done(generation)) => {
+                    let mut body = frame.object("text_completion", choice("", json!(reason(&generation))));
+                    if with_usage {
+                        body["usage"] = usage(&generation);
+                    }
+                    (body, true)
+                }
+                Some(Output::Failed(message)) => (ApiError::internal(message).json(), true),
+                Some(_) => continue,
+                None => (ApiError::internal("the engine ended").json(), true),
+            };
+            if out.send(line(body)).await.is_err() {
+                return;
+            }
+            if last {
+                let _ = out.send(Ok("data: [DONE]\n\n".to_owned())).await;
+                return;
+            }
+        }
+    });
+    Ok(events(lines))
+}
+
+fn reason(generation: &Generation) -> &'static str {
+    match generation.finish {
+        Finish::EndOfText | Finish::Stop { .. } => "stop",
+        _ => "length",
+    }
+}
+
+fn usage(generation: &Generation) -> Value {
+    let (prompt, completion) = (generation.tokens.prompt, generation.tokens.chosen);
+    json!({"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion})
+}

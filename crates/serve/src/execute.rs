@@ -1,0 +1,192 @@
+//! Running calls here: MCP servers and HTTP endpoints, with limits on time and size.
+
+use crate::config::Config;
+use mcp::{Client, McpError};
+use serde_json::{Map, Value};
+use std::collections::HashMap;
+use std::io::Read;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Mutex;
+use tools::{HttpTool, McpServer, McpTool, Outcome, Runner, Tool};
+
+/// A server's connection, which one call at a time may make.
+type Slot = Arc<Mutex<Option<Arc<Client>>>>;
+
+/// The connections to MCP servers, one each, made when first needed.
+#[derive(Default)]
+pub(crate) struct Executor {
+    clients: Mutex<HashMap<McpServer, Slot>>,
+}
+
+impl Executor {
+    /// Runs a call. The error is meant for the model and the trace, and holds no secrets.
+    pub async fn run(&self, tool: &Tool, arguments: &str, config: &Config) -> Result<String, String> {
+        let arguments: Map<String, Value> =
+            serde_json::from_str(arguments).map_err(|e| format!("the arguments are no JSON object: {e}"))?;
+        let attempts = if tool.runner.may_repeat() { 2 } else { 1 };
+        let mut fault = String::new();
+        for _ in 0..attempts {
+            let result = match &tool.runner {
+                Runner::Mcp(mcp) => match self.mcp(mcp, arguments.clone(), config).await {
+                    Ok(text) => Ok(text),
+                    Err(McpError::Tool(text)) => return Err(cut(text, config.result_bytes)),
+                    Err(error) => Err(error.to_string()),
+                },
+                Runner::Http(http) => {
+                    let (http, arguments) = (http.clone(), arguments.clone());
+                    let (limit, bytes) = (config.tool_limit, config.result_bytes);
+                    tokio::task::spawn_blocking(move || call_http(&http, &arguments, limit, bytes))
+                        .await
+                        .unwrap_or_else(|e| Err(e.to_string()))
+                }
+                Runner::Arithmetic(_) | Runner::Relation(_) | Runner::Literal | Runner::Client => {
+                    match tool.run(&tool.in_order(&Value::Object(arguments.clone()))) {
+                        Ok(Outcome::Done { text, .. }) => Ok(text),
+                        Ok(Outcome::Client) => Err("this tool is the client's to run".to_owned()),
+                        Err(error) => Err(error.to_string()),
+                    }
+                }
+            };
+            match result {
+                Ok(text) => return Ok(cut(text, config.result_bytes)),
+                Err(error) => fault = error,
+            }
+        }
+        Err(cut(fault, config.result_bytes))
+    }
+
+    async fn mcp(
+        &self,
+        tool: &McpTool,
+        arguments: Map<String, Value>,
+        config: &Config,
+    ) -> Result<String, McpError> {
+        let limit = config.tool_limit;
+        let slot = Arc::clone(self.clients.lock().await.entry(tool.server.clone()).or_default());
+        let client = {
+            let mut slot = slot.lock().await;
+            match slot.as_ref().filter(|client| !client.is_closed()) {
+                Some(client) => Arc::clone(client),
+                None => Arc::clone(slot.insert(Arc::new(
+                    Client::connect(&tool.server, &config.passed_environment, limit).await?,
+                ))),
+            }
+        };
+        let result = client.call(&tool.name, arguments, limit).await;
+        if let Err(McpError::Timeout { .. } | McpError::Protocol { .. }) = &result {
+            // Whatever state the server is in, the next call finds a new one.
+            slot.lock().await.take_if(|current| Arc::ptr_eq(current, &client));
+        }
+        result
+    }
+}
+
+/// A text that is not too long; what was cut is named.
+fn cut(mut text: String, most: usize) -> String {
+    if text.len() > most {
+        let whole = text.len();
+        let at = (0..=most).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
+        text.truncate(at);
+        text += &format!(" [cut: {whole} bytes in all]");
+    }
+    text
+}
+
+/// Calls an endpoint. Arguments fill the URL's places and its query; the rest is the JSON body.
+fn call_http(
+    tool: &HttpTool,
+    arguments: &Map<String, Value>,
+    limit: Duration,
+    most: usize,
+) -> Result<String, String> {
+    let (url, body) = place(tool, arguments)?;
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .timeout_global(Some(limit))
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .build()
+        .into();
+    let fault = |e: ureq::Error| format!("the endpoint cannot be called: {e}");
+    let body = Value::Object(body).to_string();
+    let json = "application/json";
+    let mut response = match tool.method.as_str() {
+        "GET" => agent.get(&url).call(),
+        "DELETE" => agent.delete(&url).call(),
+        "PUT" => agent.put(&url).content_type(json).send(&body),
+        "PATCH" => agent.patch(&url).content_type(json).send(&body),
+        _ => agent.post(&url).content_type(json).send(&body),
+    }
+    .map_err(fault)?;
+    let status = response.status();
+    let mut bytes = Vec::new();
+    // One byte more than is kept shows that there was more; the rest is not read.
+    let read = response.body_mut().as_reader().take(most as u64 + 1).read_to_end(&mut bytes);
+    read.map_err(|e| format!("the endpoint's answer cannot be read: {e}"))?;
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    if status.is_success() { Ok(text) } else { Err(format!("the endpoint answered {status}: {text}")) }
+}
+
+fn place(tool: &HttpTool, arguments: &Map<String, Value>) -> Result<(String, Map<String, Value>), String> {
+    let mut url = tool.url.clone();
+    let mut body = Map::new();
+    let mut query = Vec::new();
+    for (name, value) in arguments {
+        let text = match value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let place = format!("{{{name}}}");
+        if url.contains(&place) {
+            url = url.replace(&place, &encoded(&text));
+        } else if tool.query.contains(name) {
+            query.push(format!("{}={}", encoded(name), encoded(&text)));
+        } else {
+            body.insert(name.clone(), value.clone());
+        }
+    }
+    if let Some(at) = url.find('{') {
+        return Err(format!("the call leaves a place of the URL open: {}", &url[at..]));
+    }
+    if !query.is_empty() {
+        url += if url.contains('?') { "&" } else { "?" };
+        url += &query.join("&");
+    }
+    Ok((url, body))
+}
+
+/// Percent-encoding of all but unreserved characters (RFC 3986): an argument cannot leave its place.
+fn encoded(text: &str) -> String {
+    let byte = |byte: u8| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+        other => format!("%{other:02X}"),
+    };
+    // A segment of dots alone would climb.
+    if !text.is_empty() && text.bytes().all(|byte| byte == b'.') {
+        return text.replace('.', "%2E");
+    }
+    text.bytes().map(byte).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_argument_stays_in_its_place() {
+        let tool = HttpTool { method: "POST".into(), url: "http://h/a/{id}".into(), query: vec!["q".into()] };
+        let arguments = json!({"id": "../x?y#z", "q": "a&b=c", "rest": [1]});
+        let (url, body) = place(&tool, arguments.as_object().unwrap()).unwrap();
+        assert_eq!(url, "http://h/a/..%2Fx%3Fy%23z?q=a%26b%3Dc");
+        assert_eq!(Value::Object(body), json!({"rest": [1]}));
+        assert_eq!(encoded(".."), "%2E%2E");
+        assert!(place(&tool, &Map::new()).unwrap_err().contains("{id}"));
+    }
+
+    #[test]
+    fn long_results_are_cut_at_a_character() {
+        assert_eq!(cut("äöü".into(), 3), "ä [cut: 6 bytes in all]");
+        assert_eq!(cut("abc".into(), 3), "abc");
+    }
+}

@@ -1,0 +1,285 @@
+//! The packs in use. A request takes the bundle that is current when it begins and keeps it; packs come and go by replacing
+//! the bundle.
+
+use crate::config::UnknownTools;
+use crate::error::{ApiError, ServeError};
+use axum::http::StatusCode;
+use decode::{Extended, Grammars};
+use head::Head;
+use lm::FrozenLm;
+use pack::{Example, Examples, Report, call_name};
+use serde_json::{Value, json};
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use tools::{Pack, Tool, ToolSet};
+
+/// Vocabularies with tools of requests that are kept.
+const KEPT_GUESTS: usize = 8;
+
+/// A loaded pack.
+#[derive(Clone)]
+pub(crate) struct Loaded {
+    pub name: String,
+    pub dir: PathBuf,
+    pub tools: ToolSet,
+    pub examples: Examples,
+    pub head: Head,
+    pub report: Option<Report>,
+    /// What a tool without examples gets.
+    pub offset: f32,
+}
+
+/// All packs together, ready to decode with.
+pub(crate) struct Bundle {
+    pub packs: Vec<Arc<Loaded>>,
+    pub tools: ToolSet,
+    pub extended: Arc<Extended<'static>>,
+    guests: Mutex<VecDeque<Guest>>,
+}
+
+/// A vocabulary with tools that only a request had: their definitions, and what was made of them.
+type Guest = (String, (Arc<ToolSet>, Arc<Extended<'static>>));
+
+/// The packs of a server.
+pub(crate) struct Packs {
+    model: &'static dyn FrozenLm,
+    pub grammars: Arc<Grammars>,
+    pub words: Arc<Extended<'static>>,
+    current: RwLock<Arc<Bundle>>,
+    /// One change at a time.
+    changing: Mutex<()>,
+    folder: Option<PathBuf>,
+}
+
+impl Packs {
+    pub fn open(
+        model: &'static dyn FrozenLm,
+        dirs: &[PathBuf],
+        folder: Option<PathBuf>,
+    ) -> Result<Self, ServeError> {
+        let grammars = Arc::new(Grammars::new(model.tokenizer()).map_err(ServeError::Config)?);
+        let words = Arc::new(Extended::words_only(model, Some(Arc::clone(&grammars))));
+        let mut packs = Vec::new();
+        for dir in dirs {
+            packs.push(Arc::new(load(dir)?));
+        }
+        let bundle = bundle(model, &grammars, &words, packs)?;
+        let current = RwLock::new(Arc::new(bundle));
+        Ok(Self { model, grammars, words, current, changing: Mutex::new(()), folder })
+    }
+
+    /// The packs as they are now.
+    pub fn current(&self) -> Arc<Bundle> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn replace(&self, packs: Vec<Arc<Loaded>>) -> Result<(), ApiError> {
+        let made = bundle(self.model, &self.grammars, &self.words, packs)
+            .map_err(|e| ApiError::new(StatusCode::CONFLICT, e.to_string()))?;
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(made);
+        Ok(())
+    }
+
+    /// Loads a pack by name from the packs' folder, or loads it again.
+    pub fn load(&self, name: &str) -> Result<(), ApiError> {
+        let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let bundle = self.current();
+        let known = bundle.packs.iter().find(|pack| pack.name == name).map(|pack| pack.dir.clone());
+        // A name, never a path: it has no separators and no dots at its start.
+        let plain = !name.is_empty()
+            && !name.starts_with('.')
+            && name.chars().all(|c| c.is_alphanumeric() || "_-.".contains(c));
+        let dir = known.or_else(|| self.folder.as_ref().filter(|_| plain).map(|folder| folder.join(name)));
+        let dir = dir.filter(|dir| dir.is_dir()).ok_or_else(|| {
+            let message = "there is no such pack in the server's folder of packs (--packs-dir)";
+            ApiError::new(StatusCode::NOT_FOUND, message)
+        })?;
+        let loaded = load(&dir).map_err(|e| ApiError::new(StatusCode::CONFLICT, e.to_string()))?;
+        let mut packs: Vec<_> = bundle.packs.iter().filter(|pack| pack.name != name).cloned().collect();
+        packs.push(Arc::new(loaded));
+        self.replace(packs)
+    }
+
+    /// Takes a pack out of use.
+    pub fn unload(&self, name: &str) -> Result<(), ApiError> {
+        let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.find(name)?;
+        self.replace(self.current().packs.iter().filter(|pack| pack.name != name).cloned().collect())
+    }
+
+    pub fn find(&self, name: &str) -> Result<Arc<Loaded>, ApiError> {
+        let bundle = self.current();
+        let found = bundle.packs.iter().find(|pack| pack.name == name);
+        found
+            .cloned()
+            .ok_or_else(|| ApiError::new(StatusCode::NOT_FOUND, format!("no pack `{name}` is loaded")))
+    }
+
+    /// Fits a pack again with other examples, in memory: the files stay as they are.
+    pub fn refit(&self, name: &str, examples: Vec<Example>) -> Result<(), ApiError> {
+        let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = self.find(name)?;
+        let examples = Examples(examples);
+        let cache = old.dir.join("features.safetensors");
+        let head = pack::refit(self.model, &old.tools, &examples, Some(&cache), &old.head, old.offset)
+            .map_err(|e| ApiError::bad("examples", e.to_string()))?;
+        let new = Arc::new(Loaded { examples, head, report: None, ..(*old).clone() });
+        let bundle = self.current();
+        let packs = bundle.packs.iter().map(|pack| if pack.name == name { &new } else { pack });
+        self.replace(packs.cloned().collect())
+    }
+
+    /// What a request with these tools decodes with: the bundle's vocabulary, or one with the tools that no pack has.
+    pub fn select(
+        &self,
+        bundle: &Arc<Bundle>,
+        requested: &[Value],
+        policy: UnknownTools,
+    ) -> Result<Selected, ApiError> {
+        let wanted = pack::from_json(&Value::Array(requested.to_vec()))
+            .map_err(|e| ApiError::bad("tools", e.to_string()))?;
+        let names: Vec<String> = wanted.iter().map(|tool| tool.name.clone()).collect();
+        let guests: Vec<Tool> =
+            wanted.into_iter().filter(|tool| bundle.tools.index(&tool.name).is_none()).collect();
+        if guests.is_empty() {
+            return Ok(Selected {
+                extended: Arc::clone(&bundle.extended),
+                tools: Arc::new(bundle.tools.clone()),
+                names,
+            });
+        }
+        if policy == UnknownTools::Refuse {
+            let names: Vec<&str> = guests.iter().map(|tool| tool.name.as_str()).collect();
+            return Err(ApiError::bad(
+                "tools",
+                format!(
+                    "no loaded pack has {}: add them with `toolken pack add-tool`, or start the server with --unknown-tools prior",
+                    names.join(", ")
+                ),
+            ));
+        }
+        if let Some(odd) = guests.iter().find(|tool| call_name(&tool.name) != tool.name) {
+            return Err(ApiError::bad(
+                "tools",
+                format!("`{}`: a name is of letters, digits, _ and -, 64 at most", odd.name),
+            ));
+        }
+        let key = format!("{guests:?}");
+        let mut kept = bundle.guests.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, (tools, extended))) = kept.iter().find(|(known, _)| *known == key) {
+            return Ok(Selected { extended: Arc::clone(extended), tools: Arc::clone(tools), names });
+        }
+        let made = self.with_guests(bundle, guests).map_err(|e| ApiError::bad("tools", e))?;
+        if kept.len() >= KEPT_GUESTS {
+            kept.pop_front();
+        }
+        kept.push_back((key, made.clone()));
+        Ok(Selected { extended: made.1, tools: made.0, names })
+    }
+
+    fn with_guests(
+        &self,
+        bundle: &Bundle,
+        guests: Vec<Tool>,
+    ) -> Result<(Arc<ToolSet>, Arc<Extended<'static>>), String> {
+        // The guests are placed beside the first pack's tools, whose talk and examples say where no tool is wanted.
+        let first =
+            bundle.packs.first().ok_or("no pack is loaded, beside whose tools a new one could be placed")?;
+        let tools =
+            ToolSet::new(first.tools.iter().cloned().chain(guests).collect()).map_err(|e| e.to_string())?;
+        let cache = first.dir.join("features.safetensors");
+        let head = pack::refit(self.model, &tools, &first.examples, Some(&cache), &first.head, first.offset)
+            .map_err(|e| e.to_string())?;
+        let mut parts: Vec<(&ToolSet, &Head)> = vec![(&tools, &head)];
+        parts.extend(bundle.packs.iter().skip(1).map(|pack| (&pack.tools, &pack.head)));
+        let (tools, head) = pack::merge(&parts).map_err(|e| e.to_string())?;
+        let extended = Extended::new(self.model, &head, &tools, Some(Arc::clone(&self.grammars)));
+        Ok((Arc::new(tools), Arc::new(extended.map_err(|e| e.to_string())?)))
+    }
+}
+
+/// What a request decodes with.
+pub(crate) struct Selected {
+    /// The words and the tools.
+    pub extended: Arc<Extended<'static>>,
+    /// The tools, in the order of the rows.
+    pub tools: Arc<ToolSet>,
+    /// The names of those that the request turns on.
+    pub names: Vec<String>,
+}
+
+impl Loaded {
+    /// What `GET /packs` says of it.
+    pub fn summary(&self) -> Value {
+        json!({
+            "name": self.name, "tools": self.tools.len(), "examples": self.examples.0.len(),
+            "model": self.head.meta.model, "date": self.head.meta.date,
+        })
+    }
+
+    /// What `GET /packs/NAME` says of it.
+    pub fn details(&self) -> Value {
+        let tools: Vec<Value> = self.tools.iter().map(|tool| json!({"name": tool.name, "description": tool.description, "parameters": tool.parameters})).collect();
+        json!({
+            "name": self.name, "tools": tools, "examples": self.examples.0, "report": self.report,
+            "bias": self.head.bias, "lambda": self.head.meta.lambda, "map": map(&self.head),
+        })
+    }
+}
+
+/// The tools' rows on a plane: their first two principal components, by power iteration on the rows' products.
+fn map(head: &Head) -> Vec<[f32; 2]> {
+    let (count, width) = (head.weights.rows(), head.weights.cols());
+    let mean: Vec<f32> =
+        (0..width).map(|j| (0..count).map(|k| head.weights.row(k)[j]).sum::<f32>() / count as f32).collect();
+    let rows: Vec<Vec<f32>> =
+        (0..count).map(|k| head.weights.row(k).iter().zip(&mean).map(|(x, m)| x - m).collect()).collect();
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f32>();
+    let products: Vec<Vec<f32>> = rows.iter().map(|a| rows.iter().map(|b| dot(a, b)).collect()).collect();
+    let mut axes: Vec<Vec<f32>> = Vec::new();
+    for axis in 0..2 {
+        let mut v: Vec<f32> = (0..count).map(|k| ((k * 7 + axis * 3 + 1) % 11) as f32 - 5.0).collect();
+        for _ in 0..60 {
+            for earlier in &axes {
+                let along = dot(&v, earlier);
+                v.iter_mut().zip(earlier).for_each(|(x, e)| *x -= along * e);
+            }
+            let next: Vec<f32> = products.iter().map(|row| dot(row, &v)).collect();
+            let norm = dot(&next, &next).sqrt().max(1e-12);
+            v = next.into_iter().map(|x| x / norm).collect();
+        }
+        axes.push(v);
+    }
+    (0..count).map(|k| [axes[0][k], axes[1][k]]).collect()
+}
+
+fn load(dir: &Path) -> Result<Loaded, ServeError> {
+    let name = dir.file_name().map_or_else(|| "pack".to_owned(), |name| name.to_string_lossy().into_owned());
+    let fault = |message: String| ServeError::Pack { name: name.clone(), message };
+    let (tools, examples, head) = pack::load(&Pack::at(dir)).map_err(|e| fault(e.to_string()))?;
+    let head = head.ok_or_else(|| fault("it has no head: fit it with `toolken pack fit`".into()))?;
+    let report: Option<Report> =
+        std::fs::read(dir.join("report.json")).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let offset = report.as_ref().and_then(|report| report.unseen).map_or(0.0, |unseen| unseen.offset);
+    Ok(Loaded { name, dir: dir.to_owned(), tools, examples, head, report, offset })
+}
+
+fn bundle(
+    model: &'static dyn FrozenLm,
+    grammars: &Arc<Grammars>,
+    words: &Arc<Extended<'static>>,
+    packs: Vec<Arc<Loaded>>,
+) -> Result<Bundle, ServeError> {
+    let guests = Mutex::new(VecDeque::new());
+    if packs.is_empty() {
+        return Ok(Bundle { packs, tools: ToolSet::default(), extended: Arc::clone(words), guests });
+    }
+    let name = || packs.iter().map(|pack| pack.name.as_str()).collect::<Vec<_>>().join(" + ");
+    let fault = |message: String| ServeError::Pack { name: name(), message };
+    let parts: Vec<(&ToolSet, &Head)> = packs.iter().map(|pack| (&pack.tools, &pack.head)).collect();
+    let (tools, head) = pack::merge(&parts).map_err(|e| fault(e.to_string()))?;
+    let extended =
+        Extended::new(model, &head, &tools, Some(Arc::clone(grammars))).map_err(|e| fault(e.to_string()))?;
+    Ok(Bundle { packs, tools, extended: Arc::new(extended), guests })
+}

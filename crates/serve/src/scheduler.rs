@@ -1,0 +1,245 @@
+//! The thread that owns the batch: jobs come from a fair queue, outputs go to whoever asked.
+
+use crate::error::ApiError;
+use crate::metrics::Metrics;
+use decode::{Attempt, Event, Extended, Generation, Request, Session, SessionSettings, Token};
+use lm::FrozenLm;
+use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+/// What a job tells, in order; `Done` or `Failed` is the last.
+#[derive(Debug)]
+pub(crate) enum Output {
+    Text(String),
+    Word { id: u32, logprob: f32, top: Vec<(Token, f32)> },
+    CallStart(String),
+    Arguments(String),
+    CallEnd(Attempt),
+    Done(Box<Generation>),
+    Failed(String),
+}
+
+/// A generation to make.
+struct Job {
+    request: Request,
+    extended: Arc<Extended<'static>>,
+    outputs: UnboundedSender<Output>,
+}
+
+/// Jobs that wait: a line for each client, served in turn.
+struct Queue<J = Job> {
+    lines: VecDeque<(String, VecDeque<J>)>,
+    waiting: usize,
+    stopping: bool,
+}
+
+impl<J> Default for Queue<J> {
+    fn default() -> Self {
+        Self { lines: VecDeque::new(), waiting: 0, stopping: false }
+    }
+}
+
+impl<J> Queue<J> {
+    fn push(&mut self, client: &str, job: J) {
+        self.waiting += 1;
+        match self.lines.iter_mut().find(|(name, _)| name == client) {
+            Some((_, line)) => line.push_back(job),
+            None => self.lines.push_back((client.to_owned(), VecDeque::from([job]))),
+        }
+    }
+
+    /// The first of the next line, which then goes to the end.
+    fn pop(&mut self) -> Option<J> {
+        let (client, mut line) = self.lines.pop_front()?;
+        let job = line.pop_front();
+        if !line.is_empty() {
+            self.lines.push_back((client, line));
+        }
+        self.waiting -= usize::from(job.is_some());
+        job
+    }
+}
+
+/// The way to the thread.
+pub(crate) struct Scheduler {
+    queue: Arc<(Mutex<Queue>, Condvar)>,
+    capacity: usize,
+    metrics: Arc<Metrics>,
+}
+
+impl Scheduler {
+    /// Starts the thread.
+    pub fn start(
+        model: &'static dyn FrozenLm,
+        batch: usize,
+        capacity: usize,
+        metrics: Arc<Metrics>,
+    ) -> std::io::Result<(Self, std::thread::JoinHandle<()>)> {
+        let queue = Arc::new((Mutex::new(Queue::default()), Condvar::new()));
+        let (theirs, counters) = (Arc::clone(&queue), Arc::clone(&metrics));
+        let thread = std::thread::Builder::new()
+            .name("scheduler".into())
+            .spawn(move || run(model, batch.max(1), &theirs, &counters))?;
+        Ok((Self { queue, capacity, metrics }, thread))
+    }
+
+    /// Puts a job into the client's line. Dropping the receiver cancels it.
+    pub fn submit(
+        &self,
+        client: &str,
+        request: Request,
+        extended: Arc<Extended<'static>>,
+    ) -> Result<UnboundedReceiver<Output>, ApiError> {
+        let (outputs, receiver) = unbounded_channel();
+        let mut queue = lock(&self.queue.0);
+        if queue.stopping {
+            return Err(ApiError::new(
+                axum::http::StatusCode::SERVICE_UNAVAILABLE,
+                "the server is shutting down",
+            ));
+        }
+        if queue.waiting >= self.capacity {
+            Metrics::add(&self.metrics.refused, 1);
+            return Err(ApiError::busy());
+        }
+        Metrics::add(&self.metrics.requests, 1);
+        queue.push(client, Job { request, extended, outputs });
+        Metrics::set(&self.metrics.waiting, queue.waiting);
+        self.queue.1.notify_one();
+        Ok(receiver)
+    }
+
+    /// Lets the thread end when its jobs have.
+    pub fn stop(&self) {
+        lock(&self.queue.0).stopping = true;
+        self.queue.1.notify_one();
+    }
+}
+
+/// A queue is never left half changed: a poisoned lock holds a sound one.
+fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn run(model: &'static dyn FrozenLm, batch: usize, shared: &(Mutex<Queue>, Condvar), metrics: &Metrics) {
+    let mut session = Session::new(model, SessionSettings::default());
+    let mut running: HashMap<usize, UnboundedSender<Output>> = HashMap::new();
+    let mut next_key = 0;
+    loop {
+        let mut jobs = Vec::new();
+        {
+            let mut queue = lock(&shared.0);
+            while session.is_empty() && queue.waiting == 0 {
+                if queue.stopping {
+                    return;
+                }
+                queue = shared.1.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            }
+            while session.len() + jobs.len() < batch {
+                let Some(job) = queue.pop() else { break };
+                jobs.push(job);
+            }
+            Metrics::set(&metrics.waiting, queue.waiting);
+        }
+        for Job { request, extended, outputs } in jobs {
+            if outputs.is_closed() {
+                Metrics::add(&metrics.cancelled, 1);
+                continue;
+            }
+            let key = next_key;
+            next_key += 1;
+            let admitted = catch_unwind(AssertUnwindSafe(|| session.admit(key, request, extended)));
+            let fault = match admitted {
+                Ok(Ok(())) => {
+                    running.insert(key, outputs);
+                    continue;
+                }
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => "the request could not be read".to_owned(),
+            };
+            Metrics::add(&metrics.failed, 1);
+            let _ = outputs.send(Output::Failed(fault)); // whoever asked may have left
+        }
+        let left: Vec<usize> =
+            running.iter().filter(|(_, out)| out.is_closed()).map(|(key, _)| *key).collect();
+        for key in left {
+            session.cancel(key);
+            running.remove(&key);
+            Metrics::add(&metrics.cancelled, 1);
+        }
+        Metrics::set(&metrics.running, session.len());
+        let mut done = Vec::new();
+        let stepped = catch_unwind(AssertUnwindSafe(|| {
+            session.step(&mut |event| forward(&running, event), &mut |key, result| done.push((key, result)))
+        }));
+        Metrics::add(&metrics.steps, 1);
+        let counts = session.counts();
+        Metrics::set(&metrics.reused_tokens, counts.reused as usize);
+        Metrics::set(&metrics.read_tokens, counts.read as usize);
+        for (key, result) in done {
+            let Some(outputs) = running.remove(&key) else { continue };
+            let output = match result {
+                Ok(generation) => {
+                    Metrics::add(&metrics.finished, 1);
+                    Metrics::add(&metrics.prompt_tokens, generation.tokens.prompt);
+                    Metrics::add(
+                        &metrics.generated_tokens,
+                        generation.tokens.chosen + generation.tokens.arguments,
+                    );
+                    Output::Done(Box::new(generation))
+                }
+                Err(error) => {
+                    Metrics::add(&metrics.failed, 1);
+                    Output::Failed(error.to_string())
+                }
+            };
+            let _ = outputs.send(output);
+        }
+        if stepped.is_ok() {
+            continue;
+        }
+        // A fault of the program: whose request met it can't be told, so all rows end, and the next find a new session.
+        let fault = "the engine failed".to_owned();
+        tracing::error!("a step panicked; {} generations end", running.len());
+        for (_, outputs) in running.drain() {
+            Metrics::add(&metrics.failed, 1);
+            let _ = outputs.send(Output::Failed(fault.clone()));
+        }
+        session = Session::new(model, SessionSettings::default());
+    }
+}
+
+fn forward(running: &HashMap<usize, UnboundedSender<Output>>, event: Event<'_>) {
+    let (key, output) = match event {
+        Event::Text { request, delta } => (request, Output::Text(delta.to_owned())),
+        Event::Word { request, id, logprob, top } => {
+            (request, Output::Word { id, logprob, top: top.to_vec() })
+        }
+        Event::CallStart { request, tool } => (request, Output::CallStart(tool.to_owned())),
+        Event::Arguments { request, delta } => (request, Output::Arguments(delta.to_owned())),
+        Event::CallEnd { request, attempt } => (request, Output::CallEnd(attempt.clone())),
+        Event::Done { .. } => return,
+    };
+    if let Some(outputs) = running.get(&key) {
+        let _ = outputs.send(output); // a closed one is cancelled before the next step
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A client with many jobs does not keep the others waiting.
+    #[test]
+    fn clients_are_served_in_turn() {
+        let mut queue = Queue::default();
+        for (client, job) in [("a", 1), ("a", 2), ("a", 3), ("b", 4), ("c", 5), ("b", 6)] {
+            queue.push(client, job);
+        }
+        assert_eq!(queue.waiting, 6);
+        let order: Vec<i32> = std::iter::from_fn(|| queue.pop()).collect();
+        assert_eq!((order.as_slice(), queue.waiting), (&[1, 4, 5, 2, 6, 3][..], 0));
+    }
+}

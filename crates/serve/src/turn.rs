@@ -1,0 +1,272 @@
+//! A conversation's next turn: generations, and between them the calls that are run here.
+
+use crate::config::Config;
+use crate::error::ApiError;
+use crate::execute::Executor;
+use crate::metrics::Metrics;
+use crate::scheduler::{Output, Scheduler};
+use decode::{Calling, Conversation, Decision, Extended, Finish, Generation, Prompt, Request, Token};
+use lm::{Message, ToolCall};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::mpsc::Sender;
+use tools::ToolSet;
+
+/// What a turn is made with.
+pub(crate) struct Turn {
+    pub client: String,
+    pub request: Request,
+    pub conversation: Conversation,
+    pub extended: Arc<Extended<'static>>,
+    pub tools: Arc<ToolSet>,
+    /// Tools that are run here, by name.
+    pub executed: Vec<String>,
+}
+
+/// What a turn tells, in order; `Done` or `Failed` is the last.
+#[derive(Debug)]
+pub(crate) enum Piece {
+    Text(String),
+    Word {
+        id: u32,
+        logprob: f32,
+        top: Vec<(Token, f32)>,
+    },
+    /// A call that the client is to run: its place among those of the turn, its id, its tool.
+    CallStart {
+        index: usize,
+        id: String,
+        name: String,
+    },
+    Arguments {
+        index: usize,
+        delta: String,
+    },
+    /// A call that was run here.
+    Ran(Value),
+    Done(Outcome),
+    Failed(ApiError),
+}
+
+/// What came of a turn.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub finish: &'static str,
+    pub prompt_tokens: usize,
+    pub completion_tokens: usize,
+    /// Every generation's decisions, and the calls that were run.
+    pub trace: Value,
+}
+
+/// The server's side of a turn.
+#[derive(Clone)]
+pub(crate) struct Stage {
+    pub scheduler: Arc<Scheduler>,
+    pub executor: Arc<Executor>,
+    pub metrics: Arc<Metrics>,
+    pub config: Arc<Config>,
+}
+
+/// The receiver is gone: nobody wants the rest.
+struct Left;
+
+impl Stage {
+    /// Makes the turn. Ends early where the receiver is dropped, and takes the generation with it.
+    pub async fn play(self, turn: Turn, pieces: Sender<Piece>) {
+        let last = match self.rounds(turn, &pieces).await {
+            Ok(Ok(outcome)) => Piece::Done(outcome),
+            Ok(Err(error)) => Piece::Failed(error),
+            Err(Left) => return,
+        };
+        let _ = pieces.send(last).await; // whoever asked may have left
+    }
+
+    async fn rounds(
+        &self,
+        mut turn: Turn,
+        pieces: &Sender<Piece>,
+    ) -> Result<Result<Outcome, ApiError>, Left> {
+        let (mut prompt_tokens, mut completion_tokens) = (0, 0);
+        let mut generations = Vec::new();
+        let mut ran: Vec<Value> = Vec::new();
+        let mut made: Vec<(String, String)> = Vec::new();
+        for round in 0.. {
+            let request = Request { prompt: Prompt::Chat(turn.conversation.clone()), ..turn.request.clone() };
+            let generation = match self.generate(&turn, request, pieces).await? {
+                Ok(generation) => generation,
+                Err(error) => return Ok(Err(error)),
+            };
+            prompt_tokens += generation.tokens.prompt;
+            completion_tokens += generation.tokens.chosen + generation.tokens.arguments;
+            generations.push(shown(&generation));
+            if let Finish::ContextFull { len, max } = generation.finish
+                && generation.text.is_empty()
+                && round == 0
+            {
+                return Ok(Err(ApiError {
+                    code: Some("context_length_exceeded"),
+                    ..ApiError::bad(
+                        "messages",
+                        format!("the conversation has {len} tokens, the model takes {max}"),
+                    )
+                }));
+            }
+            let calls: Vec<(String, String, String)> = generation
+                .client_calls()
+                .map(|(id, call)| (id.to_owned(), call.tool.clone(), call.arguments.clone()))
+                .collect();
+            // A call that a limit cut short is valid, but may not say all that was meant: it is shown, not run.
+            let here = generation.finish == Finish::Calls
+                && !calls.is_empty()
+                && calls.iter().all(|(_, tool, _)| turn.executed.contains(tool));
+            if !here {
+                let finish = match generation.finish {
+                    Finish::Calls => "tool_calls",
+                    Finish::EndOfText | Finish::Stop { .. } => "stop",
+                    Finish::MaxTokens | Finish::MaxCalls | Finish::ContextFull { .. } => "length",
+                };
+                let trace = json!({"generations": generations, "ran": ran});
+                return Ok(Ok(Outcome { finish, prompt_tokens, completion_tokens, trace }));
+            }
+            let results = self.run_calls(&turn, &calls, &mut ran, pieces).await?;
+            let call = |(id, tool, arguments): &(String, String, String)| {
+                let arguments = serde_json::from_str(arguments).unwrap_or_else(|_| json!({}));
+                ToolCall::new(Some(id.clone()), tool.as_str(), arguments)
+            };
+            let messages = &mut turn.conversation.messages;
+            messages.push(Message::calls(generation.text.clone(), calls.iter().map(call).collect()));
+            for ((id, tool, _), result) in calls.iter().zip(results) {
+                messages.push(Message::tool(Some(id.clone()), tool.as_str(), result));
+            }
+            // What was asked for has been called; from here on the model decides, and in the end it must answer.
+            let again =
+                calls.iter().any(|(_, tool, arguments)| made.contains(&(tool.clone(), arguments.clone())));
+            made.extend(calls.into_iter().map(|(_, tool, arguments)| (tool, arguments)));
+            turn.request.settings.calling =
+                if again || round + 1 >= self.config.rounds { Calling::Off } else { Calling::Auto };
+        }
+        Err(Left) // the loop ends by itself
+    }
+
+    /// One generation, told piece by piece.
+    async fn generate(
+        &self,
+        turn: &Turn,
+        request: Request,
+        pieces: &Sender<Piece>,
+    ) -> Result<Result<Generation, ApiError>, Left> {
+        let mut outputs = match self.scheduler.submit(&turn.client, request, Arc::clone(&turn.extended)) {
+            Ok(outputs) => outputs,
+            Err(error) => return Ok(Err(error)),
+        };
+        let mut index: Option<usize> = None;
+        let mut next = 0;
+        loop {
+            let output = tokio::select! {
+                output = outputs.recv() => output,
+                () = pieces.closed() => return Err(Left),
+            };
+            let piece = match output {
+                Some(Output::Text(text)) => Piece::Text(text),
+                Some(Output::Word { id, logprob, top }) => Piece::Word { id, logprob, top },
+                Some(Output::CallStart(name)) => {
+                    // Tools that are run here, in the text or by the server, are not the client's business.
+                    let client = !turn.executed.contains(&name)
+                        && turn.tools.by_name(&name).is_some_and(|tool| !is_inline(tool));
+                    index = client.then_some(next);
+                    let Some(index) = index else { continue };
+                    next += 1;
+                    Piece::CallStart { index, id: call_id(), name }
+                }
+                Some(Output::Arguments(delta)) => match index {
+                    Some(index) => Piece::Arguments { index, delta },
+                    None => continue,
+                },
+                Some(Output::CallEnd(attempt)) => match attempt.outcome.result() {
+                    Some(result) => Piece::Ran(json!({
+                        "tool": attempt.tool, "arguments": attempt.arguments, "result": result, "micros": attempt.micros,
+                    })),
+                    None => continue,
+                },
+                Some(Output::Done(generation)) => return Ok(Ok(*generation)),
+                Some(Output::Failed(message)) => return Ok(Err(request_error(message))),
+                None => return Ok(Err(ApiError::internal("the engine ended"))),
+            };
+            pieces.send(piece).await.map_err(|_| Left)?;
+        }
+    }
+
+    /// Runs a turn's calls, all at once; a failure's text is what the model reads.
+    async fn run_calls(
+        &self,
+        turn: &Turn,
+        calls: &[(String, String, String)],
+        ran: &mut Vec<Value>,
+        pieces: &Sender<Piece>,
+    ) -> Result<Vec<String>, Left> {
+        let mut tasks = Vec::new();
+        for (_, tool, arguments) in calls {
+            let (executor, config) = (Arc::clone(&self.executor), Arc::clone(&self.config));
+            let (tool, arguments) = (turn.tools.by_name(tool).cloned(), arguments.clone());
+            tasks.push(tokio::spawn(async move {
+                let started = Instant::now();
+                let result = match tool {
+                    Some(tool) => executor.run(&tool, &arguments, &config).await,
+                    None => Err("there is no such tool".to_owned()),
+                };
+                (result, started.elapsed())
+            }));
+        }
+        let mut results = Vec::new();
+        for (task, (_, tool, arguments)) in tasks.into_iter().zip(calls) {
+            let (result, elapsed) = match task.await {
+                Ok(done) => done,
+                Err(error) => (Err(format!("the tool failed: {error}")), std::time::Duration::ZERO),
+            };
+            Metrics::add(&self.metrics.tool_calls, 1);
+            let failed = result.is_err();
+            let text = match result {
+                Ok(text) => text,
+                Err(error) => {
+                    Metrics::add(&self.metrics.tool_failures, 1);
+                    format!("Error: {error}")
+                }
+            };
+            let call = json!({
+                "tool": tool, "arguments": arguments, "result": text, "failed": failed,
+                "micros": u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
+            });
+            ran.push(call.clone());
+            pieces.send(Piece::Ran(call)).await.map_err(|_| Left)?;
+            results.push(text);
+        }
+        Ok(results)
+    }
+}
+
+/// Whether a call's result stands in the text.
+pub(crate) fn is_inline(tool: &tools::Tool) -> bool {
+    matches!(tool.runner, tools::Runner::Arithmetic(_) | tools::Runner::Relation(_) | tools::Runner::Literal)
+        && tool.placement != tools::Placement::Message
+}
+
+fn request_error(message: String) -> ApiError {
+    match message.split_once(": ") {
+        Some((start, rest)) if start.starts_with("request ") => ApiError::bad("messages", rest),
+        _ => ApiError::internal(message),
+    }
+}
+
+fn shown(generation: &Generation) -> Value {
+    let decisions: Vec<&Decision> = generation.decisions.iter().collect();
+    json!({
+        "text": generation.text, "finish": generation.finish, "tokens": generation.tokens, "decisions": decisions,
+        "micros": generation.micros,
+    })
+}
+
+/// An id that no other call has.
+fn call_id() -> String {
+    format!("call_{:024x}", rand::random::<u128>() >> 32)
+}

@@ -1,0 +1,364 @@
+//! Knowledge bases: what relations say of subjects, in an embedded database, found under forgiving names.
+//!
+//! A base has layers, each a redb file or the same in memory: KAMEL's facts are a file that is built once, `--kb` puts
+//! another layer over it. A fact is kept under its relation and the folded name of its subject ([`fold`]); its other names
+//! and looser spellings lead there too, as long as they lead to one subject alone. What is said of a subject is a set, in
+//! the order it came in. Nothing known is an answer as well: [`NO_ENTRY`].
+
+mod name;
+
+pub use name::{fold, loose};
+
+use redb::{
+    Database, ReadOnlyDatabase, ReadTransaction, ReadableDatabase, TableDefinition, backends::InMemoryBackend,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Answers under `relation NUL name`, as a JSON array of strings.
+const FACTS: TableDefinition<&str, &str> = TableDefinition::new("facts");
+/// Folded subjects under `relation NUL other name`, as a JSON array of strings.
+const NAMES: TableDefinition<&str, &str> = TableDefinition::new("names");
+/// The format under `format`, what it was made of under `source`.
+const META: TableDefinition<&str, &str> = TableDefinition::new("meta");
+const FORMAT: &str = "toolken-facts 1";
+
+/// The result of a look-up that finds nothing.
+pub const NO_ENTRY: &str = "no entry";
+
+/// What a relation says of a subject.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fact {
+    /// The relation: `P36`, `capital`.
+    pub relation: String,
+    /// The subject.
+    pub subject: String,
+    /// What else it is called.
+    pub aliases: Vec<String>,
+    /// What is said of it.
+    pub answers: Vec<String>,
+}
+
+/// A knowledge base that cannot be made or read.
+#[derive(Debug, thiserror::Error)]
+pub enum KnowledgeError {
+    /// The file is no knowledge base.
+    #[error("{}: {message}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What was found, what was expected, what to do.
+        message: String,
+    },
+    /// The database failed.
+    #[error("the knowledge base: {0}")]
+    Database(String),
+}
+
+/// Facts of one or more layers. Cheap to clone: clones are the same base.
+#[derive(Clone)]
+pub struct KnowledgeBase {
+    layers: Vec<Arc<Layer>>,
+}
+
+struct Layer {
+    data: Data,
+    source: String,
+    /// Where its file is.
+    path: Option<PathBuf>,
+}
+
+enum Data {
+    File(ReadOnlyDatabase),
+    Memory(Database),
+}
+
+impl Data {
+    fn read(&self) -> Result<ReadTransaction, KnowledgeError> {
+        match self {
+            Self::File(file) => file.begin_read().map_err(database),
+            Self::Memory(memory) => memory.begin_read().map_err(database),
+        }
+    }
+}
+
+fn database(error: impl fmt::Display) -> KnowledgeError {
+    KnowledgeError::Database(error.to_string())
+}
+
+impl KnowledgeBase {
+    /// A base in memory.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn in_memory(source: &str, facts: impl IntoIterator<Item = Fact>) -> Result<Self, KnowledgeError> {
+        let memory = Database::builder().create_with_backend(InMemoryBackend::new()).map_err(database)?;
+        fill(&memory, source, facts)?;
+        Ok(Self::of(Layer { data: Data::Memory(memory), source: source.to_owned(), path: None }))
+    }
+
+    /// Writes a base to a file, whole or not at all. `source` says what it is made of.
+    ///
+    /// # Errors
+    /// The system's and the database's.
+    pub fn create(
+        path: &Path,
+        source: &str,
+        facts: impl IntoIterator<Item = Fact>,
+    ) -> Result<Self, KnowledgeError> {
+        let fault =
+            |e: std::io::Error| KnowledgeError::File { path: path.to_owned(), message: e.to_string() };
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        std::fs::create_dir_all(folder).map_err(fault)?;
+        let place = tempfile::Builder::new().prefix(".unfinished-").tempdir_in(folder).map_err(fault)?;
+        let unfinished = place.path().join("facts.redb");
+        let file = Database::create(&unfinished).map_err(database)?;
+        fill(&file, source, facts)?;
+        drop(file);
+        std::fs::rename(&unfinished, path).map_err(fault)?;
+        Self::open(path)
+    }
+
+    /// Opens a file that [`KnowledgeBase::create`] wrote. Several processes may have it open.
+    ///
+    /// # Errors
+    /// [`KnowledgeError::File`] if it is something else, or damaged.
+    pub fn open(path: &Path) -> Result<Self, KnowledgeError> {
+        let fault = |message: String| KnowledgeError::File { path: path.to_owned(), message };
+        let again = "make it again from its facts";
+        let file =
+            ReadOnlyDatabase::open(path).map_err(|e| fault(format!("no knowledge base: {e}; {again}")))?;
+        let data = Data::File(file);
+        let read = data.read()?;
+        let meta =
+            read.open_table(META).map_err(|e| fault(format!("no knowledge base of ours: {e}; {again}")))?;
+        let of =
+            |key| meta.get(key).map(|value| value.map(|value| value.value().to_owned())).map_err(database);
+        let format = of("format")?.unwrap_or_default();
+        if format != FORMAT {
+            return Err(fault(format!("format `{format}`, this version reads `{FORMAT}`: {again}")));
+        }
+        let source = of("source")?.unwrap_or_default();
+        Ok(Self::of(Layer { data, source, path: Some(path.to_owned()) }))
+    }
+
+    fn of(layer: Layer) -> Self {
+        Self { layers: vec![Arc::new(layer)] }
+    }
+
+    /// Both bases as one: what either says of a subject is said.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.layers.extend(other.layers);
+        self
+    }
+
+    /// What it is made of, layer by layer.
+    pub fn sources(&self) -> impl Iterator<Item = &str> {
+        self.layers.iter().map(|layer| layer.source.as_str())
+    }
+
+    /// The layers' files; nothing if a layer is in memory.
+    pub(crate) fn files(&self) -> Option<Vec<&Path>> {
+        self.layers.iter().map(|layer| layer.path.as_deref()).collect()
+    }
+
+    /// What a relation says of a subject: a set, empty if nothing is known.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn answers(&self, relation: &str, subject: &str) -> Result<Vec<String>, KnowledgeError> {
+        let mut found: Vec<String> = Vec::new();
+        for layer in &self.layers {
+            for answer in layer.answers(relation, subject)? {
+                if !found.contains(&answer) {
+                    found.push(answer);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Number of subjects by relation.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn relations(&self) -> Result<BTreeMap<String, usize>, KnowledgeError> {
+        use redb::ReadableTable;
+        let mut counts = BTreeMap::new();
+        for layer in &self.layers {
+            let table = layer.data.read()?.open_table(FACTS).map_err(database)?;
+            for entry in table.iter().map_err(database)? {
+                let (key, _) = entry.map_err(database)?;
+                let relation = key.value().split('\0').next().unwrap_or_default().to_owned();
+                *counts.entry(relation).or_insert(0) += 1;
+            }
+        }
+        Ok(counts)
+    }
+}
+
+impl Layer {
+    fn answers(&self, relation: &str, subject: &str) -> Result<Vec<String>, KnowledgeError> {
+        let read = self.data.read()?;
+        let facts = read.open_table(FACTS).map_err(database)?;
+        let list = |json: &str| serde_json::from_str::<Vec<String>>(json).map_err(database);
+        let of = |name: &str| match facts.get(key(relation, name).as_str()).map_err(database)? {
+            Some(found) => list(found.value()),
+            None => Ok(Vec::new()),
+        };
+        let names = read.open_table(NAMES).map_err(database)?;
+        for name in [fold(subject), loose(subject)] {
+            let found = of(&name)?;
+            if !found.is_empty() {
+                return Ok(found);
+            }
+            let leads_to = match names.get(key(relation, &name).as_str()).map_err(database)? {
+                Some(found) => list(found.value())?,
+                None => continue,
+            };
+            // A name of several subjects is nobody's.
+            if let [subject] = leads_to.as_slice() {
+                return of(subject);
+            }
+        }
+        Ok(Vec::new())
+    }
+}
+
+fn key(relation: &str, name: &str) -> String {
+    format!("{relation}\0{name}")
+}
+
+fn json(list: &impl serde::Serialize) -> Result<String, KnowledgeError> {
+    serde_json::to_string(list).map_err(database)
+}
+
+/// Writes facts into an empty database, in one transaction.
+fn fill(
+    database: &Database,
+    source: &str,
+    facts: impl IntoIterator<Item = Fact>,
+) -> Result<(), KnowledgeError> {
+    let mut by_key: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut names: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for fact in facts {
+        let subject = fold(&fact.subject);
+        let answers = by_key.entry(key(&fact.relation, &subject)).or_default();
+        for answer in fact.answers {
+            if !answers.contains(&answer) {
+                answers.push(answer);
+            }
+        }
+        let others = fact.aliases.iter().flat_map(|alias| [fold(alias), loose(alias)]);
+        for name in others.chain([loose(&fact.subject)]).filter(|name| *name != subject) {
+            names.entry(key(&fact.relation, &name)).or_default().insert(subject.clone());
+        }
+    }
+    let write = database.begin_write().map_err(self::database)?;
+    {
+        let mut table = write.open_table(FACTS).map_err(self::database)?;
+        for (key, answers) in &by_key {
+            table.insert(key.as_str(), json(answers)?.as_str()).map_err(self::database)?;
+        }
+        let mut table = write.open_table(NAMES).map_err(self::database)?;
+        for (key, subjects) in &names {
+            table.insert(key.as_str(), json(subjects)?.as_str()).map_err(self::database)?;
+        }
+        let mut table = write.open_table(META).map_err(self::database)?;
+        table.insert("format", FORMAT).map_err(self::database)?;
+        table.insert("source", source).map_err(self::database)?;
+    }
+    write.commit().map_err(self::database)
+}
+
+impl fmt::Debug for KnowledgeBase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.sources()).finish()
+    }
+}
+
+/// The same base, not one that says the same.
+impl PartialEq for KnowledgeBase {
+    fn eq(&self, other: &Self) -> bool {
+        self.layers.len() == other.layers.len()
+            && self.layers.iter().zip(&other.layers).all(|(a, b)| Arc::ptr_eq(a, b))
+    }
+}
+
+impl Eq for KnowledgeBase {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn fact(relation: &str, subject: &str, answers: &[&str]) -> Fact {
+        let answers = answers.iter().map(|&answer| answer.to_owned()).collect();
+        Fact { relation: relation.into(), subject: subject.into(), aliases: Vec::new(), answers }
+    }
+
+    fn found(base: &KnowledgeBase, relation: &str, subject: &str) -> Vec<String> {
+        base.answers(relation, subject).expect("a look-up")
+    }
+
+    #[test]
+    fn answers_of_one_subject_are_a_set_over_facts_and_layers() {
+        let first =
+            [fact("P1", "Ada", &["x", "y"]), fact("P1", "ada", &["y", "z"]), fact("P2", "Ada", &["w"])];
+        let base = KnowledgeBase::in_memory("first", first).expect("a base");
+        assert_eq!(found(&base, "P1", "ADA"), ["x", "y", "z"]);
+        let base =
+            base.and(KnowledgeBase::in_memory("second", [fact("P1", "Adá", &["z", "q"])]).expect("a base"));
+        assert_eq!(found(&base, "P1", "Ada"), ["x", "y", "z", "q"]);
+        assert_eq!(found(&base, "P2", "Ada"), ["w"]);
+        assert!(found(&base, "P", "1 Ada").is_empty() && found(&base, "P1", "").is_empty());
+        assert_eq!(base.sources().collect::<Vec<_>>(), ["first", "second"]);
+        assert_eq!(base.relations().expect("counts"), BTreeMap::from([("P1".into(), 2), ("P2".into(), 1)]));
+    }
+
+    #[test]
+    fn a_name_of_two_subjects_is_nobodys() {
+        let facts = [
+            fact("P1", "Maria (film)", &["1"]),
+            fact("P1", "Maria (ship)", &["2"]),
+            fact("P1", "Anna (film)", &["3"]),
+        ];
+        let base = KnowledgeBase::in_memory("names", facts).expect("a base");
+        assert_eq!(found(&base, "P1", "maria film"), ["1"]);
+        assert!(found(&base, "P1", "Maria").is_empty());
+        assert_eq!(found(&base, "P1", "The Anna"), ["3"]);
+    }
+
+    #[test]
+    fn a_file_is_whole_or_refused_by_name() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("sub/facts.redb");
+        let made = KnowledgeBase::create(&path, "made", [fact("P1", "Ada", &["x"])]).expect("a file");
+        let opened = KnowledgeBase::open(&path).expect("open twice at once");
+        assert_eq!(found(&made, "P1", "Ada"), found(&opened, "P1", "Ada"));
+        assert_eq!(std::fs::read_dir(folder.path().join("sub")).expect("a folder").count(), 1);
+        let whole = std::fs::read(&path).expect("bytes");
+        for bytes in [&[][..], b"no database at all", &whole[..whole.len() / 2], &whole[1..]] {
+            let damaged = folder.path().join("damaged");
+            std::fs::write(&damaged, bytes).expect("written");
+            let error = KnowledgeBase::open(&damaged).expect_err("damaged").to_string();
+            assert!(error.contains("damaged") && error.contains("make it again"), "{error}");
+        }
+        assert!(KnowledgeBase::open(&folder.path().join("none")).is_err());
+    }
+
+    proptest! {
+        /// Whatever a subject is called, it is found under that name, in capitals, and with an article.
+        #[test]
+        fn every_fact_is_found(subjects in prop::collection::vec("\\PC{1,20}", 1..8)) {
+            let facts = subjects.iter().enumerate().map(|(i, subject)| fact("P1", subject, &[&i.to_string()]));
+            let base = KnowledgeBase::in_memory("any", facts).expect("a base");
+            for (i, subject) in subjects.iter().enumerate() {
+                prop_assert!(found(&base, "P1", subject).contains(&i.to_string()), "{subject:?}");
+            }
+        }
+    }
+}
