@@ -33,6 +33,7 @@ for piece in pieces[1:]:
     whole += piece
 assert [(c["name"], c["args"]) for c in whole.tool_calls] == [(c["name"], c["args"]) for c in called.tool_calls]
 print("stream: the same call in", len(pieces), "pieces")
+# A message of the shipped talk: this checks the protocol, not the head.
 plain = bound.invoke("Good morning! How are you?")
 assert plain.content and not plain.tool_calls, plain
 print("plain:", plain.content[:80])
