@@ -142,13 +142,17 @@ pub fn fit_part(
         .map(|tool| ToolText { name: tool.name.clone(), description: tool.description.clone() })
         .collect();
     let prior = method.prior.build(lm, &texts, None)?;
-    if plan.method == MethodName::Exact && plan.lambda.is_none() {
+    let mut head = if plan.method == MethodName::Exact && plan.lambda.is_none() {
         // The best token wins whatever words say, so no bias is needed.
         let search = Search { seed: plan.seed, bias: Bias::Fixed(0.0), ..Search::default() };
-        return Ok(choose_lambda(table, &part, &prior, &method, &search, &mut |_, _| ())?.fit.head);
-    }
-    if let Some(lambda) = plan.lambda {
-        method.penalty = head::Penalty::Squared { lambda };
-    }
-    Ok(fit(table, &part, &prior, &method, &mut |_| ())?.head)
+        choose_lambda(table, &part, &prior, &method, &search, &mut |_, _| ())?.fit.head
+    } else {
+        if let Some(lambda) = plan.lambda {
+            method.penalty = head::Penalty::Squared { lambda };
+        }
+        fit(table, &part, &prior, &method, &mut |_| ())?.head
+    };
+    // The offset of a token without calls weighs it against words, which have no say in a plan.
+    head.offsets.fill(0.0);
+    Ok(head)
 }
