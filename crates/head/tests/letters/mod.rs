@@ -124,7 +124,7 @@ impl FrozenLm for Letters {
                 let logits = logits.row(i);
                 let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
                 WordMass {
-                    log_sum_exp: logits.iter().map(|x| x.exp()).sum::<f32>().ln(),
+                    log_sum_exp: max + logits.iter().map(|x| (x - max).exp()).sum::<f32>().ln(),
                     label: labels[i].map_or(0.0, |id| logits[id as usize]),
                     max,
                     argmax: logits.iter().position(|&x| x == max).unwrap() as u32,
