@@ -94,7 +94,7 @@ impl Side<'_> {
                                           "reached": true }));
                     }
                 }
-                Ok(json!({ "seconds": f64::INFINITY, "reached": false }))
+                Err("no tolerance brings F within the target".into())
             }
             Measure::Once { lambda } => {
                 let (seconds, trace) = self.fit(lambda, ExactSettings::default().tolerance)?;
