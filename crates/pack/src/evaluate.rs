@@ -16,10 +16,13 @@ const TURN: usize = 24;
 /// Tokens of a native turn, arguments included.
 const NATIVE_TURN: usize = 128;
 
-/// A message and the tool it wants.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A user's message and the tool it wants.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Question {
+    /// What was said before: instructions, earlier turns.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub before: Vec<Message>,
     /// The message.
     pub user: String,
     /// The tool; none if none.
@@ -94,7 +97,7 @@ impl Evaluation {
     }
 }
 
-/// Reads messages: JSON lines `{"user", "tool"}`.
+/// Reads messages: JSON lines `{"user", "tool"}`, with `"before": [messages]` where others came first.
 ///
 /// # Errors
 /// [`FitError::File`] with the line.
@@ -189,7 +192,7 @@ fn run(
         let before = session.counts();
         let conversation = Conversation {
             template: template.clone(),
-            messages: vec![Message::user(question.user.as_str())],
+            messages: [&question.before[..], &[Message::user(question.user.as_str())]].concat(),
             tools: listed.to_vec(),
             parallel_calls: false,
         };

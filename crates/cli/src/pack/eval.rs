@@ -12,7 +12,8 @@ Examples:
   toolken pack eval office held-out.jsonl --model qwen2.5-coder-0.5b
   toolken pack eval office held-out.jsonl --native --json > native.jsonl
 
-The file has a message a line, {\"user\": …, \"tool\": …}; without a tool none is wanted.";
+The file has a message a line, {\"user\": …, \"tool\": …}; without a tool none is wanted. \"before\": [messages] is what was said
+before it.";
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -25,6 +26,9 @@ pub struct Args {
     /// Instead of the head, the model's own function calling with all tools in the prompt
     #[arg(long)]
     native: bool,
+    /// Instructions that every conversation opens with
+    #[arg(long, value_name = "TEXT")]
+    system: Option<String>,
     /// The first so many messages only
     #[arg(long)]
     limit: Option<usize>,
@@ -39,6 +43,11 @@ impl Args {
         let (tools, _, head) = pack::load(&pack)?;
         let mut questions = pack::questions(&self.file)?;
         questions.truncate(self.limit.unwrap_or(usize::MAX));
+        if let Some(system) = &self.system {
+            for question in &mut questions {
+                question.before.insert(0, lm::Message::system(system.as_str()));
+            }
+        }
         let model = self.which.load()?;
         let bar = progress::bar("messages", "messages", questions.len() as u64);
         let mut written = Ok(());
