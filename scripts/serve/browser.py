@@ -1,7 +1,7 @@
 """A visit to the playground in headless Chromium: browser.py URL FOLDER [--message TEXT --tool NAME] [--width 1280].
 
-Clicks and types its way through a conversation that calls a tool, teaches an example, looks at a pack, in light and dark, and
-puts screenshots into FOLDER. Fails on an error in the page's console, on a request to anywhere else, and where something that
+Clicks and types its way through a conversation that calls a tool, teaches an example, looks at a pack and edits its examples, and
+puts screenshots in light and dark into FOLDER. Fails on an error in the page's console, on a request to anywhere else, and where something that
 should be seen is not. Needs `chromium` and the Python package `websockets`."""
 import argparse
 import asyncio
@@ -78,16 +78,22 @@ class Page:
             await self.send("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1)
 
     async def shot(self, name):
-        data = await self.send("Page.captureScreenshot", format="png")
-        path = options.folder / f"{name}.png"
-        path.write_bytes(base64.b64decode(data["data"]))
-        print("  wrote", path)
+        wide = await self.js("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wide <= 0, f"{name}: the page is {wide} pixels wider than its window"
+        for scheme in ("light", "dark"):
+            await self.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+            await asyncio.sleep(0.4)  # bars move to their new place
+            data = await self.send("Page.captureScreenshot", format="png")
+            path = options.folder / f"{options.width}-{name}-{scheme}.png"
+            path.write_bytes(base64.b64decode(data["data"]))
+        await self.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "light"}])
+        print("  wrote", options.folder / f"{options.width}-{name}-*.png")
 
 
 async def visit(page):
     for domain in ("Page", "Runtime", "Log", "Network"):
         await page.send(domain + ".enable")
-    await page.send("Emulation.setDeviceMetricsOverride", width=options.width, height=900, deviceScaleFactor=1, mobile=False)
+    await page.send("Emulation.setDeviceMetricsOverride", width=options.width, height=900, deviceScaleFactor=1, mobile=options.width < 600)
     await page.send("Page.navigate", url=options.url)
     await page.until("document.querySelectorAll('#nav a').length > 1")
 
@@ -97,7 +103,7 @@ async def visit(page):
     await page.send("Input.insertText", text=options.plain)
     await page.key("Enter", text="\r")
     await page.until("document.querySelector('.turn.assistant .show') !== null")
-    assert await page.js("document.querySelectorAll('.call').length") == 0
+    assert await page.js("document.querySelectorAll('#log .call').length") == 0, await page.js("document.querySelector('#log').innerText")
     print("words:", (await page.js("document.querySelector('.turn.assistant .said').textContent"))[:70])
     await page.shot("chat-words")
     await page.click("#clear")
@@ -146,22 +152,25 @@ async def visit(page):
         print("executed:", (await page.js("document.querySelector('.turn.assistant .call').innerText")).replace("\n", " ")[:120])
         await page.shot("chat-executed")
 
-    # The pack's page, in light and dark.
+    # The pack's page: an example is edited and the pack fitted again.
     await page.send("Page.reload")
     await page.until("document.querySelectorAll('#nav a').length > 1")
+    await page.shot("chat-empty")
     await page.js("document.querySelectorAll('#nav a')[1].click()")
     await page.until("document.querySelectorAll('#pack tbody tr').length > 2")
     await page.shot("pack")
     await page.js("document.querySelector('svg.map').scrollIntoView()")
     await page.shot("pack-map")
-    await page.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
-    await page.shot("pack-map-dark")
     await page.js("document.querySelector('details summary').click()")
-    await page.js("document.querySelector('details').scrollIntoView()")
-    await page.shot("pack-examples-dark")
+    await page.click(".examples input")
+    await page.send("Input.insertText", text=" Please.")
+    await page.shot("pack-examples")
+    await page.click("#pack button.main")
+    await page.until("document.querySelector('#pack [role=status]').textContent.startsWith('Fitted in')")
+    print("edited:", await page.js("document.querySelector('#pack [role=status]').textContent"))
+    await page.shot("pack-fitted")
     await page.js("document.querySelectorAll('#nav a')[0].click()")
     await page.until("!document.querySelector('#chat').hidden")
-    await page.shot("chat-dark")
 
     # Every control has a name, and the keyboard reaches the message by way of the skip link and the navigation.
     unnamed = await page.js("[...document.querySelectorAll('button, input, select, textarea')].filter(e => !e.hidden && !(e.getAttribute('aria-label') || e.labels?.length || e.textContent.trim())).map(e => e.outerHTML.slice(0, 80))")

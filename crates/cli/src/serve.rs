@@ -55,6 +55,9 @@ pub struct Args {
     /// Seconds that a request's head, and then its body, may take to arrive
     #[arg(long, default_value_t = 15)]
     read_seconds: u64,
+    /// Added to a tool's result that the model is to answer from; '' for nothing
+    #[arg(long, value_name = "TEXT", default_value = pack::AFTER_RESULT)]
+    after_result: String,
     /// Seconds that a tool may take
     #[arg(long, default_value_t = 20)]
     tool_seconds: u64,
@@ -87,11 +90,12 @@ impl Args {
             context: self.context,
             max_tokens: self.max_tokens,
             read_limit: Duration::from_secs(self.read_seconds.max(1)),
+            after_result: self.after_result.clone(),
             tool_limit: Duration::from_secs(self.tool_seconds.max(1)),
             ..Config::default()
         };
         // The process serves one model from here to its end.
-        let model = Box::leak(self.which.load()?);
+        let model = Box::leak(self.which.load_for_text()?);
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         runtime.context("starting the runtime")?.block_on(async {
             let server = serve::start(model, config).await?;

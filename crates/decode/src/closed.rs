@@ -10,10 +10,6 @@ const DEFINITIONS: [&str; 2] = ["$defs", "definitions"];
 /// Any of these says itself what else there may be.
 const SAYS_ITSELF: [&str; 3] = ["additionalProperties", "patternProperties", "unevaluatedProperties"];
 
-/// The largest whole number that is written where a schema sets no bounds: all of its digits survive as a float. A model may
-/// write digits for ever, too.
-const LARGEST: i64 = 999_999_999_999_999;
-
 /// The schema of a tool's parameters, closed; with neither properties nor anything else it admits `{}` alone.
 pub(crate) fn closed(parameters: &Value) -> Value {
     let mut root = parameters.clone();
@@ -38,7 +34,6 @@ fn holds_all_of(value: &Value) -> bool {
 
 fn close(schema: &mut Value, open_definitions: bool) {
     let Value::Object(object) = schema else { return };
-    bound(object);
     for key in ["properties", "dependentSchemas"] {
         if let Some(Value::Object(each)) = object.get_mut(key) {
             each.values_mut().for_each(|schema| close(schema, open_definitions));
@@ -75,27 +70,6 @@ fn close(schema: &mut Value, open_definitions: bool) {
     }
 }
 
-/// Gives whole numbers the bounds that they lack.
-fn bound(object: &mut Map<String, Value>) {
-    let whole = match object.get("type") {
-        Some(Value::String(kind)) => kind == "integer",
-        Some(Value::Array(kinds)) => {
-            kinds.iter().any(|kind| kind == "integer") && !kinds.iter().any(|kind| kind == "number")
-        }
-        _ => false,
-    };
-    if !whole || ["enum", "const"].iter().any(|key| object.contains_key(*key)) {
-        return;
-    }
-    for (key, other, bound) in
-        [("minimum", "exclusiveMinimum", -LARGEST), ("maximum", "exclusiveMaximum", LARGEST)]
-    {
-        if !object.contains_key(key) && !object.contains_key(other) {
-            object.insert(key.to_owned(), json!(bound));
-        }
-    }
-}
-
 fn says_itself(object: &Map<String, Value>) -> bool {
     SAYS_ITSELF.iter().any(|key| object.contains_key(*key)) || object.contains_key("$ref")
 }
@@ -124,22 +98,6 @@ mod tests {
             closed(&json!({"type": "object"})),
             json!({"type": "object", "properties": {}, "additionalProperties": false})
         );
-    }
-
-    #[test]
-    fn whole_numbers_are_bounded() {
-        let found = closed(&json!({"properties": {
-            "free": {"type": "integer"}, "half": {"type": ["integer", "null"], "minimum": 1},
-            "listed": {"type": "integer", "enum": [1]}, "real": {"type": "number"},
-        }}));
-        let properties = &found["properties"];
-        assert_eq!(properties["free"], json!({"type": "integer", "minimum": -LARGEST, "maximum": LARGEST}));
-        assert_eq!(
-            properties["half"],
-            json!({"type": ["integer", "null"], "minimum": 1, "maximum": LARGEST})
-        );
-        assert_eq!(properties["listed"], json!({"type": "integer", "enum": [1]}));
-        assert_eq!(properties["real"], json!({"type": "number"}));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! in which chat templates show calls to their models.
 
 use crate::closed::closed;
+use crate::numbers::bounded;
 use llguidance::toktrie::{ApproximateTokEnv, TokEnv, TokRxInfo, TokTrie};
 use llguidance::{Matcher, ParserFactory, api::TopLevelGrammar};
 use lm::Tokenizer;
@@ -68,12 +69,12 @@ impl Grammars {
 
     /// Compiles a schema.
     ///
-    /// `oneOf` is enforced as `anyOf`. A `format` or keyword that cannot be enforced is an error, never ignored.
+    /// `oneOf` is enforced as `anyOf`. Numbers without bounds are written between ±10^15 and without exponent. A `format` or keyword that cannot be enforced is an error, never ignored.
     ///
     /// # Errors
     /// What in the schema cannot be enforced.
     pub fn compile(&self, schema: &Value) -> Result<Grammar, String> {
-        let mut schema = without_notes(schema);
+        let mut schema = bounded(&without_notes(schema));
         if let Value::Object(object) = &mut schema {
             let options = json!({
                 "item_separator": ", ", "key_separator": ": ", "whitespace_flexible": false, "coerce_one_of": true,

@@ -40,6 +40,7 @@ mod engine;
 mod error;
 mod extended;
 mod grammar;
+mod numbers;
 mod prefix;
 mod prepared;
 mod request;

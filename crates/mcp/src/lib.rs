@@ -20,6 +20,7 @@ use bounded::Bounded;
 use rmcp::model::{CallToolRequestParams, ContentBlock, JsonObject};
 use rmcp::service::{RoleClient, RunningService, ServiceExt};
 use rmcp::transport::StreamableHttpClientTransport;
+use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
 use serde_json::{Value, json};
 use std::future::Future;
 use std::process::Stdio;
@@ -44,8 +45,9 @@ const PASSED: [&str; 14] = [
     "SYSTEMROOT",
     "APPDATA",
 ];
-/// The longest line that a server's process may write.
-const LONGEST_LINE: usize = 4 << 20;
+/// The longest message that a server may send, in bytes: a line of its process, an answer's body, an event of a stream. A longer
+/// one is not read to its end.
+const LONGEST_MESSAGE: usize = 4 << 20;
 
 /// What can go wrong with a server.
 #[derive(Debug, thiserror::Error)]
@@ -108,12 +110,15 @@ impl Client {
                 let (Some(input), Some(output)) = (process.stdin.take(), process.stdout.take()) else {
                     return Err(failed("it has no standard input or output".to_owned()));
                 };
-                let transport = (Bounded::new(output, LONGEST_LINE), input);
+                let transport = (Bounded::new(output, LONGEST_MESSAGE), input);
                 let service = within(server, limit, ().serve(transport)).await?;
                 (service.map_err(|e| failed(e.to_string()))?, Some(process))
             }
             McpServer::Url(url) => {
-                let transport = StreamableHttpClientTransport::from_uri(url.as_str());
+                let config = StreamableHttpClientTransportConfig::with_uri(url.as_str())
+                    .max_json_response_size(LONGEST_MESSAGE)
+                    .max_sse_event_size(LONGEST_MESSAGE);
+                let transport = StreamableHttpClientTransport::from_config(config);
                 let service = within(server, limit, ().serve(transport)).await?;
                 (service.map_err(|e| failed(e.to_string()))?, None)
             }
@@ -206,4 +211,50 @@ async fn within<T>(
 ) -> Result<T, McpError> {
     let timeout = |_| McpError::Timeout { server: server.to_string(), seconds: limit.as_secs() };
     tokio::time::timeout(limit, work).await.map_err(timeout)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    /// A server that begins every answer with `start` and then sends `filler` for ever; how many bytes it got rid of.
+    fn endless(start: &'static str, filler: &'static str) -> (McpServer, std::sync::mpsc::Receiver<usize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let Ok(mut stream) = stream else { return };
+                let mut head = [0; 8192];
+                let _ = stream.read(&mut head);
+                let mut sent = 0;
+                let block = filler.repeat((64 << 10) / filler.len());
+                let begun = stream.write_all(start.as_bytes()).is_ok();
+                while begun && stream.write_all(block.as_bytes()).is_ok() && sent < 64 << 20 {
+                    sent += block.len();
+                }
+                if tell.send(sent).is_err() {
+                    return;
+                }
+            }
+        });
+        (McpServer::Url(format!("http://{address}/mcp")), told)
+    }
+
+    #[tokio::test]
+    async fn a_server_that_sends_without_end_is_left() {
+        for (start, filler) in [
+            ("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n", " "),
+            ("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: ", "x"),
+            ("HTTP/1.1 500 No\r\nContent-Type: application/json\r\n\r\n", " "),
+        ] {
+            let (server, told) = endless(start, filler);
+            let error = Client::connect(&server, &[], Duration::from_secs(60)).await.err();
+            assert!(matches!(error, Some(McpError::Connect { .. })), "{start}: {error:?}");
+            let sent = told.recv_timeout(Duration::from_secs(60)).unwrap();
+            assert!(sent < 4 * LONGEST_MESSAGE, "{start}: {sent} bytes went out");
+        }
+    }
 }

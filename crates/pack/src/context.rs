@@ -17,8 +17,36 @@ const LEADS: [&str; 5] = [
 /// Results of calls whose content does not matter.
 const RESULTS: [&str; 4] =
     ["{\"status\": \"ok\"}", "Done.", "{\"result\": \"42\"}", "The operation was successful."];
-/// Examples of a tool after whose calls it is taught that the call was made.
+/// Examples of a tool after whose calls it is taught that the call was made, and that are put into other surroundings.
 const AFTER_CALLS: usize = 2;
+/// Of so many examples without a tool one is put into other surroundings.
+const SURROUNDED: usize = 3;
+/// What may come before a message, for clients open conversations in many ways: instructions, and earlier turns.
+const SURROUNDINGS: [&[(Role, &str)]; 5] = [
+    &[(Role::System, "You are a helpful assistant.")],
+    &[(Role::User, "Hello!"), (Role::Assistant, "Hello! How can I help you today?")],
+    &[(Role::System, "You help people with their daily affairs. If you are not sure, say so.")],
+    &[
+        (Role::User, "What is the capital of Spain?"),
+        (Role::Assistant, "The capital of Spain is Madrid."),
+        (Role::User, "Thanks!"),
+        (Role::Assistant, "You're welcome. Is there anything else?"),
+    ],
+    &[
+        (Role::System, "Be concise."),
+        (Role::User, "Who invented the telephone?"),
+        (Role::Assistant, "Alexander Graham Bell is usually given the credit."),
+    ],
+];
+
+/// What a server adds to a tool's result, so that the model answers from it. Without it Qwen2.5-Coder-0.5B writes the call's JSON
+/// once more, whether or not the tools are listed in its prompt.
+pub const AFTER_RESULT: &str = "Now tell me the outcome in plain words, without JSON.";
+
+/// A tool's result with a note for the model.
+pub fn with_note(result: &str, note: &str) -> String {
+    format!("{result}\n\n{note}")
+}
 
 /// Token ids, and the positions whose next token is a decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,13 +91,16 @@ impl Writer<'_> {
                             *nth += 1;
                             if *nth <= AFTER_CALLS {
                                 contexts.extend(self.after_call(&said, tool, i, group)?);
+                                contexts.extend(self.surrounded(&said, i, Some(tool), group));
                             }
                         }
-                        None => contexts.push(self.words(
-                            &said,
-                            message.assistant.as_deref().unwrap_or_default(),
-                            group,
-                        )?),
+                        None => {
+                            let text = message.assistant.as_deref().unwrap_or_default();
+                            contexts.push(self.words(&said, text, group)?);
+                            if i % SURROUNDED == 0 {
+                                contexts.extend(self.surrounded(&said, i / SURROUNDED, None, group));
+                            }
+                        }
                     }
                 }
                 Example::Chat(chat) => self.conversation(&chat.messages, group, &mut contexts)?,
@@ -86,6 +117,14 @@ impl Writer<'_> {
     pub fn turn(&self, message: &str, group: u32) -> Result<Context, FitError> {
         let ids = self.prompt(&[Message::user(message)])?;
         Ok(Context { points: vec![(ids.len() - 1, None)], ids, group })
+    }
+
+    /// The turn that a message opens after something else; none if the template does not take what comes before.
+    fn surrounded(&self, said: &[Message], nth: usize, tool: Option<usize>, group: u32) -> Option<Context> {
+        let before = SURROUNDINGS[nth % SURROUNDINGS.len()].iter();
+        let before = before.map(|(role, content)| Message::new(*role, *content));
+        let ids = self.prompt(&before.chain(said.iter().cloned()).collect::<Vec<_>>()).ok()?;
+        Some(Context { points: vec![(ids.len() - 1, tool)], ids, group })
     }
 
     /// A call at the start of the turn, and after a lead.
@@ -119,6 +158,8 @@ impl Writer<'_> {
         let after = self.behind_calls(&messages, "", std::slice::from_ref(&call))?;
         messages.push(Message::calls("", vec![call]));
         let result = RESULTS[salt % RESULTS.len()];
+        // Servers may be told to add no note.
+        let result = if salt.is_multiple_of(2) { with_note(result, AFTER_RESULT) } else { result.to_owned() };
         messages.push(Message::tool(Some("call00000".into()), definition.name.as_str(), result));
         let answering = self.prompt(&messages)?;
         let none = |ids: Vec<u32>| Context { points: vec![(ids.len() - 1, None)], ids, group };

@@ -47,8 +47,30 @@ pub struct ChatExample {
 pub struct Examples(pub Vec<Example>);
 
 /// Ordinary conversation in which no tool is wanted: of our own writing, part of every fit.
-pub fn talk() -> Examples {
-    Examples::parse(Path::new("talk.jsonl"), TALK).unwrap_or_default()
+///
+/// Some of it a tool could do: what is to be translated is talk unless there is a translator. Such a line gives way where a
+/// word of its `unless` occurs in the name or description of one of the tools.
+pub fn talk(tools: &ToolSet) -> Examples {
+    let about: Vec<String> =
+        tools.iter().map(|tool| format!("{} {}", tool.name, tool.description).to_lowercase()).collect();
+    let stays = |unless: &[String]| !unless.iter().any(|word| about.iter().any(|text| text.contains(word)));
+    let lines = TALK.lines().filter_map(|line| serde_json::from_str::<Talk>(line).ok());
+    Examples(lines.filter(|line| stays(&line.unless)).filter_map(Talk::example).collect())
+}
+
+/// A line of the shipped talk.
+#[derive(Deserialize)]
+struct Talk {
+    #[serde(default)]
+    unless: Vec<String>,
+    #[serde(flatten)]
+    example: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Talk {
+    fn example(self) -> Option<Example> {
+        serde_json::from_value(self.example.into()).ok()
+    }
 }
 
 impl Examples {
@@ -139,10 +161,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_shipped_talk_is_read_and_calls_nothing() {
-        let talk = Examples::parse(Path::new("talk.jsonl"), TALK).unwrap();
-        assert!(talk.0.len() >= 60, "{}", talk.0.len());
-        assert!(talk.0.iter().all(|example| example.tools().next().is_none()));
+    fn the_shipped_talk_is_read_whole_and_calls_nothing() {
+        let all = talk(&ToolSet::default());
+        assert_eq!(all.0.len(), TALK.lines().count(), "every line is an example");
+        assert!(all.0.iter().all(|example| example.tools().next().is_none()));
+        let mut seen = std::collections::HashSet::new();
+        assert!(all.0.iter().all(|example| seen.insert(format!("{example:?}"))), "no line stands twice");
+    }
+
+    #[test]
+    fn talk_gives_way_to_a_tool_that_does_it() {
+        let says = |talk: &Examples, part: &str| format!("{:?}", talk.0).contains(part);
+        let translator = tools::Tool::client("to_french", "Translates a text.", serde_json::json!({}));
+        let with = talk(&ToolSet::new(vec![translator]).unwrap());
+        let without = talk(&ToolSet::default());
+        assert!(says(&without, "Translate \\\"good night") && !says(&with, "Translate \\\"good night"));
+        assert!(says(&with, "Tell me a joke"), "what it does not do stays");
     }
 
     #[test]

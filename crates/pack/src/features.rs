@@ -1,14 +1,16 @@
 //! What the frozen model reads of contexts, and where it is kept.
 
 use crate::{Context, FitError, error::write};
-use lm::{FrozenLm, Sequence};
+use lm::{Decoder, FrozenLm, Sequence};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 /// Tokens that go through the model at once, unless one context alone has more.
 const PACK_TOKENS: usize = 1024;
+/// Contexts that agree in so many tokens are read on from one state: conversations open with instructions, and there are few of them.
+const OPENING: usize = 12;
 /// Packs after which what was read is written down: what an interruption loses at most.
 const PACKS_A_WRITE: usize = 8;
 
@@ -44,8 +46,15 @@ pub(crate) fn extract(
     cache: Option<&Path>,
     progress: &mut dyn FnMut(Extraction),
 ) -> Result<Vec<Vec<Reading>>, FitError> {
-    let keys: Vec<String> = contexts.iter().map(|context| key(lm, context)).collect();
     let mut known = cache.and_then(|path| read(path, lm.card().width)).unwrap_or_default();
+    let engine = lm.card().engine.as_str();
+    let keyed = |context: &Context| {
+        let own = key(lm, engine, context);
+        // What the same model read in f32 is what its packed engine comes near to: a server that runs packed reads it, too.
+        let finer = (engine == Decoder::PACKED).then(|| key(lm, Decoder::F32, context));
+        finer.filter(|finer| known.contains_key(finer)).unwrap_or(own)
+    };
+    let keys: Vec<String> = contexts.iter().map(keyed).collect();
     let mut missing: Vec<usize> = (0..contexts.len()).filter(|&i| !known.contains_key(&keys[i])).collect();
     missing.sort_by_key(|&i| &keys[i]);
     missing.dedup_by_key(|&mut i| &keys[i]);
@@ -57,31 +66,41 @@ pub(crate) fn extract(
     let mut state = Extraction { done: contexts.len() - missing.len(), kept: 0, total: contexts.len() };
     state.kept = state.done;
     progress(state);
-    let shared = shared_beginning(missing.iter().map(|&i| contexts[i].until_decision()));
-    let mut beginning = lm.begin();
-    if let Some(&first) = missing.first().filter(|_| shared > 0) {
-        lm.extend(&mut [(&mut beginning, &contexts[first].ids[..shared])])?;
-    }
     missing.sort_by_key(|&i| contexts[i].ids.len());
-    let mut rest = missing.as_slice();
+    let mut openings: BTreeMap<&[u32], Vec<usize>> = BTreeMap::new();
+    for &i in &missing {
+        let ids = contexts[i].until_decision();
+        openings.entry(&ids[..ids.len().min(OPENING)]).or_default().push(i);
+    }
     let mut packs = 0;
-    while !rest.is_empty() {
-        let mut tokens = 0;
-        let fits = rest.iter().take_while(|&&i| {
-            tokens += contexts[i].ids.len() - shared;
-            tokens <= PACK_TOKENS
-        });
-        let (pack, later) = rest.split_at(fits.count().max(1));
-        for (&i, readings) in pack.iter().zip(read_pack(lm, &beginning, shared, contexts, pack)?) {
-            known.insert(keys[i].clone(), readings);
+    for alike in openings.values() {
+        let shared = shared_beginning(alike.iter().map(|&i| contexts[i].until_decision()));
+        let mut beginning = lm.begin();
+        if shared > 0 {
+            lm.extend(&mut [(&mut beginning, &contexts[alike[0]].ids[..shared])])?;
         }
-        rest = later;
-        state.done += pack.len();
-        progress(state);
-        packs += 1;
-        if let Some(path) = cache.filter(|_| packs % PACKS_A_WRITE == 0 || rest.is_empty()) {
-            save(path, lm.card().width, &known)?;
+        let mut rest = alike.as_slice();
+        while !rest.is_empty() {
+            let mut tokens = 0;
+            let fits = rest.iter().take_while(|&&i| {
+                tokens += contexts[i].ids.len() - shared;
+                tokens <= PACK_TOKENS
+            });
+            let (pack, later) = rest.split_at(fits.count().max(1));
+            for (&i, readings) in pack.iter().zip(read_pack(lm, &beginning, shared, contexts, pack)?) {
+                known.insert(keys[i].clone(), readings);
+            }
+            rest = later;
+            state.done += pack.len();
+            progress(state);
+            packs += 1;
+            if let Some(path) = cache.filter(|_| packs % PACKS_A_WRITE == 0) {
+                save(path, lm.card().width, &known)?;
+            }
         }
+    }
+    if let Some(path) = cache.filter(|_| packs % PACKS_A_WRITE != 0) {
+        save(path, lm.card().width, &known)?;
     }
     Ok(keys.iter().map(|key| known[key].clone()).collect())
 }
@@ -122,10 +141,10 @@ fn shared_beginning<'c>(mut all: impl Iterator<Item = &'c [u32]>) -> usize {
 }
 
 /// What a context's readings depend on.
-fn key(lm: &dyn FrozenLm, context: &Context) -> String {
+fn key(lm: &dyn FrozenLm, engine: &str, context: &Context) -> String {
     let mut hash = Sha256::new();
     hash.update(lm.card().digest.as_bytes());
-    hash.update(lm.card().engine.as_bytes());
+    hash.update(engine.as_bytes());
     hash.update((context.ids.len() as u64).to_le_bytes());
     context.ids.iter().for_each(|id| hash.update(id.to_le_bytes()));
     context.points.iter().for_each(|(at, _)| hash.update((*at as u64).to_le_bytes()));

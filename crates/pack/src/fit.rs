@@ -207,7 +207,7 @@ impl Data {
         enforceable(tools)?;
         let template = ChatTemplate::of(lm.tokenizer())?;
         let writer = Writer { tokenizer: lm.tokenizer(), template: &template, tools };
-        let talk = talk();
+        let talk = talk(tools);
         let all: Vec<Example> = examples.0.iter().chain(&talk.0).cloned().collect();
         let mut contexts = writer.write(&all, 0)?;
         let described = contexts.len();

@@ -25,7 +25,7 @@ mod prior;
 mod report;
 mod sample;
 
-pub use context::Context;
+pub use context::{AFTER_RESULT, Context, with_note};
 pub use definitions::{call_name, enforceable, from_json, rename_for_calls};
 pub use error::FitError;
 pub use evaluate::{Decided, Evaluation, Question, evaluate, native_calls, questions};

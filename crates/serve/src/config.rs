@@ -41,6 +41,9 @@ pub struct Config {
     pub tool_limit: Duration,
     /// Bytes of a tool's result that go into a conversation.
     pub result_bytes: usize,
+    /// What is added to a tool's result that the model is to answer from; empty for nothing. Small models otherwise write the
+    /// call again, in words.
+    pub after_result: String,
     /// Turns with calls that are run here before the answer must be text.
     pub rounds: usize,
     /// How long a shutdown waits for requests under way.
@@ -76,6 +79,7 @@ impl Default for Config {
             passed_environment: Vec::new(),
             tool_limit: Duration::from_secs(20),
             result_bytes: 4096,
+            after_result: pack::AFTER_RESULT.to_owned(),
             rounds: 6,
             drain: Duration::from_secs(20),
         }

@@ -6,7 +6,7 @@ use crate::execute::Executor;
 use crate::metrics::Metrics;
 use crate::scheduler::{Output, Scheduler};
 use decode::{Calling, Conversation, Decision, Extended, Finish, Generation, Prompt, Request, Token};
-use lm::{Message, ToolCall};
+use lm::{Message, Role, ToolCall};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Instant;
@@ -92,7 +92,8 @@ impl Stage {
         let mut ran: Vec<Value> = Vec::new();
         let mut made: Vec<(String, String)> = Vec::new();
         for round in 0.. {
-            let request = Request { prompt: Prompt::Chat(turn.conversation.clone()), ..turn.request.clone() };
+            let prompt = Prompt::Chat(self.noted(&turn));
+            let request = Request { prompt, ..turn.request.clone() };
             let generation = match self.generate(&turn, request, pieces).await? {
                 Ok(generation) => generation,
                 Err(error) => return Ok(Err(error)),
@@ -147,6 +148,21 @@ impl Stage {
                 if again || round + 1 >= self.config.rounds { Calling::Off } else { Calling::Auto };
         }
         Err(Left) // the loop ends by itself
+    }
+
+    /// The conversation as the model reads it: where a tool's result is the last thing, with the note on how to answer from it.
+    /// An answer that is to be JSON is not told to be none.
+    fn noted(&self, turn: &Turn) -> Conversation {
+        let mut conversation = turn.conversation.clone();
+        let note = self.config.after_result.as_str();
+        if let Some(last) = conversation.messages.last_mut()
+            && last.role == Role::Tool
+            && !note.is_empty()
+            && turn.request.schema.is_none()
+        {
+            last.content = pack::with_note(&last.content, note);
+        }
+        conversation
     }
 
     /// One generation, told piece by piece.

@@ -87,8 +87,10 @@ async function answer() {
   problem("");
   try {
     const hear = (chunk) => {
-      if (chunk.toolken?.ran) {
-        const { tool, arguments: args, result, failed, micros } = chunk.toolken.ran;
+      const ran = chunk.toolken?.ran;
+      // The trace at the end lists all calls that were run: each has been shown when it ran.
+      if (ran && !Array.isArray(ran)) {
+        const { tool, arguments: args, result, failed, micros } = ran;
         turn.insertBefore(callElement(tool, args, result, failed, micros), said);
       }
       trace = chunk.toolken?.generations ? chunk.toolken : trace;
