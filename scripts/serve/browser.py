@@ -142,6 +142,14 @@ async def visit(page):
     await page.js("document.querySelector('#teach [aria-live]').scrollIntoView()")
     await page.shot("chat-taught")
 
+    # And back again: the server is left as it was found.
+    await page.js(f"document.querySelector('#teach select').value = {json.dumps(options.tool)}")
+    await page.click("#teach button")
+    await page.until("document.querySelector('#teach [aria-live]').textContent === 'Fitting …'")
+    await page.until("document.querySelectorAll('#teach .bars').length === 2")
+    assert await page.js("document.querySelectorAll('#teach .bars')[1].querySelector('dt').textContent") == options.tool
+    print("taught back:", options.tool)
+
     if options.executed:
         await page.click("#clear")
         await page.click("#message")

@@ -11,6 +11,7 @@ function beginChat() {
     const text = $("message").value.trim();
     if (!text || running) return;
     $("message").value = "";
+    $("log").querySelector(".start")?.remove();
     messages.push({ role: "user", content: text });
     turnElement("user", "You").querySelector(".said").textContent = text;
     answer();
@@ -25,8 +26,7 @@ function beginChat() {
   $("clear").onclick = () => {
     running?.abort();
     messages = [];
-    $("log").replaceChildren();
-    $("decisions").replaceChildren();
+    showStart();
     $("teach").replaceChildren();
     problem("");
     $("message").focus();
@@ -39,6 +39,23 @@ function beginChat() {
       $("message").focus();
     }
   });
+}
+
+/** What stands in an empty conversation: a few of the packs' own examples to begin with. */
+function showStart() {
+  const examples = [...server.details.values()].flatMap((pack) => pack.examples.filter((example) => example.user));
+  const tools = [...new Set(examples.map((example) => example.tool))];
+  const some = tools.filter((_, i) => i % Math.ceil(tools.length / 4) === 0).slice(0, 4);
+  const begin = (text) => {
+    $("message").value = text;
+    $("ask").requestSubmit();
+  };
+  const offers = some.map((tool) => examples.find((example) => example.tool === tool).user);
+  const buttons = offers.map((text) => el("button", { type: "button", onclick: () => begin(text) }, text));
+  const count = [...server.details.values()].reduce((sum, pack) => sum + pack.tools.length, 0);
+  const known = count ? `${count} tools are known, and none of them stands in the prompt.` : "No pack is loaded: the model answers in words alone.";
+  $("log").replaceChildren(el("div", { class: "start" }, el("p", { class: "quiet" }, known + (buttons.length ? " Ask something, or try one of these:" : "")), buttons));
+  $("decisions").replaceChildren(el("p", { class: "quiet" }, "Before each token the model's words and the packs' tools compete. Every decision is shown here."));
 }
 
 function turnElement(kind, who) {
@@ -244,8 +261,8 @@ function showTeaching(asked, before) {
       const hear = (chunk) => (after ??= chunk.toolken?.generations?.[0]?.decisions[0]);
       await stream({ messages: asked, max_tokens: 1 }, hear);
       outcome.replaceChildren(
-        el("p", {}, `Fitted in ${seconds.toFixed(1)} s. The first decision, before and after:`),
-        el("div", { class: "pair" }, bars(before, 4), after ? bars(after, 4) : "–"),
+        el("p", {}, `Fitted in ${seconds.toFixed(1)} s. The first decision:`),
+        el("div", { class: "pair" }, el("h4", {}, "before"), bars(before, 4), el("h4", {}, "after"), after ? bars(after, 4) : "–"),
       );
       outcome.scrollIntoView({ block: "nearest" });
     } catch (error) {

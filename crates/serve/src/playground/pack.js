@@ -10,7 +10,7 @@ function showPack(pack) {
     ...part("Examples", exampleEditor(pack)),
     ...(report ? part("Confusion", confusion(pack, report)) : []),
     ...(report?.mistakes.length ? part("Decided wrongly", mistakes(report)) : []),
-    ...part("Map", el("p", { class: "quiet" }, "The tools' rows on their first two principal components: what stands close is told apart by little."), map(pack)),
+    ...part("Map", el("p", { class: "quiet" }, "The tools' rows on their first two principal components, drawn apart where they crowd: what stands close is told apart by little."), el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Map" }, map(pack))),
   );
 }
 
@@ -30,17 +30,19 @@ function toolTable(pack) {
       "tr",
       {},
       el("th", { scope: "row" }, tool.name),
-      el("td", {}, tool.description.split("\n")[0].slice(0, 160)),
+      el("td", { class: "wide" }, tool.description.split("\n")[0].slice(0, 160)),
       el("td", { class: "number" }, String(counted.get(tool.name) ?? 0)),
-      el("td", { class: "number" }, percent(figures?.precision)),
-      el("td", { class: "number" }, percent(figures?.recall)),
-      el("td", {}, confused),
-      el("td", { class: "number" }, figures?.wants ? String(figures.wants) : ""),
+      pack.report && [
+        el("td", { class: "number" }, percent(figures?.precision)),
+        el("td", { class: "number" }, percent(figures?.recall)),
+        el("td", {}, confused),
+        el("td", { class: "number" }, figures?.wants ? String(figures.wants) : ""),
+      ],
     );
   });
-  const head = ["tool", "what it does", "examples", "precision", "recall", "called instead", "wants more"];
+  const head = ["tool", "what it does", "examples", ...(pack.report ? ["precision", "recall", "called instead", "wants more"] : [])];
   const numbers = new Set(["examples", "precision", "recall", "wants more"]);
-  return el("table", {}, el("thead", {}, el("tr", {}, head.map((text) => el("th", { scope: "col", class: numbers.has(text) && "number" }, text)))), el("tbody", {}, rows));
+  return el("table", {}, el("thead", {}, el("tr", {}, head.map((text) => el("th", { scope: "col", class: numbers.has(text) ? "number" : text === "what it does" && "wide" }, text)))), el("tbody", {}, rows));
 }
 
 /** Rows are what was wanted, columns what was called; both in the order of the tools, and none at the end. */
@@ -73,16 +75,18 @@ function map(pack) {
     element.append(...children);
     return element;
   };
-  const range = (axis) => {
-    const values = pack.map.map((point) => point[axis]);
-    return [Math.min(...values), Math.max(...values)];
+  // Halfway between its value and its rank: a row far out would press all others together.
+  const placer = (axis, size) => {
+    const sorted = pack.map.map((point) => point[axis]).sort((a, b) => a - b);
+    const [low, high] = [sorted[0], sorted.at(-1)];
+    const last = sorted.length - 1 || 1;
+    return (value) => edge + (0.5 * ((value - low) / (high - low || 1)) + 0.5 * (sorted.indexOf(value) / last)) * (size - 2 * edge);
   };
-  const place = (value, [low, high], size) => edge + ((value - low) / (high - low || 1)) * (size - 2 * edge);
-  const [across, up] = [range(0), range(1)];
+  const [across, up] = [placer(0, width), placer(1, height)];
   // Labels that would lie on each other move down, line by line.
   const taken = [];
   const points = pack.tools
-    .map((tool, i) => ({ name: tool.name, x: place(pack.map[i][0], across, width), y: height - place(pack.map[i][1], up, height) }))
+    .map((tool, i) => ({ name: tool.name, x: across(pack.map[i][0]), y: height - up(pack.map[i][1]) }))
     .sort((a, b) => a.y - b.y);
   const drawn = points.flatMap(({ name, x, y }) => {
     const right = x < width - 160;
@@ -92,6 +96,7 @@ function map(pack) {
     while (taken.some((other) => Math.abs(other.line - line) < 11 && from < other.to && other.from < from + reach)) line += 3;
     taken.push({ line, from, to: from + reach });
     return [
+      ...(line - y > 12 ? [svg("line", { x1: x, y1: y, x2: right ? x + 7 : x - 7, y2: line - 4 })] : []),
       svg("circle", { cx: x, cy: y, r: 4 }, svg("title", {}, name)),
       svg("text", { x: right ? x + 7 : x - 7, y: line, "text-anchor": right ? "start" : "end" }, name),
     ];

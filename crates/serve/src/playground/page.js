@@ -96,6 +96,7 @@ async function begin() {
     problem(error.message);
   }
   show();
+  if (!messages.length) showStart();
 }
 
 window.addEventListener("hashchange", show);
