@@ -15,8 +15,15 @@ const LEADS: [&str; 5] = [
     "Of course. Let me take care of it.",
 ];
 /// Results of calls whose content does not matter.
-const RESULTS: [&str; 4] =
-    ["{\"status\": \"ok\"}", "Done.", "{\"result\": \"42\"}", "The operation was successful."];
+const RESULTS: [&str; 7] = [
+    "{\"status\": \"ok\"}",
+    "Done.",
+    "{\"result\": \"42\", \"unit\": \"km\"}",
+    "The operation was successful.",
+    "[{'id': 1, 'name': 'first'}, {'id': 2, 'name': 'second'}]",
+    "Error: not found",
+    "It is half past nine, and the sun is out.",
+];
 /// Examples of a tool after whose calls it is taught that the call was made, and that are put into other surroundings.
 const AFTER_CALLS: usize = 2;
 /// Of so many examples without a tool one is put into other surroundings.
@@ -159,11 +166,16 @@ impl Writer<'_> {
         messages.push(Message::calls("", vec![call]));
         let result = RESULTS[salt % RESULTS.len()];
         // Servers may be told to add no note.
-        let result = if salt.is_multiple_of(2) { with_note(result, AFTER_RESULT) } else { result.to_owned() };
-        messages.push(Message::tool(Some("call00000".into()), definition.name.as_str(), result));
-        let answering = self.prompt(&messages)?;
+        let mut answering = vec![with_note(result, AFTER_RESULT)];
+        answering.extend(salt.is_multiple_of(2).then(|| result.to_owned()));
         let none = |ids: Vec<u32>| Context { points: vec![(ids.len() - 1, None)], ids, group };
-        Ok(after.into_iter().chain([answering]).map(none).collect())
+        let mut contexts: Vec<Context> = after.into_iter().map(none).collect();
+        for result in answering {
+            let id = Some("call00000".to_owned());
+            let told = [Message::tool(id, definition.name.as_str(), result)];
+            contexts.push(none(self.prompt(&[&messages[..], &told].concat())?));
+        }
+        Ok(contexts)
     }
 
     /// The ids up to the end of a turn's last call, where it makes another or ends; none if the template cannot show it.

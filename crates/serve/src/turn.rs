@@ -130,6 +130,14 @@ impl Stage {
                 let trace = json!({"generations": generations, "ran": ran});
                 return Ok(Ok(Outcome { finish, prompt_tokens, completion_tokens, trace }));
             }
+            // A call that was run is not run again, with the same arguments, for the same request.
+            let known = |(_, tool, arguments): &(String, String, String)| {
+                made.contains(&(tool.clone(), arguments.clone()))
+            };
+            if calls.iter().all(known) && generation.text.is_empty() {
+                turn.request.settings.calling = Calling::Off;
+                continue;
+            }
             let results = self.run_calls(&turn, &calls, &mut ran, pieces).await?;
             let call = |(id, tool, arguments): &(String, String, String)| {
                 let arguments = serde_json::from_str(arguments).unwrap_or_else(|_| json!({}));
