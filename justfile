@@ -28,9 +28,10 @@ ci:
 fuzz TARGET SECONDS="60":
     RUSTC_BOOTSTRAP=1 cargo fuzz run {{ TARGET }} -- -max_total_time={{ SECONDS }}
 
-# The server against real clients and MCP servers (openai, LangChain, chromium); SECONDS of many clients at once.
-serve-check MODEL="qwen2.5-coder-0.5b" SECONDS="20":
-    scripts/serve/check {{ MODEL }} {{ SECONDS }}
+# All that is said of packs and the server: held-out messages beside the model's own function calling (of NATIVE messages, or `all`),
+# OpenAI's client, LangChain, MCP servers, hostile requests, chromium, and SECONDS of 64 clients at once.
+serve-check MODEL="qwen2.5-coder-0.5b" SECONDS="300" NATIVE="12":
+    scripts/serve/check {{ MODEL }} {{ SECONDS }} {{ NATIVE }}
 
 # Speed beside llama.cpp on this machine; the peers are installed by themselves. `just bench --help` says more.
 bench *OPTIONS:
