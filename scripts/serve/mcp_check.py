@@ -44,11 +44,11 @@ def hour(zone):
 # server, message, tool, what its result holds if the call was right
 ASKED = [
     ("time", "What time is it in Tokyo right now?", "get_current_time", lambda: hour("Asia/Tokyo")),
-    ("sqlite", "CREATE TABLE birds with an id, a name and a count.", "create_table", lambda: "success"),
+    ("sqlite", "Make a new table: CREATE TABLE birds (id INTEGER, name TEXT, count INTEGER)", "create_table", lambda: "success"),
     ("sqlite", "What tables do we have?", "list_tables", lambda: "birds"),
-    ("sqlite", "Describe the table birds.", "describe_table", lambda: "name"),
-    ("git", f"Show me the status of the repository at {repository}.", "git_status", lambda: "note.txt"),
-    ("git", f"git log for {repository}.", "git_log", lambda: "The first commit"),
+    ("sqlite", "What fields are in the birds table?", "describe_table", lambda: "INTEGER"),
+    ("git", f"Show me the status of the repository at {repository}.", "git_status", lambda: "On branch"),
+    ("git", f"Show all branches of {repository}.", "git_branch", lambda: "m"),
     ("fetch", f"Fetch http://127.0.0.1:{pages.server_port}/birds.html.", "fetch", lambda: "heron"),
 ]
 reached, right = {}, 0

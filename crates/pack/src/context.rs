@@ -14,15 +14,15 @@ const LEADS: [&str; 5] = [
     "Okay, I'll do that now.",
     "Of course. Let me take care of it.",
 ];
-/// Results of calls whose content does not matter.
-const RESULTS: [&str; 7] = [
-    "{\"status\": \"ok\"}",
-    "Done.",
-    "{\"result\": \"42\", \"unit\": \"km\"}",
-    "The operation was successful.",
-    "[{'id': 1, 'name': 'first'}, {'id': 2, 'name': 'second'}]",
-    "Error: not found",
-    "It is half past nine, and the sun is out.",
+/// Results of calls whose content does not matter, and what is then answered.
+const RESULTS: [(&str, &str); 7] = [
+    ("{\"status\": \"ok\"}", "It was done, and all went well."),
+    ("Done.", "That is done. Is there anything else?"),
+    ("{\"result\": \"42\", \"unit\": \"km\"}", "The result is 42 km."),
+    ("The operation was successful.", "The operation was successful."),
+    ("[{'id': 1, 'name': 'first'}, {'id': 2, 'name': 'second'}]", "There are two of them, first and second."),
+    ("Error: not found", "I'm sorry, the error message says that it was not found."),
+    ("It is half past nine, and the sun is out.", "It is half past nine now, and the sun is out."),
 ];
 /// Examples of a tool after whose calls it is taught that the call was made, and that are put into other surroundings.
 const AFTER_CALLS: usize = 2;
@@ -164,16 +164,17 @@ impl Writer<'_> {
         let mut messages = said.to_vec();
         let after = self.behind_calls(&messages, "", std::slice::from_ref(&call))?;
         messages.push(Message::calls("", vec![call]));
-        let result = RESULTS[salt % RESULTS.len()];
-        // Servers may be told to add no note.
-        let mut answering = vec![with_note(result, AFTER_RESULT)];
-        answering.extend(salt.is_multiple_of(2).then(|| result.to_owned()));
+        let (result, answer) = RESULTS[salt % RESULTS.len()];
         let none = |ids: Vec<u32>| Context { points: vec![(ids.len() - 1, None)], ids, group };
         let mut contexts: Vec<Context> = after.into_iter().map(none).collect();
-        for result in answering {
+        let told = |result: String| {
             let id = Some("call00000".to_owned());
-            let told = [Message::tool(id, definition.name.as_str(), result)];
-            contexts.push(none(self.prompt(&[&messages[..], &told].concat())?));
+            [&messages[..], &[Message::tool(id, definition.name.as_str(), result)]].concat()
+        };
+        contexts.push(self.words(&told(with_note(result, AFTER_RESULT)), answer, group)?);
+        if salt.is_multiple_of(2) {
+            // Servers may be told to add no note.
+            contexts.push(self.words(&told(result.to_owned()), "", group)?);
         }
         Ok(contexts)
     }

@@ -138,6 +138,10 @@ impl Stage {
                 turn.request.settings.calling = Calling::Off;
                 continue;
             }
+            // What is said after the results is not the end of the sentence before.
+            if !generation.text.trim().is_empty() {
+                pieces.send(Piece::Text("\n\n".to_owned())).await.map_err(|_| Left)?;
+            }
             let results = self.run_calls(&turn, &calls, &mut ran, pieces).await?;
             let call = |(id, tool, arguments): &(String, String, String)| {
                 let arguments = serde_json::from_str(arguments).unwrap_or_else(|_| json!({}));
