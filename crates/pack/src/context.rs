@@ -104,8 +104,10 @@ impl Writer<'_> {
                         None => {
                             let text = message.assistant.as_deref().unwrap_or_default();
                             contexts.push(self.words(&said, text, group)?);
-                            if i % SURROUNDED == 0 {
-                                contexts.extend(self.surrounded(&said, i / SURROUNDED, None, group));
+                            // By the message, not by its place: another example must not change this one's contexts.
+                            let salt = message.user.len();
+                            if salt.is_multiple_of(SURROUNDED) {
+                                contexts.extend(self.surrounded(&said, salt / SURROUNDED, None, group));
                             }
                         }
                     }
