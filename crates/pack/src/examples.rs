@@ -172,7 +172,8 @@ mod tests {
     #[test]
     fn talk_gives_way_to_a_tool_that_does_it() {
         let says = |talk: &Examples, part: &str| format!("{:?}", talk.0).contains(part);
-        let translator = tools::Tool::client("to_french", "Translates a text.", serde_json::json!({}));
+        let translator =
+            tools::Tool::client("to_french", "Translates a text.", serde_json::json!({"type": "object"}));
         let with = talk(&ToolSet::new(vec![translator]).unwrap());
         let without = talk(&ToolSet::default());
         assert!(says(&without, "Translate \\\"good night") && !says(&with, "Translate \\\"good night"));
