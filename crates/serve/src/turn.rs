@@ -93,7 +93,8 @@ impl Stage {
         let mut made: Vec<(String, String)> = Vec::new();
         for round in 0.. {
             let prompt = Prompt::Chat(self.noted(&turn));
-            let request = Request { prompt, ..turn.request.clone() };
+            let mut request = Request { prompt, ..turn.request.clone() };
+            request.disabled_tools.extend(self.answered(&turn));
             let generation = match self.generate(&turn, request, pieces).await? {
                 Ok(generation) => generation,
                 Err(error) => return Ok(Err(error)),
@@ -175,6 +176,20 @@ impl Stage {
             last.content = pack::with_note(&last.content, note);
         }
         conversation
+    }
+
+    /// The tools whose results the model is told to answer from: calling them once more for the same request is what small
+    /// models do instead. Another tool may follow.
+    fn answered(&self, turn: &Turn) -> Vec<String> {
+        let messages = &turn.conversation.messages;
+        let last = messages.last().is_some_and(|message| message.role == Role::Tool);
+        if !last || self.config.after_result.is_empty() || turn.request.settings.calling != Calling::Auto {
+            return Vec::new();
+        }
+        let since = messages.iter().rev().take_while(|message| message.role != Role::User);
+        let calls = since.flat_map(|message| &message.tool_calls);
+        let names = calls.map(|call| call.function.name.clone());
+        names.filter(|name| turn.extended.tools().any(|tool| tool == name)).collect()
     }
 
     /// One generation, told piece by piece.
