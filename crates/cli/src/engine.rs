@@ -40,6 +40,11 @@ pub struct There {
 }
 
 impl Elsewhere {
+    /// Whether an engine is asked for.
+    pub fn is_wanted(&self) -> bool {
+        self.engine.is_some()
+    }
+
     /// The engine, if one is asked for. `head` is the one given; without it, the model must be the export.
     pub fn connect(&self, model: &str, head: Option<Head>) -> anyhow::Result<Option<There>> {
         let Some(url) = &self.engine else { return Ok(None) };

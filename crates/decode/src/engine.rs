@@ -10,7 +10,7 @@ use crate::row::{Row, Surroundings};
 use crate::trace::{Event, Generation};
 use head::Head;
 use lm::{FrozenLm, Matrix, Sequence};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroUsize;
 use tools::ToolSet;
 
@@ -69,14 +69,7 @@ impl<'a> Engine<'a> {
     /// # Errors
     /// [`DecodeError::Mismatch`] for a tool of the head that the engine's vocabulary does not have.
     pub fn served_by(mut self, served: Served) -> Result<Self, DecodeError> {
-        let known: HashSet<&str> = served.tools.iter().map(|(name, _)| name.as_str()).collect();
-        if let Some(name) = self.extended.tools().find(|name| !known.contains(name)) {
-            let message = format!(
-                "the engine's vocabulary has no token for the tool `{name}`: export the model with this head, and have the engine \
-                 serve that"
-            );
-            return Err(DecodeError::Mismatch(message));
-        }
+        served.check(&self.extended)?;
         self.served = Some(served);
         Ok(self)
     }

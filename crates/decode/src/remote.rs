@@ -13,10 +13,16 @@ mod choice;
 mod message;
 mod row;
 mod run;
+mod session;
 
 pub(crate) use run::run;
+pub(crate) use session::Elsewhere;
 
+use crate::DecodeError;
+use crate::extended::Extended;
 use serde_json::Value;
+use std::collections::HashSet;
+use std::fmt;
 use std::sync::Arc;
 
 /// What completes token ids: one request to an engine.
@@ -93,4 +99,24 @@ pub struct Served {
     pub tools: Vec<(String, u32)>,
     /// The longest context, in tokens.
     pub context: usize,
+}
+
+impl fmt::Debug for Served {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Served").field("tools", &self.tools.len()).field("context", &self.context).finish()
+    }
+}
+
+impl Served {
+    /// Refuses tools that the engine's vocabulary does not have.
+    pub(crate) fn check(&self, extended: &Extended<'_>) -> Result<(), DecodeError> {
+        let known: HashSet<&str> = self.tools.iter().map(|(name, _)| name.as_str()).collect();
+        match extended.tools().find(|name| !known.contains(name)) {
+            Some(name) => Err(DecodeError::Mismatch(format!(
+                "the engine's vocabulary has no token for the tool `{name}`: export the model with this head, and have the engine \
+                 serve that"
+            ))),
+            None => Ok(()),
+        }
+    }
 }

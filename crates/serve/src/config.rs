@@ -45,6 +45,8 @@ pub struct Config {
     pub rounds: usize,
     /// How long a shutdown waits for requests under way.
     pub drain: Duration,
+    /// The engine that generates in the model's stead, if one does.
+    pub served: Option<decode::Served>,
 }
 
 /// What becomes of a tool in a request that no pack has.
@@ -78,6 +80,7 @@ impl Default for Config {
             result_bytes: 4096,
             rounds: 6,
             drain: Duration::from_secs(20),
+            served: None,
         }
     }
 }

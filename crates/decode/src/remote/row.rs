@@ -136,6 +136,9 @@ impl<'r, 'a> Row<'r, 'a> {
         };
         self.asked += 1;
         let index = self.prepared.index;
+        if self.teller.is_cancelled() {
+            return Err(DecodeError::Unfinished { index });
+        }
         let failed = |message: String| DecodeError::Engine { index, message };
         let completed = self.served.engine.complete(&wanted).map_err(failed)?;
         let found = completed.tokens.len();

@@ -8,8 +8,9 @@ use crate::prepared::Prepared;
 use crate::trace::{Attempt, Event, Generation, Token};
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
 
 /// An [`Event`] on its way from a request's thread.
 pub(super) enum Told {
@@ -25,9 +26,15 @@ pub(super) enum Told {
 pub(super) struct Teller {
     pub request: usize,
     pub to: Sender<(usize, Told)>,
+    /// Set when nobody wants to hear of it any more.
+    pub cancelled: Option<Arc<AtomicBool>>,
 }
 
 impl Teller {
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.as_ref().is_some_and(|cancelled| cancelled.load(Ordering::Relaxed))
+    }
+
     pub fn tell(&self, told: Told) {
         // Whoever would hear it has gone: after an error of another request.
         let _ = self.to.send((self.request, told));
@@ -56,7 +63,7 @@ pub(crate) fn run(
                     // Taken in a statement of its own: the others must not wait until this one is done.
                     let next = waiting.lock().map(|mut waiting| waiting.next());
                     let Ok(Some(prepared)) = next else { return };
-                    let teller = Teller { request: prepared.index, to: to.clone() };
+                    let teller = Teller { request: prepared.index, to: to.clone(), cancelled: None };
                     let done = Row::new(prepared, extended, served, &teller).run();
                     teller.tell(Told::Done(done));
                 }
@@ -66,11 +73,6 @@ pub(crate) fn run(
         let mut done = BTreeMap::new();
         for (request, told) in from {
             match told {
-                Told::Text(delta) => on_event(Event::Text { request, delta: &delta }),
-                Told::CallStart(tool) => on_event(Event::CallStart { request, tool: &tool }),
-                Told::Word(id, logprob, top) => on_event(Event::Word { request, id, logprob, top: &top }),
-                Told::Arguments(delta) => on_event(Event::Arguments { request, delta: &delta }),
-                Told::CallEnd(attempt) => on_event(Event::CallEnd { request, attempt: &attempt }),
                 Told::Done(Ok(generation)) => {
                     on_event(Event::Done { request, generation: &generation });
                     done.insert(request, generation);
@@ -82,8 +84,21 @@ pub(crate) fn run(
                     }
                     return Err(error);
                 }
+                told => event(request, &told, on_event),
             }
         }
         Ok(done.into_values().collect())
     })
+}
+
+/// Tells what has happened, but for the end.
+pub(super) fn event(request: usize, told: &Told, on_event: &mut dyn FnMut(Event<'_>)) {
+    match told {
+        Told::Text(delta) => on_event(Event::Text { request, delta }),
+        Told::CallStart(tool) => on_event(Event::CallStart { request, tool }),
+        Told::Word(id, logprob, top) => on_event(Event::Word { request, id: *id, logprob: *logprob, top }),
+        Told::Arguments(delta) => on_event(Event::Arguments { request, delta }),
+        Told::CallEnd(attempt) => on_event(Event::CallEnd { request, attempt }),
+        Told::Done(_) => {}
+    }
 }
