@@ -239,7 +239,15 @@ impl<'r, 'a> Row<'r, 'a> {
             None => {
                 if emitted.top.is_empty() && settings.alternatives > 0 {
                     let prompt = self.ids.clone();
-                    let look = Completion { prompt: &prompt, max_tokens: 1, stop: &[], top: TOLD, ..*wanted };
+                    // Without anything to stop at: llama.cpp's server does not tell of the token that stopped it.
+                    let look = Completion {
+                        prompt: &prompt,
+                        max_tokens: 1,
+                        stop_tokens: &[],
+                        stop: &[],
+                        top: TOLD,
+                        ..*wanted
+                    };
                     let seen = self.complete(look)?;
                     emitted.top = seen.tokens.into_iter().next().map(|token| token.top).unwrap_or_default();
                 }

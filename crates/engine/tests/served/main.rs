@@ -12,21 +12,21 @@ use server::{Face, Server};
 use toolken_engine::{Engine, Options, ToolTokens, Unloaded, connect};
 
 /// The tools of these tests, and how an export spells them.
-pub fn tool_tokens() -> ToolTokens {
+fn tool_tokens() -> ToolTokens {
     let spelled = ["add", "multiply"].map(|name| (name.to_owned(), format!("<tool:{name}>")));
     ToolTokens { spelled: spelled.to_vec(), ids: None }
 }
 
-pub fn options() -> Options {
+fn options() -> Options {
     Options { timeout: std::time::Duration::from_secs(20), ..Options::default() }
 }
 
-pub fn connected(server: &Server) -> Engine {
+fn connected(server: &Server) -> Engine {
     connect(&server.url(), &options()).expect("an engine")
 }
 
 /// A folder with the tests' tokenizer, as a model without weights.
-pub fn unloaded(engine: &Engine) -> Unloaded {
+fn unloaded(engine: &Engine) -> Unloaded {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("tokenizer.json");
     std::fs::write(&path, server::tokenizer_json().to_string()).expect("written");
