@@ -35,3 +35,7 @@ serve-check MODEL="qwen2.5-coder-0.5b" SECONDS="20":
 # Speed beside llama.cpp on this machine; the peers are installed by themselves. `just bench --help` says more.
 bench *OPTIONS:
     scripts/bench {{ OPTIONS }}
+
+# How time and memory grow with texts, positions, tools and width: plots and exponents in OUT, and a projection.
+growth OUT:
+    scripts/bench growth --out {{ quote(OUT) }}

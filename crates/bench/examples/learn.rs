@@ -5,10 +5,12 @@
 
 use corpus::{Corpus, Ends, Label, Segment};
 use head::{
-    ExactSettings, Features, FitProgress, Method, MethodName, Penalty, Search, Solver, Store, Subset, Table,
-    choose_lambda, extract, fit, objective,
+    ExactSettings, FeatureSet, Features, FitProgress, Method, MethodName, Outcome as Ended, Penalty,
+    Position, Search, Solver, Store, Subset, Table, WORD, choose_lambda, extract, fit, objective,
 };
 use lm::{FrozenLm, Matrix, Specials};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::error::Error;
@@ -32,8 +34,8 @@ enum Measure {
     Texts,
     /// A large product of f32 matrices.
     Product { size: usize },
-    /// From texts to a store, which is thrown away.
-    Extract,
+    /// From texts to a store, which is thrown away; of the first so many texts.
+    Extract { texts: Option<usize> },
     /// The store that fits are made from: where it is.
     Features,
     /// F at the optimum, to a tight tolerance.
@@ -44,6 +46,8 @@ enum Measure {
     Once { lambda: f64 },
     /// Eight values of λ in five folds, and the fit with the chosen one.
     Path,
+    /// A fit on features at random, of so many positions, tools and dimensions.
+    Grown { positions: usize, tools: usize, width: usize, lambda: f64 },
 }
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -75,7 +79,7 @@ impl Side<'_> {
         match measure {
             Measure::Texts => self.texts(),
             Measure::Product { size } => Ok(product(size)),
-            Measure::Extract => self.extract(),
+            Measure::Extract { texts } => self.extract(texts),
             Measure::Features => Ok(json!({
                 "features": self.store()?.directory(), "positions": self.store()?.positions(),
                 "tools": self.store()?.tools().len(),
@@ -101,6 +105,7 @@ impl Side<'_> {
                 Ok(json!({ "seconds": seconds, "objective": trace.last().ok_or("no fit")?.1 }))
             }
             Measure::Path => self.path(),
+            Measure::Grown { positions, tools, width, lambda } => grown(positions, tools, width, lambda),
         }
     }
 
@@ -134,14 +139,19 @@ impl Side<'_> {
         Ok(json!({ "texts": texts, "tools": self.corpus.tools().len() }))
     }
 
-    fn extract(&self) -> Outcome<Value> {
+    fn extract(&self, texts: Option<usize>) -> Outcome<Value> {
         let place = std::env::temp_dir().join(format!("toolken-extract-{}", std::process::id()));
+        let all = self.corpus.examples();
+        let examples = all[..texts.unwrap_or(all.len()).min(all.len())].to_vec();
+        let corpus = Corpus::with_tools(examples, self.corpus.tools().to_vec())?;
         let mut tokens = 0;
+        let memory = Memory::mark();
         let start = Instant::now();
-        let store = extract(self.model, &self.corpus, &place, &mut |p| tokens = p.tokens);
+        let store = extract(self.model, &corpus, &place, &mut |p| tokens = p.tokens);
         let seconds = start.elapsed().as_secs_f64();
+        let memory = memory.grown();
         std::fs::remove_dir_all(&place)?;
-        Ok(json!({ "seconds": seconds, "tokens": tokens, "positions": store?.positions() }))
+        Ok(json!({ "seconds": seconds, "tokens": tokens, "positions": store?.positions(), "memory": memory }))
     }
 
     fn store(&mut self) -> Outcome<&Store> {
@@ -188,6 +198,73 @@ impl Side<'_> {
         Ok(
             json!({ "seconds": seconds, "lambda": found.fit.head.meta.lambda, "values": found.curve.points.len() }),
         )
+    }
+}
+
+/// A fit of features at random: words as at a real model's positions, a call at every fiftieth, each tool's in its direction.
+fn grown(positions: usize, tools: usize, width: usize, lambda: f64) -> Outcome<Value> {
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    let noise: Vec<f32> =
+        (0..1 << 20).map(|_| (0..4).map(|_| rng.random_range(-0.87..0.87_f32)).sum()).collect();
+    let mut some = |factor: f32| -> Vec<f32> {
+        let start = rng.random_range(0..noise.len() - width);
+        noise[start..start + width].iter().map(|x| factor * x).collect()
+    };
+    let directions: Vec<Vec<f32>> = (0..tools).map(|_| some(0.5)).collect();
+    let mut set = FeatureSet::new(width, (0..tools).map(|k| format!("t{k}")).collect());
+    for i in 0..positions {
+        let example = if i % 50 == 0 { set.add_example((i / 50) as u32) } else { (i / 50) as u32 };
+        let mut h = some(1.0);
+        let tool = if i % 50 == 7 { (i / 50 % tools) as i32 } else { WORD };
+        if let Ok(tool) = usize::try_from(tool) {
+            h.iter_mut().zip(&directions[tool]).for_each(|(h, x)| *h += x);
+        }
+        let log_sum_exp = 12.0 + h[0];
+        set.push(
+            example,
+            Position {
+                h: &h,
+                log_sum_exp,
+                label_logit: log_sum_exp - 2.0,
+                max: log_sum_exp - 0.5,
+                best_word: 0,
+                tool,
+                word: 0,
+            },
+        );
+    }
+    let memory = Memory::mark();
+    let start = Instant::now();
+    let table = Table::new(&set)?;
+    let zero = Matrix::zeros(tools, width);
+    let mut method = Method::named(MethodName::Exact);
+    method.penalty = Penalty::Squared { lambda };
+    let found = fit(&table, &Subset::all(table.groups().len()), &zero, &method, &mut |_| ())?;
+    let Ended::Exact(solution) = found.outcome else { return Err("the method is exact".into()) };
+    Ok(
+        json!({ "seconds": start.elapsed().as_secs_f64(), "memory": memory.grown(), "features": 4 * positions * width,
+               "steps": solution.steps, "passes": solution.passes, "products": solution.products }),
+    )
+}
+
+/// By how much this process's resident memory grows at its peak. Linux alone says so; elsewhere nothing is said.
+struct Memory(Option<u64>);
+
+impl Memory {
+    fn mark() -> Self {
+        // Makes the present size the peak.
+        let marked = std::fs::write("/proc/self/clear_refs", "5").is_ok();
+        Self(marked.then(|| Self::status("VmRSS:")).flatten())
+    }
+
+    fn grown(&self) -> Option<u64> {
+        Some(Self::status("VmHWM:")?.saturating_sub(self.0?))
+    }
+
+    fn status(key: &str) -> Option<u64> {
+        let status = std::fs::read_to_string("/proc/self/status").ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix(key))?;
+        Some(line.split_whitespace().next()?.parse::<u64>().ok()? << 10)
     }
 }
 

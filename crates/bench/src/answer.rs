@@ -22,6 +22,10 @@ use std::num::NonZeroUsize;
 /// Turns of one question in function calling.
 const MOST_TURNS: usize = 8;
 
+/// What a model is told that calls functions. How to end it is told when it calls no more, lest it end at once.
+const CALL_FIRST: &str =
+    "Call a function for whatever has to be calculated or looked up; answer when you have what you need.";
+
 /// How a question was answered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Answered {
@@ -251,11 +255,13 @@ impl Answerer<'_> {
         let schemas = self.schemas();
         let instruction = self.task.prompts.instruction();
         let begin = |question: &Question| Conversation {
-            messages: vec![Message::user(format!("{instruction}\n\n{}", question.text))],
+            messages: vec![Message::user(format!("{CALL_FIRST}\n\n{}", question.text))],
+            closing: Some(instruction),
+            seen: Vec::new(),
             answered: None,
             turns: 0,
         };
-        let mut conversations: Vec<Conversation> = questions.iter().map(begin).collect();
+        let mut conversations: Vec<Conversation<'_>> = questions.iter().map(begin).collect();
         let mut open: Vec<usize> = (0..questions.len()).collect();
         let mut engine = self.placed(Engine::words_only(self.lm))?.batch(self.batch);
         while !open.is_empty() {
@@ -301,14 +307,18 @@ impl Answerer<'_> {
 }
 
 /// One question's turns.
-struct Conversation {
+struct Conversation<'a> {
     messages: Vec<Message>,
+    /// How to end, while it has not been told.
+    closing: Option<&'a str>,
+    /// Its calls so far.
+    seen: Vec<(String, Value)>,
     answered: Option<Answered>,
     turns: usize,
 }
 
-impl Conversation {
-    /// Takes a turn of the model: runs its calls, or ends with its answer.
+impl Conversation<'_> {
+    /// Takes a turn of the model: runs its calls, asks for the answer, or ends with it.
     fn turn(&mut self, tools: &tools::ToolSet, generation: &Generation) -> Option<Answered> {
         let text = generation.text.trim();
         let calls = json_calls(text);
@@ -329,14 +339,22 @@ impl Conversation {
         so_far.text.push_str(if so_far.text.is_empty() { "" } else { "\n" });
         so_far.text.push_str(text);
         let in_full = matches!(generation.finish, Finish::ContextFull { .. });
-        if calls.is_empty() || self.turns >= MOST_TURNS || in_full {
+        if self.turns >= MOST_TURNS || in_full {
             return self.answered.take();
+        }
+        // A model that only repeats itself has what it will get.
+        if calls.iter().all(|call| self.seen.contains(call)) {
+            let Some(closing) = self.closing.take() else { return self.answered.take() };
+            self.messages.push(Message::assistant(text));
+            self.messages.push(Message::user(closing));
+            return None;
         }
         let made: Vec<ToolCall> = calls
             .iter()
             .map(|(name, arguments)| ToolCall::new(None, name.clone(), object(arguments)))
             .collect();
         self.messages.push(Message::calls("", made));
+        self.seen.extend(calls.iter().cloned());
         for (name, arguments) in &calls {
             let made = CallMade::run_named(tools, name, arguments);
             let result = match (&made.result, &made.error) {

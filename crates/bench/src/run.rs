@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 const NAMES: Names = Names { meta: "run.toml", records: "questions.jsonl" };
 
 /// Version of a run's rules.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Everything needed to repeat a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

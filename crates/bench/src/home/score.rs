@@ -10,9 +10,9 @@ pub struct PlanScore {
     pub success: bool,
     /// It is so after some line, whatever comes later.
     pub relaxed: bool,
-    /// All lines are carried out.
+    /// There is a line, and all lines are carried out.
     pub executable: bool,
-    /// Every object is in the household.
+    /// Every object is in the household; so it is where there is none.
     pub grounded: bool,
     /// Lines that were carried out.
     pub steps: usize,
@@ -31,6 +31,7 @@ impl PlanScore {
         let outcome = run_lines(&mut home, lines, &mut |_, step, home| {
             relaxed |= step.done() && task.reached(home);
         });
+        let unreadable = unreadable.or(lines.is_empty().then_some("the plan has no line"));
         let executable = outcome.ok && unreadable.is_none();
         Self {
             success: executable && task.reached(&home),

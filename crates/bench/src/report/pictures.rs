@@ -64,6 +64,11 @@ pub fn priors(grid: &Grid) -> String {
 pub fn learning(grid: &Grid) -> String {
     // λ of the exact rows: where little is known, the prior must be heard.
     const LAMBDA: f64 = 1e-4;
+    // Priors of exact alone are shown better elsewhere.
+    let other = |row: &Row| row.unit.cell.per_tool.is_some() && row.unit.cell.method != MethodName::Exact;
+    if !grid.rows.iter().any(other) {
+        return String::new();
+    }
     let of = |row: &Row| {
         row.unit.cell.per_tool.is_some()
             && (row.unit.cell.method != MethodName::Exact || fixed(row) == Some(LAMBDA))
