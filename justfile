@@ -16,9 +16,14 @@ lint:
 conformance DIR:
     scripts/conformance {{ quote(DIR) }}
 
-# Exports in llama.cpp, shards through an S3 server; compiles llama.cpp once.
-engines:
-    scripts/engines
+# Exports in llama.cpp, answers through its server, shards through an S3 server; compiles llama.cpp once. DIR, which holds data/,
+# adds FuncQA's questions.
+engines *DIR:
+    scripts/engines {{ DIR }}
+
+# The job files in deploy/ against the schemas they are for.
+deploy-check:
+    scripts/deploy-check
 
 # Everything, as CI runs it.
 ci:

@@ -10,7 +10,8 @@ use crate::score::Scoring;
 use crate::task::{Question, Task};
 use crate::written::{CallMade, Form, json_calls};
 use decode::{
-    Arguments, Calling, Counts, Decision, Engine, Event, Finish, Generation, Prompt, Request, Settings,
+    Arguments, Calling, Counts, Decision, Engine, Event, Finish, Generation, Prompt, Request, Served,
+    Settings,
 };
 use head::Head;
 use lm::{Chat, ChatTemplate, FrozenLm, Message, ToolCall};
@@ -62,6 +63,8 @@ pub struct Answerer<'a> {
     pub arguments: Arguments,
     /// Questions that decode together.
     pub batch: NonZeroUsize,
+    /// The engine that generates in the model's stead, if one does.
+    pub served: Option<Served>,
 }
 
 /// Hears of a question, by its place, when it is answered.
@@ -84,9 +87,20 @@ impl Answerer<'_> {
                 let demos = self.task.prompts.by_tool().clone();
                 let engine = Engine::new(self.lm, head, &self.task.tools)?;
                 let engine = if self.arguments == Arguments::Demos { engine.demos(demos)? } else { engine };
+                self.generate(self.placed(engine)?, questions, &ranked, done)
+            }
+            _ => {
+                let engine = self.placed(Engine::words_only(self.lm))?;
                 self.generate(engine, questions, &ranked, done)
             }
-            _ => self.generate(Engine::words_only(self.lm), questions, &ranked, done),
+        }
+    }
+
+    /// The engine, where it generates.
+    fn placed<'e>(&self, engine: Engine<'e>) -> Result<Engine<'e>, BenchError> {
+        match &self.served {
+            Some(served) => Ok(engine.served_by(served.clone())?),
+            None => Ok(engine),
         }
     }
 
@@ -249,7 +263,7 @@ impl Answerer<'_> {
         };
         let mut conversations: Vec<Conversation<'_>> = questions.iter().map(begin).collect();
         let mut open: Vec<usize> = (0..questions.len()).collect();
-        let mut engine = Engine::words_only(self.lm).batch(self.batch);
+        let mut engine = self.placed(Engine::words_only(self.lm))?.batch(self.batch);
         while !open.is_empty() {
             // No more than a batch at once: a run that is stopped then loses no more than that.
             let now: Vec<usize> = open.iter().copied().take(self.batch.get()).collect();

@@ -1,12 +1,13 @@
 //! `toolken ask`: a question in, the answer and its trace out.
 
 use crate::demo::heads::Plan;
+use crate::engine::Elsewhere;
 use crate::{arithmetic, exit::Exit, model::Which, output};
 use anyhow::{Context, bail};
 use clap::ValueEnum;
 use decode::{Calling, Decision, Engine, Event, Generation, Prompt, Request, Settings, Template, Token};
 use head::Head;
-use lm::{Decoder, ModelCard};
+use lm::{Decoder, FrozenLm, ModelCard};
 use serde_json::json;
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ Examples:
   toolken ask 'A crate holds 36 bottles. How many bottles do 27 crates hold?'
   toolken ask --head head.safetensors --json 'What is the square root of 1764?'
   toolken ask --pack tools/ --prompt template.txt --arguments in-place
+  toolken ask --engine http://127.0.0.1:8080 --model smollm2-tools.gguf 'What is the square root of 1764?'
 
 Without a question, questions are read line by line. Without --head or --pack it is the demo's head that answers, fitted
 first if need be. A template has [QUESTION] where the question goes.";
@@ -27,6 +29,8 @@ pub struct Args {
     question: Option<String>,
     #[command(flatten)]
     which: Which,
+    #[command(flatten)]
+    elsewhere: Elsewhere,
     /// A head whose tools are built in
     #[arg(long, conflicts_with = "pack")]
     head: Option<PathBuf>,
@@ -81,20 +85,39 @@ impl Args {
             }
             None => arithmetic::prompt(),
         };
-        let model = self.which.load_for_text()?;
-        let (head, tools) = match self.no_tools {
-            true => (None, ToolSet::default()),
-            false => {
-                let (head, tools) = self.head_and_tools(model.as_ref())?;
-                (Some(head), tools)
+        let there = self.elsewhere.connect(&self.which.model, self.given_head()?)?;
+        let (model, head, tools): (Box<dyn FrozenLm>, _, _);
+        let mut served = None;
+        match there {
+            Some(there) => {
+                let given = self.pack.as_ref().map(|dir| Pack::at(dir).load_tools()).transpose()?;
+                tools = match given.or(there.tools()?) {
+                    Some(tools) => tools,
+                    None => built_in(&there.head)?,
+                };
+                model = Box::new(there.model);
+                (head, served) = (Some(there.head).filter(|_| !self.no_tools), Some(there.served));
             }
-        };
+            None => {
+                model = self.which.load_for_text()?;
+                (head, tools) = match self.no_tools {
+                    true => (None, ToolSet::default()),
+                    false => {
+                        let (head, tools) = self.head_and_tools(model.as_ref())?;
+                        (Some(head), tools)
+                    }
+                };
+            }
+        }
         let mut engine = match &head {
             Some(head) => {
                 Engine::new(model.as_ref(), head, &tools)?.demos(arithmetic::demos(tools.names()))?
             }
             None => Engine::words_only(model.as_ref()),
         };
+        if let Some(served) = served {
+            engine = engine.served_by(served)?;
+        }
         if let Some(question) = &self.question {
             self.answer(&mut engine, &template, question)?;
             return Ok(Exit::Done);
@@ -115,14 +138,20 @@ impl Args {
         }
     }
 
+    /// The head that is given.
+    fn given_head(&self) -> anyhow::Result<Option<Head>> {
+        let packed = self.pack.as_ref().map(|dir| Pack::at(dir).head_path());
+        Ok(packed.as_ref().or(self.head.as_ref()).map(|path| Head::load(path)).transpose()?)
+    }
+
     /// The head, and the tools that its rows stand for.
-    fn head_and_tools(&self, model: &dyn lm::FrozenLm) -> anyhow::Result<(Head, ToolSet)> {
+    fn head_and_tools(&self, model: &dyn FrozenLm) -> anyhow::Result<(Head, ToolSet)> {
         if let Some(dir) = &self.pack {
             let pack = Pack::at(dir);
             return Ok((Head::load(&pack.head_path())?, pack.load_tools()?));
         }
-        let head = match &self.head {
-            Some(path) => Head::load(path)?,
+        let head = match self.given_head()? {
+            Some(head) => head,
             None => {
                 let plan = Plan::default();
                 let card = match self.which.device {
@@ -144,15 +173,7 @@ impl Args {
                 }
             }
         };
-        let known = ToolSet::arithmetic();
-        let tools = head.tools.iter().map(|name| match known.by_name(name) {
-            Some(tool) => Ok(tool.clone()),
-            None => bail!(
-                "the head's tool `{name}` is not built in: put the head into a pack, whose tools.toml says how it runs, \
-                 and give --pack DIR"
-            ),
-        });
-        let tools = ToolSet::new(tools.collect::<anyhow::Result<Vec<Tool>>>()?)?;
+        let tools = built_in(&head)?;
         Ok((head, tools))
     }
 
@@ -192,6 +213,19 @@ impl Args {
         std::io::stdout().flush()?;
         Ok(())
     }
+}
+
+/// The built-in tools that a head's rows stand for.
+fn built_in(head: &Head) -> anyhow::Result<ToolSet> {
+    let known = ToolSet::arithmetic();
+    let tools = head.tools.iter().map(|name| match known.by_name(name) {
+        Some(tool) => Ok(tool.clone()),
+        None => bail!(
+            "the head's tool `{name}` is not built in: put the head into a pack, whose tools.toml says how it runs, \
+             and give --pack DIR"
+        ),
+    });
+    Ok(ToolSet::new(tools.collect::<anyhow::Result<Vec<Tool>>>()?)?)
 }
 
 /// The calls of a generation, a line each: what was called, what came of it, and what it was chosen against.

@@ -24,7 +24,7 @@ pub enum Command {
     Grid(grid::Args),
     /// Answer a task's questions by one method
     #[command(after_help = run::EXAMPLES)]
-    Run(run::Args),
+    Run(Box<run::Args>),
     /// Plan for a household by one method; a simulator says what the plans are worth
     #[command(after_help = home::EXAMPLES)]
     Home(home::Args),

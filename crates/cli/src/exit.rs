@@ -3,6 +3,7 @@
 use ::bench::BenchError;
 use ::corpus::CorpusError;
 use ::corpus::import::ImportError;
+use ::engine::EngineError;
 use ::export::ExportError;
 use ::head::HeadError;
 use ::tools::PackError;
@@ -56,7 +57,7 @@ fn is_about_input(error: &(dyn std::error::Error + 'static)) -> bool {
     } else if let Some(error) = error.downcast_ref::<DecodeError>() {
         match error {
             DecodeError::Lm(error) => is_about_input(error),
-            DecodeError::NoWord { .. } | DecodeError::Unfinished { .. } => false,
+            DecodeError::NoWord { .. } | DecodeError::Unfinished { .. } | DecodeError::Engine { .. } => false,
             _ => true,
         }
     } else if let Some(error) = error.downcast_ref::<BenchError>() {
@@ -84,6 +85,12 @@ fn is_about_input(error: &(dyn std::error::Error + 'static)) -> bool {
             ExportError::Model(error) => is_about_input(error),
             ExportError::Head(error) => is_about_input(error),
             _ => true,
+        }
+    } else if let Some(error) = error.downcast_ref::<EngineError>() {
+        match error {
+            EngineError::Unusable { .. } => false,
+            EngineError::Model(error) => is_about_input(error),
+            EngineError::OtherModel { .. } => true,
         }
     } else if let Some(error) = error.downcast_ref::<PackError>() {
         !matches!(error, PackError::Io { .. })

@@ -67,6 +67,11 @@ impl Source {
         self.which.load()
     }
 
+    /// What the model is called.
+    pub fn model_name(&self) -> &str {
+        &self.which.model
+    }
+
     /// The store of a corpus' features under the model; made unless it is there.
     pub fn features(&self, model: &dyn FrozenLm, corpus: &Corpus) -> anyhow::Result<head::Store> {
         Ok(progress::extract(model, corpus, &self.folder())?)

@@ -8,6 +8,7 @@ mod bench;
 mod completions;
 mod corpus;
 mod demo;
+mod engine;
 mod exit;
 mod export;
 mod extract;

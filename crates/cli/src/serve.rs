@@ -1,17 +1,22 @@
 //! `toolken serve`.
 
+use crate::engine::Elsewhere;
 use crate::{exit::Exit, model::Which, output};
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::ValueEnum;
+use head::Head;
+use lm::FrozenLm;
 use serve::{Config, UnknownTools};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
+use tools::Pack;
 
 pub const EXAMPLES: &str = "\
 Examples:
   toolken serve --pack office --model qwen2.5-coder-0.5b
   toolken serve --pack office --execute 'git_*' --execute get_current_time
+  toolken serve --pack office --model qwen2.5-coder-tools.gguf --engine http://127.0.0.1:8081
   TOOLKEN_TOKEN=… toolken serve --pack office --listen 0.0.0.0:8080
 
 Without --execute every call is returned to the client; built-in arithmetic is always computed here. The token is read from
@@ -21,6 +26,8 @@ the environment variable TOOLKEN_TOKEN, so that no list of processes shows it.";
 pub struct Args {
     #[command(flatten)]
     which: Which,
+    #[command(flatten)]
+    elsewhere: Elsewhere,
     /// A pack to load at the start; may be given several times
     #[arg(long, value_name = "PACK")]
     pack: Vec<PathBuf>,
@@ -73,7 +80,7 @@ enum Policy {
 
 impl Args {
     pub fn run(self) -> anyhow::Result<Exit> {
-        let config = Config {
+        let mut config = Config {
             address: self.listen,
             token: std::env::var("TOOLKEN_TOKEN").ok().filter(|token| !token.is_empty()),
             model_name: self.which.model.rsplit('/').next().unwrap_or("toolken").to_owned(),
@@ -94,8 +101,22 @@ impl Args {
             tool_limit: Duration::from_secs(self.tool_seconds.max(1)),
             ..Config::default()
         };
+        let head = match (&self.pack[..], self.elsewhere.is_wanted()) {
+            ([one], true) => Some(Head::load(&Pack::at(one).head_path())?),
+            (_, true) => {
+                bail!("with --engine give one --pack: the one that the engine's export was made with")
+            }
+            (_, false) => None,
+        };
+        let model: Box<dyn FrozenLm> = match self.elsewhere.connect(&self.which.model, head)? {
+            Some(there) => {
+                config.served = Some(there.served);
+                Box::new(there.model)
+            }
+            None => self.which.load_for_text()?,
+        };
         // The process serves one model from here to its end.
-        let model = Box::leak(self.which.load_for_text()?);
+        let model = Box::leak(model);
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         runtime.context("starting the runtime")?.block_on(async {
             let server = serve::start(model, config).await?;

@@ -4,6 +4,7 @@ use crate::DecodeError;
 use crate::extended::Extended;
 use crate::prefix::{Prefix, common};
 use crate::prepared::Prepared;
+use crate::remote::{self, Served};
 use crate::request::{Request, Template};
 use crate::row::{Row, Surroundings};
 use crate::trace::{Event, Generation};
@@ -25,6 +26,7 @@ pub struct Engine<'a> {
     batch: NonZeroUsize,
     prompts: Prefix,
     demos: HashMap<usize, Prefix>,
+    served: Option<Served>,
 }
 
 impl<'a> Engine<'a> {
@@ -42,7 +44,13 @@ impl<'a> Engine<'a> {
     }
 
     fn over(extended: Extended<'a>) -> Self {
-        Self { batch: BATCH, prompts: Prefix::new(extended.lm), demos: HashMap::new(), extended }
+        Self {
+            batch: BATCH,
+            prompts: Prefix::new(extended.lm),
+            demos: HashMap::new(),
+            served: None,
+            extended,
+        }
     }
 
     /// How many requests decode together (8 by default). It does not change what comes of them.
@@ -50,6 +58,20 @@ impl<'a> Engine<'a> {
     pub fn batch(mut self, rows: NonZeroUsize) -> Self {
         self.batch = rows;
         self
+    }
+
+    /// Generates with an engine elsewhere, which serves the model with the head's tools in its vocabulary. The model given
+    /// before is then asked for its tokenizer alone, and as many requests as are [batched](Engine::batch) are sent at once.
+    ///
+    /// Greedily the engine's choices are those that the model would make here, but for rounding. Draws are its own. A trace
+    /// tells of the alternatives that the engine tells of, and P(tool) is that of the tools among them.
+    ///
+    /// # Errors
+    /// [`DecodeError::Mismatch`] for a tool of the head that the engine's vocabulary does not have.
+    pub fn served_by(mut self, served: Served) -> Result<Self, DecodeError> {
+        served.check(&self.extended)?;
+        self.served = Some(served);
+        Ok(self)
     }
 
     /// Prompts with worked calls, by tool, for [`Arguments::Demos`](crate::Arguments::Demos).
@@ -86,6 +108,9 @@ impl<'a> Engine<'a> {
         let prepare =
             |(index, request): (usize, &Request)| Prepared::new(index, request.clone(), &self.extended);
         let prepared: Vec<Prepared> = requests.iter().enumerate().map(prepare).collect::<Result<_, _>>()?;
+        if let Some(served) = &self.served {
+            return remote::run(&self.extended, served, prepared, self.batch, on_event);
+        }
         self.prompts.read(self.extended.lm, shared_beginning(&prepared, self.extended.context()))?;
         let mut waiting = prepared.into_iter();
         let mut rows: Vec<Row> = Vec::new();

@@ -36,6 +36,14 @@ pub enum DecodeError {
         /// Which of the requests, from 0.
         index: usize,
     },
+    /// An engine elsewhere failed, or answered what is not to be understood.
+    #[error("request {index}: {message}")]
+    Engine {
+        /// Which of the requests, from 0.
+        index: usize,
+        /// Which engine, what it did, what was expected, and what to do.
+        message: String,
+    },
     /// No word can be chosen: every logit is disabled, infinite or not a number.
     #[error(
         "request {index}, token {position}: no word can be chosen, as no logit is finite; \

@@ -9,8 +9,8 @@
 //!               └──── next best token ── undone on failure
 //! ```
 
-mod arguments;
-mod message;
+pub(crate) mod arguments;
+pub(crate) mod message;
 
 use crate::DecodeError;
 use crate::choose::{Ballot, Pick, Scores, best};
@@ -374,6 +374,6 @@ impl Row {
     }
 }
 
-fn micros(since: Instant) -> u64 {
+pub(crate) fn micros(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX)
 }

@@ -4,6 +4,7 @@ use crate::DecodeError;
 use crate::extended::Extended;
 use crate::prefix::common;
 use crate::prepared::Prepared;
+use crate::remote::{Elsewhere, Served};
 use crate::request::Request;
 use crate::row::{Row, Surroundings};
 use crate::trace::{Event, Generation};
@@ -20,7 +21,17 @@ pub struct Session<'a> {
     settings: SessionSettings,
     reused: u64,
     read: u64,
+    elsewhere: Option<There<'a>>,
 }
+
+/// Rows at an engine elsewhere, and how one is begun there: in a thread, which nothing borrowed may enter.
+struct There<'a> {
+    rows: Elsewhere,
+    admit: Box<Admit<'a>>,
+}
+
+type Admit<'a> =
+    dyn Fn(&mut Elsewhere, usize, Request, Arc<Extended<'a>>) -> Result<(), DecodeError> + Send + 'a;
 
 /// How a session shares the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,20 +62,32 @@ struct Slot<'a> {
     extended: Arc<Extended<'a>>,
 }
 
+impl Session<'static> {
+    /// Has an engine elsewhere generate, which serves the model with the tools in its vocabulary; the model given before is
+    /// then asked for its tokenizer alone. See [`Engine::served_by`](crate::Engine::served_by).
+    #[must_use]
+    pub fn served_by(mut self, served: Served) -> Self {
+        let admit: Box<Admit<'static>> =
+            Box::new(|rows, key, request, extended| rows.admit(key, request, extended));
+        self.elsewhere = Some(There { rows: Elsewhere::new(served), admit });
+        self
+    }
+}
+
 impl<'a> Session<'a> {
     /// An empty session.
     pub fn new(lm: &'a dyn FrozenLm, settings: SessionSettings) -> Self {
-        Self { lm, slots: Vec::new(), kept: VecDeque::new(), settings, reused: 0, read: 0 }
+        Self { lm, slots: Vec::new(), kept: VecDeque::new(), settings, reused: 0, read: 0, elsewhere: None }
     }
 
     /// Rows under way.
     pub fn len(&self) -> usize {
-        self.slots.len()
+        self.slots.len() + self.elsewhere.as_ref().map_or(0, |there| there.rows.len())
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+        self.len() == 0
     }
 
     /// Tokens reused and read so far.
@@ -82,6 +105,9 @@ impl<'a> Session<'a> {
         request: Request,
         extended: Arc<Extended<'a>>,
     ) -> Result<(), DecodeError> {
+        if let Some(There { rows, admit }) = &mut self.elsewhere {
+            return admit(rows, key, request, extended);
+        }
         let prepared = Prepared::new(key, request, &extended)?;
         let sequence = self.beginning(&prepared.ids);
         self.reused += sequence.ids().len() as u64;
@@ -91,13 +117,16 @@ impl<'a> Session<'a> {
 
     /// Drops a request; no more is told of it.
     pub fn cancel(&mut self, key: usize) {
+        if let Some(there) = &mut self.elsewhere {
+            there.rows.cancel(key);
+        }
         if let Some(at) = self.slots.iter().position(|slot| slot.row.index() == key) {
             let slot = self.slots.swap_remove(at);
             self.keep(slot.row.into_sequence());
         }
     }
 
-    /// One step of every row. Finished rows leave the session: `done` gets their outcome.
+    /// One step of every row; at an engine elsewhere, a short wait for what it has to tell. Finished rows leave the session: `done` gets their outcome.
     ///
     /// A row that the model fails on ends with the error; the others go on.
     pub fn step(
@@ -105,6 +134,9 @@ impl<'a> Session<'a> {
         on_event: &mut dyn FnMut(Event),
         done: &mut dyn FnMut(usize, Result<Generation, DecodeError>),
     ) {
+        if let Some(there) = &mut self.elsewhere {
+            return there.rows.step(on_event, done);
+        }
         let mut failed: Vec<(usize, DecodeError)> = Vec::new();
         let live: Vec<usize> = (0..self.slots.len()).filter(|&i| !self.slots[i].row.is_finished()).collect();
         let lengths: Vec<usize> = live.iter().map(|&i| self.slots[i].row.read_so_far()).collect();

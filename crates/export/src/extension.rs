@@ -1,10 +1,11 @@
 //! What a vocabulary gains: a token, two rows and a logit bias for every tool, and the words that describe them.
 
 use crate::matrix::WordRows;
-use crate::{ExportError, TokenForm};
+use crate::{ExportError, Format, TokenForm};
 use head::{Head, HeadMeta, words_of_name};
-use lm::{Specials, Tokenizer};
+use lm::{Gguf, Matrix, Specials, Tokenizer};
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 /// Name of the form in which an export describes itself.
 pub(crate) const FORMAT: &str = "toolken-export";
@@ -101,6 +102,37 @@ impl Card {
             ));
         }
         Ok(card)
+    }
+
+    /// The description that an export carries, if the model at `path` is one.
+    ///
+    /// # Errors
+    /// A model that cannot be read; a description that is damaged, or of another version.
+    pub fn of(path: &Path) -> Result<Option<Self>, ExportError> {
+        let text = match Format::of(path) {
+            Format::Hf => match std::fs::read_to_string(path.join(crate::hf::CARD)) {
+                Ok(text) => Some(text),
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
+                Err(e) => return Err(ExportError::io(path.join(crate::hf::CARD), e)),
+            },
+            Format::Gguf => Gguf::open(path)?.opt_str(crate::gguf::CARD)?.map(str::to_owned),
+        };
+        let card = text.as_deref().map(Self::from_json).transpose();
+        card.map_err(|message| ExportError::file(path, format!("its description as an export: {message}")))
+    }
+
+    /// The head, but for its rows, which are in the export and stand here as zeros of width 1: what is called, and with
+    /// which bias.
+    ///
+    /// # Errors
+    /// Tools that make no head.
+    pub fn head(&self) -> Result<Head, ExportError> {
+        let names: Vec<String> = self.tools.iter().map(|tool| tool.name.clone()).collect();
+        let mut head = Head::new(names, Matrix::zeros(self.tools.len(), 1))?;
+        head.offsets = self.tools.iter().map(|tool| tool.logit_bias - self.bias).collect();
+        head.bias = self.bias;
+        head.meta = self.head.clone();
+        Ok(head)
     }
 
     /// Whether an engine must add something to the tools' logits.

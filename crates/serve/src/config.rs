@@ -48,6 +48,8 @@ pub struct Config {
     pub rounds: usize,
     /// How long a shutdown waits for requests under way.
     pub drain: Duration,
+    /// The engine that generates in the model's stead, if one does.
+    pub served: Option<decode::Served>,
 }
 
 /// What becomes of a tool in a request that no pack has.
@@ -82,6 +84,7 @@ impl Default for Config {
             after_result: pack::AFTER_RESULT.to_owned(),
             rounds: 6,
             drain: Duration::from_secs(20),
+            served: None,
         }
     }
 }

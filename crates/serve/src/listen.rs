@@ -44,8 +44,10 @@ pub async fn start(model: &'static dyn FrozenLm, config: Config) -> Result<Serve
     let io = |what: String| move |source| ServeError::Io { what, source };
     let listener =
         TcpListener::bind(config.address).await.map_err(io(format!("listening on {}", config.address)))?;
-    let (scheduler, thread) = Scheduler::start(model, config.batch, config.queue, Arc::clone(&metrics))
-        .map_err(io("starting the scheduler".into()))?;
+    let served = config.served.clone();
+    let (scheduler, thread) =
+        Scheduler::start(model, config.batch, config.queue, Arc::clone(&metrics), served)
+            .map_err(io("starting the scheduler".into()))?;
     let app = App {
         model,
         template,

@@ -2,7 +2,7 @@
 
 use crate::error::ApiError;
 use crate::metrics::Metrics;
-use decode::{Attempt, Event, Extended, Generation, Request, Session, SessionSettings, Token};
+use decode::{Attempt, Event, Extended, Generation, Request, Served, Session, SessionSettings, Token};
 use lm::FrozenLm;
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -76,12 +76,13 @@ impl Scheduler {
         batch: usize,
         capacity: usize,
         metrics: Arc<Metrics>,
+        served: Option<Served>,
     ) -> std::io::Result<(Self, std::thread::JoinHandle<()>)> {
         let queue = Arc::new((Mutex::new(Queue::default()), Condvar::new()));
         let (theirs, counters) = (Arc::clone(&queue), Arc::clone(&metrics));
         let thread = std::thread::Builder::new()
             .name("scheduler".into())
-            .spawn(move || run(model, batch.max(1), &theirs, &counters))?;
+            .spawn(move || run(model, batch.max(1), &theirs, &counters, served))?;
         Ok((Self { queue, capacity, metrics }, thread))
     }
 
@@ -123,8 +124,21 @@ fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
     queue.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn run(model: &'static dyn FrozenLm, batch: usize, shared: &(Mutex<Queue>, Condvar), metrics: &Metrics) {
-    let mut session = Session::new(model, SessionSettings::default());
+fn run(
+    model: &'static dyn FrozenLm,
+    batch: usize,
+    shared: &(Mutex<Queue>, Condvar),
+    metrics: &Metrics,
+    served: Option<Served>,
+) {
+    let begin = || {
+        let session = Session::new(model, SessionSettings::default());
+        match &served {
+            Some(served) => session.served_by(served.clone()),
+            None => session,
+        }
+    };
+    let mut session = begin();
     let mut running: HashMap<usize, UnboundedSender<Output>> = HashMap::new();
     let mut next_key = 0;
     loop {
@@ -207,7 +221,7 @@ fn run(model: &'static dyn FrozenLm, batch: usize, shared: &(Mutex<Queue>, Condv
             Metrics::add(&metrics.failed, 1);
             let _ = outputs.send(Output::Failed(fault.clone()));
         }
-        session = Session::new(model, SessionSettings::default());
+        session = begin();
     }
 }
 

@@ -1,6 +1,7 @@
 //! `toolken bench run`: a task's questions answered by one method, in a directory that can be gone on with.
 
 use super::Data;
+use crate::engine::Elsewhere;
 use crate::extract::Source;
 use crate::fit::with_source;
 use crate::{exit::Exit, output, progress};
@@ -12,7 +13,7 @@ use ::bench::stats::{LEVEL, wilson};
 use ::bench::task::{Task, TaskName, TrainingSet, few};
 use anyhow::bail;
 use clap::ValueEnum;
-use head::{Head, Table};
+use head::{Head, HeadError, Table};
 use lm::FrozenLm;
 use serde_json::json;
 use std::num::NonZeroUsize;
@@ -26,6 +27,7 @@ Examples:
   toolken bench run gsm8k-xl toolkengpt --data data --limit 150 --bias published --out runs/xl-toolkengpt
   toolken bench run facts exact --prior description-states --per-tool 2 --out runs/facts-exact
   toolken bench run funcqa-multi-hop exact@5-bm25 --data data --out runs/mh-exact-5
+  toolken bench run funcqa-one-hop exact --data data --model export.gguf --engine http://127.0.0.1:8080 --out runs/oh-there
 
 Tasks: funcqa-one-hop, funcqa-multi-hop, gsm8k-xl, arithmetic, facts, kamel-N (N relations: 10, 20, 30, 60, 100, 234).
 Methods: zero-shot, cot, in-context, in-context-described, react, function-calling, bm25, similarity, toolkengpt, tokenlearning,
@@ -44,6 +46,11 @@ pub struct Args {
     data: Data,
     #[command(flatten)]
     source: Source,
+    #[command(flatten)]
+    elsewhere: Elsewhere,
+    /// The head that the engine's export was made with, if --model is not the export
+    #[arg(long, requires = "engine")]
+    head: Option<PathBuf>,
     /// The run's directory
     #[arg(long)]
     out: PathBuf,
@@ -133,7 +140,12 @@ impl Args {
                 _ => bail!("--bias {number}: expected published, auto or a number"),
             },
         };
-        let model = self.source.model()?;
+        let given = self.head.as_ref().map(|path| Head::load(path)).transpose()?;
+        let (model, there): (Box<dyn FrozenLm>, _) =
+            match self.elsewhere.connect(self.source.model_name(), given)? {
+                Some(there) => (Box::new(there.model), Some((there.served, there.head))),
+                None => (self.source.model()?, None),
+            };
         let plan = self.method.head().map(|method| self.plan(method));
         let corpus = match plan {
             Some(_) => {
@@ -148,7 +160,18 @@ impl Args {
         let of_head = plan.zip(corpus.as_ref()).map(|(plan, corpus)| self.of_head(&plan, corpus));
         let mut run = Run::open(&self.out, &self.meta(&task, model.as_ref(), of_head))?;
         let missing = run.missing(&task);
+        let (served, exported) = there.unzip();
         let head = match plan.zip(corpus.as_ref()) {
+            Some((plan, corpus)) if exported.is_some() => exported
+                .map(|head| match head.meta.corpus_digest == corpus.digest() {
+                    true => Ok(head),
+                    false => bail!(HeadError::Setting(format!(
+                        "the export's head was fitted on another corpus than that of {} on {}: export the head.safetensors of a run \
+                         of that method, and have the engine serve that",
+                        plan.method, self.task
+                    ))),
+                })
+                .transpose()?,
             Some((plan, corpus)) if !missing.is_empty() => {
                 Some(self.head(&run, model.as_ref(), &task, &plan, corpus)?)
             }
@@ -165,6 +188,7 @@ impl Args {
                 Where::InPlace => decode::Arguments::InPlace,
             },
             batch: self.batch,
+            served,
         };
         let bar = progress::bar("answers", "questions", task.questions.len() as u64);
         bar.set_position((task.questions.len() - missing.len()) as u64);

@@ -1,8 +1,10 @@
-//! The third suite: what engines make of an export, and shards through an object store. `just engines` runs it.
+//! The third suite: what engines make of an export, answers through a server of theirs, and shards through an object store.
+//! `just engines` runs it.
 
 #[path = "../eight/mod.rs"]
 mod eight;
 mod exports;
+mod served;
 mod shards;
 
 use std::path::{Path, PathBuf};

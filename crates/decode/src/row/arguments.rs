@@ -6,10 +6,11 @@ use crate::DecodeError;
 use crate::choose::{Pick, Scores};
 use crate::extended::{Answer, Callable, Extended, Kind};
 use crate::prefix::{Prefix, common};
-use crate::request::Template;
+use crate::request::{Request, Template};
 use crate::settings::Arguments;
 use crate::splice::space_after;
 use crate::trace::{Attempt, CallOutcome, Event};
+use crate::transcript::Transcript;
 use lm::Sequence;
 use std::collections::hash_map::Entry;
 use std::time::Instant;
@@ -46,34 +47,61 @@ impl Call {
     }
 }
 
+/// What is read before a call's arguments: `<add>(`, and with worked calls all that stands before it.
+pub(crate) struct Opening {
+    ids: Vec<u32>,
+    /// Whether it is a prompt of its own; else it follows the text so far.
+    pub own: bool,
+}
+
+impl Opening {
+    /// The opening of a call after the text so far.
+    ///
+    /// # Errors
+    /// Why the call fails at once.
+    pub fn of(
+        request: &Request,
+        transcript: &Transcript,
+        callable: &Callable,
+        extended: &Extended,
+    ) -> Result<Self, String> {
+        let opening = callable.tool.opening();
+        let demos = callable.demos.as_ref().filter(|_| request.settings.arguments == Arguments::Demos);
+        let ids = match demos {
+            Some(template) => {
+                let mut prompt = template.render(request.question.as_deref().unwrap_or_default());
+                prompt.push_str(&transcript.with_calls());
+                let space = space_after(prompt.as_bytes());
+                extended.encode_raw(&format!("{prompt}{space}{opening}"))
+            }
+            None => extended.encode_segment(&format!("{}{opening}", transcript.space())),
+        };
+        Ok(Self { ids: ids.map_err(|e| e.to_string())?, own: demos.is_some() })
+    }
+
+    /// The tokens, if they fit behind `before` others.
+    ///
+    /// # Errors
+    /// That they don't.
+    pub fn fitting(self, before: usize, extended: &Extended) -> Result<Vec<u32>, String> {
+        match before + self.ids.len() {
+            len if len > extended.context() => Err(context_full(extended)),
+            _ => Ok(self.ids),
+        }
+    }
+}
+
 impl Row {
     /// The prompt with worked calls of this tool, if that is where arguments are written.
     fn demos<'c>(&self, callable: &'c Callable) -> Option<&'c Template> {
         callable.demos.as_ref().filter(|_| self.prepared.request.settings.arguments == Arguments::Demos)
     }
 
-    /// The tokens after which the arguments follow: `<add>(`, and with worked calls all that stands before it.
-    /// Else why the call fails at once.
+    /// The tokens after which the arguments follow; else why the call fails at once.
     pub(super) fn opening(&self, callable: &Callable, extended: &Extended) -> Result<Vec<u32>, String> {
-        let opening = callable.tool.opening();
-        let (ids, before) = match self.demos(callable) {
-            Some(template) => {
-                let mut prompt =
-                    template.render(self.prepared.request.question.as_deref().unwrap_or_default());
-                prompt.push_str(&self.transcript.with_calls());
-                let space = space_after(prompt.as_bytes());
-                (extended.encode_raw(&format!("{prompt}{space}{opening}")), 0)
-            }
-            None => {
-                let call = format!("{}{opening}", self.transcript.space());
-                (extended.encode_segment(&call), self.sequence.ids().len())
-            }
-        };
-        let ids = ids.map_err(|e| e.to_string())?;
-        match before + ids.len() {
-            len if len > extended.context() => Err(context_full(extended)),
-            _ => Ok(ids),
-        }
+        let opening = Opening::of(&self.prepared.request, &self.transcript, callable, extended)?;
+        let before = if opening.own { 0 } else { self.sequence.ids().len() };
+        opening.fitting(before, extended)
     }
 
     /// Argument mode: the row reads the opening next.
@@ -194,6 +222,6 @@ impl Row {
     }
 }
 
-pub(super) fn context_full(extended: &Extended) -> String {
+pub(crate) fn context_full(extended: &Extended) -> String {
     format!("the call does not fit the model's context of {} tokens", extended.context())
 }

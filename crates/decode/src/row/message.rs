@@ -8,6 +8,7 @@ use crate::choose::{Pick, Scores};
 use crate::extended::Extended;
 use crate::grammar::{Constraint, Grammar};
 use crate::prefix::common;
+use crate::prepared::Prepared;
 use crate::request::{Conversation, Prompt};
 use crate::trace::{Attempt, CallOutcome, Event, Finish};
 use lm::{Sequence, Tokenizer, ToolCall};
@@ -28,6 +29,54 @@ pub(super) struct MessageCall {
     given: usize,
     /// It was brought to its end because its limit was near: it is valid, but not all that the model would have written.
     hastened: bool,
+}
+
+/// What is read before a call's arguments, as the template writes it.
+pub(crate) struct Framed {
+    pub id: String,
+    /// The conversation's text up to the arguments.
+    pub before: String,
+    /// What the template writes after the arguments.
+    pub after: String,
+    /// What is to be read.
+    pub ids: Vec<u32>,
+    /// The template writes what was said otherwise than the model wrote it: the tokens are those of the whole conversation,
+    /// to be read anew, and do not follow the text so far.
+    pub anew: bool,
+}
+
+impl Framed {
+    /// Frames a call of `tool` after `content` and the calls `made` in this turn, whose text is `turn`.
+    ///
+    /// # Errors
+    /// Why the call fails at once.
+    pub fn new(
+        prepared: &Prepared,
+        content: &str,
+        made: &[ToolCall],
+        turn: Option<&str>,
+        tool: &str,
+        extended: &Extended,
+    ) -> Result<Self, String> {
+        let Prompt::Chat(chat) = &prepared.request.prompt else {
+            return Err("the request is no conversation".to_owned());
+        };
+        let earlier = chat.messages.iter().map(|message| message.tool_calls.len()).sum::<usize>();
+        // Some templates insist on nine letters and digits.
+        let id = format!("call{:05}", earlier + made.len());
+        let frame = chat
+            .template
+            .call_frame(&chat.messages, content, made, Some(id.clone()), tool)
+            .map_err(|e| e.to_string())?;
+        let so_far = turn.map_or_else(|| prepared.text.clone() + content, str::to_owned);
+        let tokenizer = extended.tokenizer();
+        let (ids, anew) = match frame.before.strip_prefix(&so_far) {
+            Some(rest) => (tokenizer.encode_rendered_continuation(rest), false),
+            None => (tokenizer.encode_rendered(&frame.before), true),
+        };
+        let ids = ids.map_err(|e| e.to_string())?;
+        Ok(Self { id, before: frame.before, after: frame.after, ids, anew })
+    }
 }
 
 /// A call about to be opened.
@@ -53,40 +102,21 @@ impl Row {
         grammar: &Grammar,
         extended: &Extended,
     ) -> Result<Opening, String> {
-        let chat = self.conversation().ok_or("the request is no conversation")?;
-        let earlier = chat.messages.iter().map(|message| message.tool_calls.len()).sum::<usize>();
-        // Some templates insist on nine letters and digits.
-        let id = format!("call{:05}", earlier + self.made.len());
         let content = self.transcript.text();
-        let frame = chat
-            .template
-            .call_frame(&chat.messages, &content, &self.made, Some(id.clone()), tool)
-            .map_err(|e| e.to_string())?;
-        let so_far = self.turn.clone().unwrap_or_else(|| self.prepared.text.clone() + &content);
-        let encode = |text: &str| extended.tokenizer().encode_rendered_continuation(text);
-        let (ids, own) = match frame.before.strip_prefix(&so_far) {
-            Some(rest) => (encode(rest).map_err(|e| e.to_string())?, None),
-            None => {
-                let whole = extended.tokenizer().encode_rendered(&frame.before);
-                let ids = whole.map_err(|e| e.to_string())?;
-                let mut own = self.sequence.fork();
-                own.truncate(common(own.ids(), &ids).min(ids.len() - 1));
-                (ids[own.ids().len()..].to_vec(), Some(own))
-            }
-        };
+        let framed = Framed::new(&self.prepared, &content, &self.made, self.turn.as_deref(), tool, extended)?;
+        let Framed { id, before, after, mut ids, anew } = framed;
+        let own = anew.then(|| {
+            let mut own = self.sequence.fork();
+            own.truncate(common(own.ids(), &ids).min(ids.len().saturating_sub(1)));
+            ids.drain(..own.ids().len());
+            own
+        });
         let read = own.as_ref().unwrap_or(&self.sequence).ids().len();
         if ids.is_empty() || read + ids.len() >= extended.context() {
             return Err(context_full(extended));
         }
         let constraint = grammar.begin();
-        let message = MessageCall {
-            constraint,
-            id,
-            before: frame.before,
-            after: frame.after,
-            given: 0,
-            hastened: false,
-        };
+        let message = MessageCall { constraint, id, before, after, given: 0, hastened: false };
         Ok(Opening { message, ids, own })
     }
 

@@ -2,6 +2,7 @@
 
 mod batches;
 mod calls;
+mod elsewhere;
 mod failures;
 mod limits;
 mod messages;

@@ -3,6 +3,7 @@
 //! Its hidden state *is* the score of every token, words first, then tools; W_v and the head pick their part of it. Tokens
 //! are single characters and a few longer pieces. It has no merges: the longer pieces are never read, only said.
 
+use crate::elsewhere::same_elsewhere;
 use head::Head;
 use lm::{FrozenLm, LmError, Matrix, ModelCard, RowSource, Sequence, State, Tokenizer, WordMass};
 use std::any::Any;
@@ -92,7 +93,7 @@ impl Mock {
         Head::new(self.tools.clone(), weights).unwrap()
     }
 
-    fn hidden(&self, ids: &[u32]) -> Vec<f32> {
+    pub fn hidden(&self, ids: &[u32]) -> Vec<f32> {
         let text: Vec<u8> = ids.iter().flat_map(|&id| self.tokenizer.token_bytes(id)).copied().collect();
         let text = String::from_utf8(text).unwrap();
         let rule =
@@ -116,7 +117,39 @@ impl Mock {
 
     pub fn run_all(&self, requests: &[Request]) -> Vec<Generation> {
         let (head, tools) = (self.head(), self.tool_set());
-        Engine::new(self, &head, &tools).unwrap().run(requests).unwrap()
+        let generations = Engine::new(self, &head, &tools).unwrap().run(requests).unwrap();
+        same_elsewhere(self, requests, &generations);
+        generations
+    }
+
+    /// Another of the same rules.
+    pub fn copy(&self) -> Self {
+        Self {
+            card: self.card.clone(),
+            tokenizer: tokenizer(),
+            tools: self.tools.clone(),
+            rules: self.rules.clone(),
+            fails_on: self.fails_on,
+            read: AtomicUsize::new(0),
+            widest: AtomicUsize::new(0),
+        }
+    }
+
+    pub fn tool_names(&self) -> &[String] {
+        &self.tools
+    }
+
+    /// Whether its context is shorter than a mock's usually is.
+    pub fn is_short(&self) -> bool {
+        self.card.context < 1000
+    }
+
+    pub fn vocab(&self) -> usize {
+        self.card.vocab
+    }
+
+    pub fn bytes(&self, id: u32) -> &[u8] {
+        self.tokenizer.token_bytes(id)
     }
 
     /// The built-in tools, and those with brackets in their names as literal ones.

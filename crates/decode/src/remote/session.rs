@@ -1,0 +1,92 @@
+//! Continuous batching at an engine: requests come and go, each in a thread of its own, and whoever holds the session hears of
+//! all of them.
+
+use super::Served;
+use super::row::Row;
+use super::run::{Teller, Told, event};
+use crate::DecodeError;
+use crate::extended::Extended;
+use crate::prepared::Prepared;
+use crate::request::Request;
+use crate::trace::{Event, Generation};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+/// How long a step waits for something to happen: what else its caller has to do, it does as often.
+const STEP: Duration = Duration::from_millis(20);
+
+/// Requests under way at an engine.
+pub(crate) struct Elsewhere {
+    served: Served,
+    to: Sender<(usize, Told)>,
+    from: Receiver<(usize, Told)>,
+    /// By key: whether nobody wants it any more.
+    running: HashMap<usize, Arc<AtomicBool>>,
+}
+
+impl Elsewhere {
+    pub fn new(served: Served) -> Self {
+        let (to, from) = channel();
+        Self { served, to, from, running: HashMap::new() }
+    }
+
+    pub fn len(&self) -> usize {
+        self.running.len()
+    }
+
+    /// Begins a request.
+    ///
+    /// # Errors
+    /// [`DecodeError::Request`] for a bad one, [`DecodeError::Mismatch`] for tools that the engine does not have.
+    pub fn admit(
+        &mut self,
+        key: usize,
+        request: Request,
+        extended: Arc<Extended<'static>>,
+    ) -> Result<(), DecodeError> {
+        self.served.check(&extended)?;
+        let prepared = Prepared::new(key, request, &extended)?;
+        let (served, cancelled) = (self.served.clone(), Arc::new(AtomicBool::new(false)));
+        self.running.insert(key, Arc::clone(&cancelled));
+        let teller = Teller { request: key, to: self.to.clone(), cancelled: Some(cancelled) };
+        std::thread::spawn(move || {
+            let done = Row::new(prepared, &extended, &served, &teller).run();
+            teller.tell(Told::Done(done));
+        });
+        Ok(())
+    }
+
+    /// Drops a request: what the engine still writes of it is not heard, and nothing more is asked for.
+    pub fn cancel(&mut self, key: usize) {
+        if let Some(cancelled) = self.running.remove(&key) {
+            cancelled.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Waits a little for something to happen, and tells all that has.
+    pub fn step(
+        &mut self,
+        on_event: &mut dyn FnMut(Event<'_>),
+        done: &mut dyn FnMut(usize, Result<Generation, DecodeError>),
+    ) {
+        let mut next = self.from.recv_timeout(STEP).ok();
+        while let Some((key, told)) = next {
+            if self.running.contains_key(&key) {
+                match told {
+                    Told::Done(outcome) => {
+                        self.running.remove(&key);
+                        if let Ok(generation) = &outcome {
+                            on_event(Event::Done { request: key, generation });
+                        }
+                        done(key, outcome);
+                    }
+                    told => event(key, &told, on_event),
+                }
+            }
+            next = self.from.try_recv().ok();
+        }
+    }
+}

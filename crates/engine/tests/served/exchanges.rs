@@ -1,0 +1,114 @@
+//! What is sent to each engine, and what is made of what its documentation shows.
+
+use crate::server::{ADD, END, Face, MULTIPLY, Server};
+use crate::{connected, tool_tokens, unloaded};
+use decode::{Completed, Completion, Emitted, End, Remote};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+fn wanted<'a>(schema: Option<&'a Value>, stop: &'a [String]) -> Completion<'a> {
+    Completion {
+        prompt: &[256, 65, 58],
+        max_tokens: 7,
+        temperature: 0.0,
+        top_p: 1.0,
+        seed: u64::MAX,
+        bias: &[(48, f32::NEG_INFINITY), (ADD, -1.5)],
+        stop_tokens: &[ADD, MULTIPLY],
+        stop,
+        schema,
+        top: 3,
+    }
+}
+
+fn remote(server: &Server) -> Arc<dyn Remote> {
+    let engine = connected(server);
+    let model = unloaded(&engine);
+    engine.serving(lm::FrozenLm::tokenizer(&model), &tool_tokens()).expect("the export").engine
+}
+
+#[test]
+fn llama_cpp_is_sent_ids_biases_and_texts_to_stop_at() {
+    let server = Server::start(Face::Llama);
+    let schema = json!({"type": "object"});
+    let completed = remote(&server).complete(&wanted(Some(&schema), &["\n".to_owned()])).unwrap();
+    assert_eq!((completed.tokens[0].id, completed.end), (END, End::Text));
+    let asked = server.script.lock().unwrap().asked[0].clone();
+    assert_eq!(asked["prompt"], json!([256, 65, 58]));
+    assert_eq!(asked["logit_bias"], json!([[48, false], [ADD, -1.5]]));
+    assert_eq!(asked["stop"], json!(["\n", "<tool:add>", "<tool:multiply>"]));
+    assert_eq!(asked["n_predict"], 7);
+    assert_eq!(asked["json_schema"], schema);
+    assert_eq!(asked["seed"], u32::MAX);
+    assert_eq!((&asked["return_tokens"], &asked["cache_prompt"]), (&json!(true), &json!(true)));
+}
+
+#[test]
+fn vllm_is_sent_ids_biases_within_its_range_and_tokens_to_stop_at() {
+    let server = Server::start(Face::Vllm);
+    let schema = json!({"type": "object"});
+    remote(&server).complete(&wanted(Some(&schema), &["\n".to_owned()])).unwrap();
+    let asked = server.script.lock().unwrap().asked[0].clone();
+    assert_eq!(asked["model"], "exported");
+    assert_eq!(asked["prompt"], json!([256, 65, 58]));
+    assert_eq!(asked["logit_bias"], json!({"48": -100.0, "258": -1.5}));
+    assert_eq!(asked["stop_token_ids"], json!([ADD, MULTIPLY]));
+    assert_eq!(asked["stop"], json!(["\n"]));
+    assert_eq!(asked["response_format"]["json_schema"]["schema"], schema);
+    assert_eq!(asked["seed"], i64::MAX);
+    assert_eq!(asked["return_token_ids"], true);
+}
+
+#[track_caller]
+fn read(face: Face, path: &'static str, answer: Value) -> Result<Completed, String> {
+    let bytes = answer.to_string().into_bytes();
+    let server = Server::start(face).instead(move |at| (at == path).then(|| (200, bytes.clone())));
+    remote(&server).complete(&wanted(None, &[]))
+}
+
+fn ids(completed: &Completed) -> Vec<u32> {
+    completed.tokens.iter().map(|token| token.id).collect()
+}
+
+/// A position in the middle of a character is left out of the probabilities, and so is a stopping word; an impossible token has
+/// no logarithm.
+#[test]
+fn llama_cpps_probabilities_are_matched_with_their_tokens() {
+    let place = |id: u32| {
+        let top = json!([{"id": id, "logprob": -0.5}, {"id": 9, "logprob": null}]);
+        json!({"id": id, "token": "x", "bytes": [120], "logprob": -0.5, "top_logprobs": top})
+    };
+    let answer = json!({"tokens": [7, 195, 188, 8, ADD], "stop_type": "word",
+        "completion_probabilities": [place(7), place(188), place(8)]});
+    let completed = read(Face::Llama, "/completion", answer).unwrap();
+    assert_eq!((ids(&completed), completed.end), (vec![7, 195, 188, 8, ADD], End::Stop));
+    let told: Vec<usize> = completed.tokens.iter().map(|token| token.top.len()).collect();
+    assert_eq!(told, [1, 0, 1, 1, 0]);
+}
+
+#[test]
+fn vllms_answers_are_read_whether_ids_stand_beside_the_text_or_in_the_logprobs() {
+    let path = "/v1/completions";
+    let stopped = json!({"choices": [{"index": 0, "text": " It is", "finish_reason": "stop", "stop_reason": ADD,
+        "token_ids": [7, 8], "logprobs": null}]});
+    let completed = read(Face::Vllm, path, stopped).unwrap();
+    assert_eq!((ids(&completed), completed.end), (vec![7, 8, ADD], End::Stop));
+
+    let named = json!({"choices": [{"index": 0, "text": " It", "finish_reason": "length", "stop_reason": null,
+        "logprobs": {"tokens": ["token_id:7", "token_id:8"], "token_logprobs": [-0.1, -0.2], "text_offset": [0, 3],
+            "top_logprobs": [{"token_id:7": -0.1, "token_id:258": -3.0}, {"token_id:258": -2.5, "token_id:8": -0.2}]}}]});
+    let completed = read(Face::Vllm, path, named).unwrap();
+    let expected = [
+        Emitted { id: 7, top: vec![(7, -0.1), (ADD, -3.0)] },
+        Emitted { id: 8, top: vec![(8, -0.2), (ADD, -2.5)] },
+    ];
+    assert_eq!((completed.tokens.as_slice(), completed.end), (&expected[..], End::Length));
+
+    let ended = json!({"choices": [{"index": 0, "text": "", "finish_reason": "stop", "stop_reason": null,
+        "token_ids": [END], "logprobs": null}]});
+    assert_eq!(read(Face::Vllm, path, ended).unwrap().end, End::Text);
+
+    let plain = json!({"choices": [{"index": 0, "text": " It", "finish_reason": "stop", "logprobs": null}]});
+    let error = read(Face::Vllm, path, plain).unwrap_err();
+    assert!(error.contains("token ids"), "{error}");
+}
