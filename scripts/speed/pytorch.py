@@ -94,13 +94,14 @@ class Side:
             return (torch.logaddexp(a, torch.logsumexp(s, 1)) - picked).mean() + lam * (w**2).sum()
 
         optimizer = torch.optim.LBFGS(
-            [w], max_iter=1, history_size=request["history"], tolerance_grad=0, tolerance_change=0,
+            [w], max_iter=1, max_eval=25, history_size=request["history"], tolerance_grad=0, tolerance_change=0,
             line_search_fn="strong_wolfe",
         )
 
         def closure():
             optimizer.zero_grad()
-            loss = objective(w, h, a, b)
+            # A sum, not a mean: PyTorch throws away every pair with s·y ≤ 1e-10.
+            loss = n * objective(w, h, a, b)
             loss.backward()
             return loss
 
