@@ -105,17 +105,16 @@ pub struct Segment<'a> {
 
 impl Attention {
     /// Attention of all segments: queries are the first `heads · head_width` columns of `rows` (row stride `stride`).
-    /// Returns `(rows, heads · head_width)`, packed.
+    /// `out` is `(rows, heads · head_width)`, packed.
     pub fn run(
         &self,
         segments: &[Segment<'_>],
         rows: &[f32],
         stride: usize,
-        total: usize,
+        out: &mut [f32],
         threads: Threads,
-    ) -> Vec<f32> {
+    ) {
         let width = self.heads * self.head_width;
-        let mut out = vec![0.0_f32; total * width];
         let mut tasks = Vec::new();
         let mut work = 0;
         for (index, segment) in segments.iter().enumerate() {
@@ -127,7 +126,7 @@ impl Attention {
                 tasks.extend((0..self.heads).map(|head| (index, from, head)));
             }
         }
-        let shared = Shared::new(&mut out);
+        let shared = Shared::new(out);
         let one = |task: usize| {
             let (index, from, head) = tasks[task];
             let segment: &Segment<'_> = &segments[index];
@@ -151,7 +150,6 @@ impl Attention {
         } else {
             threads.run(tasks.len(), one);
         }
-        out
     }
 
     /// The last position's output for the heads that share key head `group`: `queries` and `out` are theirs, one

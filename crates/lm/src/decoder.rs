@@ -1,9 +1,9 @@
 //! The decoder: token ids in, final hidden states out, on the CPU. One implementation for Llama, Qwen2 and Gemma 3.
 
 use crate::attention::{Attention, KvPages, Segment};
-use crate::kernels::{gated, max_and_sum_exp, norm_in_place, rms_norm, rotate};
+use crate::kernels::{gated, max_and_sum_exp, norm_in_place, rms_norm, rotate, sized};
 use crate::layer::Layer;
-use crate::linear::Form;
+use crate::linear::{Form, Linear};
 use crate::model::Model;
 use crate::threads::Threads;
 use crate::{FrozenLm, LmError, Matrix, ModelCard, RowSource, Sequence, State, Tokenizer, WordMass};
@@ -113,10 +113,16 @@ impl Decoder {
         let threads = self.threads(n);
         let stride = (config.heads + 2 * config.kv_heads) * config.head_width;
         let (table, local_table) = (self.model.rope.table(positions), self.model.local_rope.table(positions));
+        let (d, q) = (config.width, config.heads * config.head_width);
+        let mut buffers = <[Vec<f32>; 5]>::default();
+        let [wide, mixed, narrow, update, inner] = &mut buffers;
         for (index, layer) in self.model.layers.iter().enumerate() {
             let local = config.is_local(index);
-            let mut qkv = layer.qkv.apply(&rms_norm(x, &layer.attention_norm, epsilon, threads), threads);
-            self.place(layer, index, &mut qkv, if local { &local_table } else { &table }, states);
+            let normed = sized(narrow, n * d);
+            rms_norm(x, &layer.attention_norm, epsilon, normed, threads);
+            let qkv = sized(wide, n * stride);
+            layer.qkv.apply(normed, qkv, threads);
+            self.place(layer, index, qkv, if local { &local_table } else { &table }, states);
             let mut row = 0;
             let mut segments = Vec::with_capacity(states.len());
             for (state, count) in states.iter() {
@@ -131,21 +137,42 @@ impl Decoder {
                 scale: config.attention_scale as f32,
                 window: config.window.filter(|_| local),
             };
-            let mixed = attention.run(&segments, &qkv, stride, n, threads);
-            let mut update = layer.output.apply(&mixed, threads);
-            if let Some(weight) = &layer.post_attention_norm {
-                update = rms_norm(&update, weight, epsilon, threads);
-            }
-            add(x, &update);
-            let normed = rms_norm(x, &layer.feed_forward_norm, epsilon, threads);
-            let gate_up = layer.gate_up.apply(&normed, threads);
-            let inner = gated(Layer::activation(config), &gate_up, config.feed_forward, threads);
-            let mut update = layer.down.apply(&inner, threads);
-            if let Some(weight) = &layer.post_feed_forward_norm {
-                update = rms_norm(&update, weight, epsilon, threads);
-            }
-            add(x, &update);
+            let mixed = sized(mixed, n * q);
+            attention.run(&segments, qkv, stride, mixed, threads);
+            self.add(x, &layer.output, mixed, layer.post_attention_norm.as_deref(), [update, narrow]);
+            let normed = sized(narrow, n * d);
+            rms_norm(x, &layer.feed_forward_norm, epsilon, normed, threads);
+            let gate_up = sized(wide, n * 2 * config.feed_forward);
+            layer.gate_up.apply(normed, gate_up, threads);
+            let inner = sized(inner, n * config.feed_forward);
+            gated(Layer::activation(config), gate_up, config.feed_forward, inner, threads);
+            self.add(x, &layer.down, inner, layer.post_feed_forward_norm.as_deref(), [update, narrow]);
         }
+    }
+
+    /// Adds a block's output to the residual stream: `rows` through a last matrix and, if there is one, a norm.
+    fn add(
+        &self,
+        x: &mut [f32],
+        last: &Linear,
+        rows: &[f32],
+        norm: Option<&[f32]>,
+        buffers: [&mut Vec<f32>; 2],
+    ) {
+        const PART: usize = 1 << 14;
+        let threads = self.threads(rows.len() / last.width());
+        let [update, normed] = buffers.map(|buffer| sized(buffer, x.len()));
+        last.apply(rows, update, threads);
+        let update = match norm {
+            Some(weight) => {
+                rms_norm(update, weight, self.model.config.norm_epsilon as f32, normed, threads);
+                normed
+            }
+            None => update,
+        };
+        threads.chunks(x, PART, x.len() > PART, |i, x| {
+            x.iter_mut().zip(&update[i * PART..]).for_each(|(x, u)| *x += u);
+        });
     }
 }
 
@@ -194,12 +221,14 @@ impl FrozenLm for Decoder {
             }
         }
         let epsilon = self.model.config.norm_epsilon as f32;
-        let normed = rms_norm(&x, &self.model.norm, epsilon, self.threads(positions.len()));
+        let mut normed = vec![0.0; x.len()];
+        rms_norm(&x, &self.model.norm, epsilon, &mut normed, self.threads(positions.len()));
         Ok(Matrix::new(positions.len(), d, normed))
     }
 
     fn logits(&self, hidden: &Matrix) -> Result<Matrix, LmError> {
-        let logits = self.model.head().apply(hidden.data(), self.threads(hidden.rows()));
+        let mut logits = vec![0.0; hidden.rows() * self.model.card.vocab];
+        self.model.head().apply(hidden.data(), &mut logits, self.threads(hidden.rows()));
         Ok(Matrix::new(hidden.rows(), self.model.card.vocab, logits))
     }
 
@@ -253,8 +282,4 @@ impl FrozenLm for Decoder {
         };
         Ok(matrix.select(ids.iter().map(|&id| id as usize)))
     }
-}
-
-fn add(x: &mut [f32], update: &[f32]) {
-    x.iter_mut().zip(update).for_each(|(x, u)| *x += u);
 }

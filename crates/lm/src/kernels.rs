@@ -1,10 +1,27 @@
 //! Element-wise arithmetic on the CPU, compiled for the widest vectors the machine has.
 
 use crate::threads::Threads;
-use pulp::Arch;
+use pulp::{Arch, NullaryFnOnce};
 
 /// Elements of work below which other cores are left alone.
 const WORTH: usize = 1 << 14;
+
+/// Runs a loop compiled for the machine's widest vectors: a closure marked `#[inline(always)]`.
+///
+/// [`Arch::dispatch`] alone calls most closures through a shim for `FnOnce`, which the compiler need not inline, and then they
+/// are compiled for the oldest machine.
+#[inline(always)]
+pub fn wide<R>(arch: Arch, work: impl FnMut() -> R) -> R {
+    struct Inlined<F>(F);
+    impl<R, F: FnMut() -> R> NullaryFnOnce for Inlined<F> {
+        type Output = R;
+        #[inline(always)]
+        fn call(mut self) -> R {
+            (self.0)()
+        }
+    }
+    arch.dispatch(Inlined(work))
+}
 
 /// e^x by range reduction and a polynomial (Cephes `expf`): within 2 units in the last place on [−87, 88],
 /// clamped outside. Branch-free, so that loops over it become vector code.
@@ -12,18 +29,20 @@ const WORTH: usize = 1 << 14;
 fn exp(x: f32) -> f32 {
     let x = x.clamp(-87.0, 88.0);
     const ROUND: f32 = 12_582_912.0; // 1.5 · 2^23: adding it rounds to a whole number
-    let n = (x * std::f32::consts::LOG2_E + ROUND) - ROUND;
+    let rounded = x * std::f32::consts::LOG2_E + ROUND; // its low bits are that number
+    let n = rounded - ROUND;
     let r = x - n * 0.693_359_4 + n * 2.121_944_4e-4;
     let mut p = 1.987_569_1e-4_f32;
     for c in [1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5] {
         p = p * r + c;
     }
-    (p * r * r + r + 1.0) * f32::from_bits(((n as i32 + 127) << 23) as u32)
+    (p * r * r + r + 1.0) * f32::from_bits((rounded.to_bits() << 23).wrapping_add(127 << 23))
 }
 
 /// The largest element of `row` and Σ e^(x − largest).
 pub fn max_and_sum_exp(arch: Arch, row: &[f32]) -> (f32, f32) {
-    arch.dispatch(
+    wide(
+        arch,
         #[inline(always)]
         || {
             let max = largest(row);
@@ -55,7 +74,8 @@ fn largest(row: &[f32]) -> f32 {
 
 /// Softmax of `row` in place.
 pub fn softmax(arch: Arch, row: &mut [f32]) {
-    arch.dispatch(
+    wide(
+        arch,
         #[inline(always)]
         || {
             let max = largest(row);
@@ -75,13 +95,22 @@ pub enum Activation {
     Gelu,
 }
 
-/// act(gate) · up of rows that hold gate and up side by side: `(n, 2w)` to `(n, w)`.
-pub fn gated(activation: Activation, rows: &[f32], width: usize, threads: Threads) -> Vec<f32> {
+/// `len` numbers of `buffer` to be overwritten: what was in it before may still be there. The memory of large buffers costs as
+/// much to come by as it does to fill, so that one pass through a model has each only once.
+pub fn sized(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
+    if buffer.len() < len {
+        *buffer = vec![0.0; len];
+    }
+    &mut buffer[..len]
+}
+
+/// act(gate) · up of rows that hold gate and up side by side: `(n, 2w)` to `out (n, w)`.
+pub fn gated(activation: Activation, rows: &[f32], width: usize, out: &mut [f32], threads: Threads) {
     let arch = Arch::new();
-    let mut out = vec![0.0_f32; rows.len() / 2];
-    threads.chunks(&mut out, width, rows.len() > WORTH, |i, out| {
+    threads.chunks(out, width, rows.len() > WORTH, |i, out| {
         let (gate, up) = rows[2 * i * width..2 * (i + 1) * width].split_at(width);
-        arch.dispatch(
+        wide(
+            arch,
             #[inline(always)]
             || match activation {
                 Activation::Silu => {
@@ -99,22 +128,20 @@ pub fn gated(activation: Activation, rows: &[f32], width: usize, threads: Thread
             },
         );
     });
-    out
 }
 
 /// w · x / rms(x) of every row, RMS over the row's width.
-pub fn rms_norm(rows: &[f32], weight: &[f32], epsilon: f32, threads: Threads) -> Vec<f32> {
-    let mut out = vec![0.0_f32; rows.len()];
+pub fn rms_norm(rows: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32], threads: Threads) {
     let width = weight.len();
     let arch = Arch::new();
-    threads.chunks(&mut out, width, rows.len() > WORTH, |i, out| {
+    threads.chunks(out, width, rows.len() > WORTH, |i, out| {
         norm_row(arch, out, &rows[i * width..(i + 1) * width], weight, epsilon);
     });
-    out
 }
 
 fn norm_row(arch: Arch, out: &mut [f32], row: &[f32], weight: &[f32], epsilon: f32) {
-    arch.dispatch(
+    wide(
+        arch,
         #[inline(always)]
         || {
             let mut lanes = [0.0_f64; 16];
@@ -136,7 +163,8 @@ fn norm_row(arch: Arch, out: &mut [f32], row: &[f32], weight: &[f32], epsilon: f
 
 /// Σ a b in f32, in sixteen lanes: the same on every machine.
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
-    Arch::new().dispatch(
+    wide(
+        Arch::new(),
         #[inline(always)]
         || lanes_dot(a, b),
     )
@@ -157,7 +185,8 @@ fn lanes_dot(a: &[f32], b: &[f32]) -> f32 {
 /// Scores of one query with each row of `keys`, into `scores`.
 pub fn scores(arch: Arch, query: &[f32], keys: Rows<'_>, scale: f32, scores: &mut [f32]) {
     assert!(keys.holds(query.len()));
-    arch.dispatch(
+    wide(
+        arch,
         #[inline(always)]
         || {
             for (i, score) in scores.iter_mut().enumerate().take(keys.count) {
@@ -170,7 +199,8 @@ pub fn scores(arch: Arch, query: &[f32], keys: Rows<'_>, scale: f32, scores: &mu
 /// Adds each row of `values`, times its weight, to `out`.
 pub fn mix(arch: Arch, weights: &[f32], values: Rows<'_>, out: &mut [f32]) {
     assert!(values.holds(out.len()));
-    arch.dispatch(
+    wide(
+        arch,
         #[inline(always)]
         || {
             for (i, &w) in weights.iter().enumerate().take(values.count) {

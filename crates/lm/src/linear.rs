@@ -164,16 +164,12 @@ impl Linear {
         Matrix::new(count, width, data)
     }
 
-    /// x Wᵀ for `x (n, in)`: `(n, out)`.
-    pub fn apply(&self, x: &[f32], threads: Threads) -> Vec<f32> {
-        let mut out = vec![0.0_f32; x.len() / self.width() * self.rows()];
+    /// `out (n, out) = x Wᵀ` for `x (n, in)`.
+    pub fn apply(&self, x: &[f32], out: &mut [f32], threads: Threads) {
         match self {
-            Self::Dense { data, width } => dense(x, data, *width, &mut out, threads),
-            Self::Packed(parts) => {
-                packed::product(&packed::prepare(x, parts, threads), parts, &mut out, threads);
-            }
+            Self::Dense { data, width } => dense(x, data, *width, out, threads),
+            Self::Packed(parts) => packed::product(&packed::prepare(x, parts, threads), parts, out, threads),
         }
-        out
     }
 
     /// Makes rows ready for [`Linear::block`].

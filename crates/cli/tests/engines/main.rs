@@ -1,6 +1,9 @@
 //! The third suite: what engines make of an export, answers through a server of theirs, and shards through an object store.
 //! `just engines` runs it.
 
+#[allow(dead_code, reason = "shared with other tests, which use more of it")]
+#[path = "../server/client.rs"]
+mod client;
 #[path = "../eight/mod.rs"]
 mod eight;
 mod exports;

@@ -1,8 +1,9 @@
 //! Questions answered through llama.cpp's server, which serves an export, are answered as by this program's own engine.
 
+use crate::client::Server as Here;
 use crate::{python, script, text, toolken};
-use serde_json::Value;
-use std::collections::BTreeMap;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -72,13 +73,18 @@ fn answers(run: &Path) -> BTreeMap<String, (String, String)> {
     lines.lines().map(answer).collect()
 }
 
+/// A known model with its weights in f32.
+fn in_f32(model: &str, at: &Path) {
+    let quantised = lm::resolve(model, &mut |_| ()).expect("the model");
+    script(&python("TOOLKEN_LLAMA_PYTHON"), "dequantise.py", &[text(&quantised), text(at)]);
+}
+
 /// Runs a task here in f32 and through the server, and returns how many of how many questions have the same answer.
 fn same(task: &str, options: &[&str]) -> (usize, usize) {
     let folder = tempfile::tempdir().expect("a folder");
     let [model, export, here, there, features] =
         ["f32.gguf", "export.gguf", "here", "there", "features"].map(|name| folder.path().join(name));
-    let quantised = lm::resolve("smollm2-135m", &mut |_| ()).expect("the model");
-    script(&python("TOOLKEN_LLAMA_PYTHON"), "dequantise.py", &[text(&quantised), text(&model)]);
+    in_f32("smollm2-135m", &model);
     let run = |more: &[&str]| {
         let args = ["bench", "run", task, "exact", "--features", text(&features)];
         toolken(&[&args[..], options, more].concat());
@@ -115,4 +121,102 @@ fn funcqa_is_answered_by_llama_cpps_server_as_here() {
     let data = Path::new(&shared).join("data");
     let (same, of) = same("funcqa-one-hop", &["--data", text(&data)]);
     assert!(same * 100 >= of * 98, "{same} of {of}");
+}
+
+/// The calls in an answer, arguments as values: engines differ in the blanks they write.
+fn calls(answer: &Value) -> Vec<(String, Value)> {
+    let calls = answer["choices"][0]["message"]["tool_calls"].as_array().cloned().unwrap_or_default();
+    let call = |call: &Value| {
+        let arguments = call["function"]["arguments"].as_str().expect("a text of JSON");
+        (
+            call["function"]["name"].as_str().expect("a name").to_owned(),
+            serde_json::from_str(arguments).unwrap_or_else(|e| panic!("{e}: {arguments}")),
+        )
+    };
+    calls.iter().map(call).collect()
+}
+
+#[test]
+fn packs_are_served_through_llama_cpps_server_as_here() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [model, export, pack, examples] =
+        ["f32.gguf", "export.gguf", "pack", "examples.jsonl"].map(|name| folder.path().join(name));
+    in_f32("qwen2.5-coder-0.5b", &model); // SmolLM2's template knows no calls
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/forty-tools");
+    let definitions = kept.join("own.json");
+    let tools: Vec<Value> =
+        serde_json::from_str(&std::fs::read_to_string(&definitions).expect("tools")).expect("JSON");
+    let schemas: BTreeMap<&str, &Value> = tools
+        .iter()
+        .map(|tool| &tool["function"])
+        .map(|tool| (tool["name"].as_str().expect("a name"), &tool["parameters"]))
+        .collect();
+    let lines = |file: &str| -> Vec<Value> {
+        let text = std::fs::read_to_string(kept.join(file)).expect("messages");
+        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line"));
+        lines.filter(|line| line["tool"].as_str().is_some_and(|tool| schemas.contains_key(tool))).collect()
+    };
+    let train: String = lines("train.jsonl").iter().map(|line| format!("{line}\n")).collect();
+    std::fs::write(&examples, train).expect("written");
+    let [model, export, pack] = [&model, &export, &pack].map(|path| text(path));
+    toolken(&["pack", "new", pack, "--tools", text(&definitions), "--examples", text(&examples)]);
+    toolken(&["pack", "fit", pack, "--model", model, "--json"]);
+    toolken(&["export", "--model", model, "--pack", pack, "--out", export]);
+
+    let serve = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_toolken"));
+        command.args(["serve", "--pack", pack, "--listen", "127.0.0.1:0"]).args(arguments);
+        command.env_remove("TOOLKEN_TOKEN").stdin(Stdio::null());
+        Here::start(command)
+    };
+    let messages = lines("held-out.jsonl");
+    let ask = |server: &Here, name: &str| -> Vec<Vec<(String, Value)>> {
+        let body = |line: &Value| {
+            json!({"model": name, "messages": [{"role": "user", "content": line["user"]}], "temperature": 0,
+                   "max_tokens": 120})
+        };
+        messages.iter().map(|line| calls(&server.chat(body(line)))).collect()
+    };
+    let here = ask(&serve(&["--model", model]), "f32.gguf");
+    let engine = Server::start(Path::new(export));
+    let server = serve(&["--model", export, "--engine", &engine.url]);
+    let there = ask(&server, "export.gguf");
+
+    let mut called = BTreeSet::new();
+    for (name, arguments) in there.iter().flatten() {
+        let given = arguments.as_object().expect("an object");
+        let schema = schemas[name.as_str()];
+        let required = schema["required"].as_array().map_or(&[][..], Vec::as_slice);
+        for key in required.iter().filter_map(Value::as_str) {
+            assert!(given.contains_key(key), "{name} {arguments} has no {key}");
+        }
+        for key in given.keys() {
+            assert!(schema["properties"].get(key).is_some(), "{name} {arguments}: {key} is unknown");
+        }
+        called.insert(name);
+    }
+    let same = here.iter().zip(&there).filter(|(here, there)| here == there).count();
+    for ((line, here), there) in
+        messages.iter().zip(&here).zip(&there).filter(|((_, here), there)| here != there)
+    {
+        println!("{}: here {here:?}, there {there:?}", line["user"]);
+    }
+    println!("{same} of {} answers have the same calls, of {} tools", messages.len(), called.len());
+    assert!(called.len() >= 10, "{called:?}");
+    assert!(same * 100 >= messages.len() * 98, "{same} of {}", messages.len());
+
+    // A stream is whole, and a call that is asked for is made.
+    let mut wanted = json!({"model": "export.gguf", "messages": [{"role": "user", "content": "Hello!"}],
+        "tool_choice": {"type": "function", "function": {"name": "set_timer"}}, "max_tokens": 120});
+    let [(name, _)] = &calls(&server.chat(wanted.clone()))[..] else { panic!("one call") };
+    assert_eq!(name, "set_timer");
+    wanted["tool_choice"] = "none".into();
+    wanted["max_tokens"] = 12.into();
+    let whole = server.chat(wanted.clone())["choices"][0]["message"]["content"].clone();
+    let streamed: String = server
+        .stream(wanted)
+        .iter()
+        .filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str().map(str::to_owned))
+        .collect();
+    assert_eq!(whole, streamed);
 }

@@ -42,10 +42,13 @@ impl Activations {
             let x = &x[row * width..(row + 1) * width];
             // SAFETY: each row's part is taken once.
             let scales = unsafe { out.slice(row * groups, groups) };
-            pulp::Arch::new().dispatch(
+            crate::kernels::wide(
+                pulp::Arch::new(),
                 #[inline(always)]
                 || {
-                    for ((x, quads), scale) in x.as_chunks::<GROUP>().0.iter().zip(quads).zip(scales) {
+                    for ((x, quads), scale) in
+                        x.as_chunks::<GROUP>().0.iter().zip(quads.iter_mut()).zip(scales.iter_mut())
+                    {
                         *scale = cut(x, quads);
                     }
                 },
