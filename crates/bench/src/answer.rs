@@ -297,12 +297,7 @@ impl Answerer<'_> {
 
     /// The tools in the layout of the API.
     fn schemas(&self) -> Vec<Value> {
-        let schema = |tool: &tools::Tool| {
-            let function =
-                json!({"name": tool.name, "description": tool.description, "parameters": tool.parameters});
-            json!({"type": "function", "function": function})
-        };
-        self.task.tools.iter().map(schema).collect()
+        self.task.tools.iter().map(tools::Tool::definition).collect()
     }
 }
 

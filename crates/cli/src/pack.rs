@@ -9,7 +9,7 @@ mod new;
 mod show;
 
 use crate::exit::Exit;
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
 
 pub const EXAMPLES: &str = "\
 Examples:
@@ -51,6 +51,25 @@ impl Command {
             Self::AddTool(args) => args.run(),
             Self::Show(args) => args.run(),
             Self::Merge(args) => args.run(),
+        }
+    }
+}
+
+/// Where the arguments of a call are written.
+#[derive(Clone, Copy, Default, ValueEnum)]
+pub enum Arguments {
+    /// After the definition of the tool that was chosen: one tool's tokens a call
+    #[default]
+    Definition,
+    /// In the conversation itself, which no definition is in: no more tokens, and descriptions of parameters are not seen
+    InPlace,
+}
+
+impl From<Arguments> for decode::Arguments {
+    fn from(arguments: Arguments) -> Self {
+        match arguments {
+            Arguments::InPlace => Self::InPlace,
+            Arguments::Definition => Self::Definition,
         }
     }
 }

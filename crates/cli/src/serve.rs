@@ -1,7 +1,7 @@
 //! `toolken serve`.
 
 use crate::engine::Elsewhere;
-use crate::{exit::Exit, model::Which, output};
+use crate::{exit::Exit, model::Which, output, pack::Arguments};
 use anyhow::{Context, bail};
 use clap::ValueEnum;
 use head::Head;
@@ -65,6 +65,9 @@ pub struct Args {
     /// Added to a tool's result that the model is to answer from; '' for nothing
     #[arg(long, value_name = "TEXT", default_value = pack::AFTER_RESULT)]
     after_result: String,
+    /// Where the arguments of a call are written
+    #[arg(long, value_enum, default_value_t)]
+    arguments: Arguments,
     /// Seconds that a tool may take
     #[arg(long, default_value_t = 20)]
     tool_seconds: u64,
@@ -98,6 +101,7 @@ impl Args {
             max_tokens: self.max_tokens,
             read_limit: Duration::from_secs(self.read_seconds.max(1)),
             after_result: self.after_result.clone(),
+            arguments: self.arguments.into(),
             tool_limit: Duration::from_secs(self.tool_seconds.max(1)),
             ..Config::default()
         };

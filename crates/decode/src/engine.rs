@@ -10,7 +10,7 @@ use crate::row::{Row, Surroundings};
 use crate::trace::{Event, Generation};
 use head::Head;
 use lm::{FrozenLm, Matrix, Sequence};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::num::NonZeroUsize;
 use tools::ToolSet;
 
@@ -152,7 +152,8 @@ impl<'a> Engine<'a> {
         let ends: Vec<usize> = ends.collect();
         let hidden: Matrix = lm.extend(&mut batch)?.select(ends); // (rows, d)
         let mut words = lm.logits(&hidden)?; // (rows, V)
-        let mut around = Surroundings { extended: &self.extended, demos: &mut self.demos, on_event };
+        let kept = &VecDeque::new();
+        let mut around = Surroundings { extended: &self.extended, demos: &mut self.demos, kept, on_event };
         for (i, row) in live.into_iter().enumerate() {
             row.decide(hidden.row(i), words.row_mut(i), &mut around)?;
         }

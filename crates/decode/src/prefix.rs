@@ -30,6 +30,23 @@ impl Prefix {
     }
 }
 
+/// A sequence that has read as much of `ids` as one of these has, but not its last token.
+pub(crate) fn begin<'s>(
+    lm: &dyn FrozenLm,
+    known: impl Iterator<Item = &'s Sequence>,
+    ids: &[u32],
+) -> Sequence {
+    let shared = |sequence: &Sequence| common(sequence.ids(), ids).min(ids.len().saturating_sub(1));
+    match known.max_by_key(|sequence| shared(sequence)).filter(|sequence| shared(sequence) > 0) {
+        Some(known) => {
+            let mut sequence = known.fork();
+            sequence.truncate(shared(known));
+            sequence
+        }
+        None => lm.begin(),
+    }
+}
+
 /// Length of the longest common prefix.
 pub(crate) fn common(a: &[u32], b: &[u32]) -> usize {
     a.iter().zip(b).take_while(|(a, b)| a == b).count()

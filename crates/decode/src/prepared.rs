@@ -70,7 +70,7 @@ fn disabled_tools(request: &Request, extended: &Extended) -> Result<Vec<bool>, S
 fn check_demos(request: &Request, callable: &Callable) -> Result<(), String> {
     let settings = &request.settings;
     let unused = settings.calling == Calling::Off
-        || settings.arguments == Arguments::InPlace
+        || settings.arguments != Arguments::Demos
         || !matches!(callable.kind, Kind::Splice);
     let name = &callable.tool.name;
     match &callable.demos {

@@ -25,7 +25,7 @@ use arguments::Call;
 use lm::{Sequence, ToolCall};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -37,6 +37,8 @@ pub(crate) struct Surroundings<'s, 'a> {
     pub extended: &'s Extended<'a>,
     /// The worked calls' beginnings, by row of the head; filled as they are needed.
     pub demos: &'s mut HashMap<usize, Prefix>,
+    /// Sequences that were read before, and may begin as others do.
+    pub kept: &'s VecDeque<Sequence>,
     pub on_event: &'s mut dyn FnMut(Event),
 }
 
@@ -49,6 +51,8 @@ pub(crate) struct Row {
     /// What it reads next, in the call's own sequence if that has one.
     input: Vec<u32>,
     call: Option<Call>,
+    /// The sequence in which the last call's arguments were written, where that is not the text's own.
+    spent: Option<Sequence>,
     transcript: Transcript,
     /// What the whole text must be.
     constraint: Option<Constraint>,
@@ -83,6 +87,7 @@ impl Row {
             sequence,
             input: Vec::new(),
             call: None,
+            spent: None,
             transcript: Transcript::new(text, &request.settings.stop),
             constraint: grammar.as_ref().map(|grammar| grammar.begin()),
             made: Vec::new(),
@@ -133,6 +138,11 @@ impl Row {
     /// The prompt and the text so far, as far as the model has read them.
     pub fn sequence(&self) -> &Sequence {
         &self.sequence
+    }
+
+    /// What the row has read and needs no more: a later prompt may begin with it.
+    pub fn take_spent(&mut self) -> Option<Sequence> {
+        self.spent.take()
     }
 
     /// The tokens read, once the row is finished: what a later prompt may begin with.
@@ -275,7 +285,7 @@ impl Row {
             let start = Event::CallStart { request: self.index(), tool: &callable.tool.name };
             if let Kind::Message(grammar) = &callable.kind {
                 let call = Call::new(tool, pending, self.sequence.ids().len());
-                match self.open_message(&callable.tool.name, grammar, around.extended) {
+                match self.open_message(&callable.tool, grammar, around) {
                     Ok(opening) => {
                         (around.on_event)(start);
                         self.begin_json(call, opening);

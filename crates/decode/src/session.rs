@@ -2,7 +2,7 @@
 
 use crate::DecodeError;
 use crate::extended::Extended;
-use crate::prefix::common;
+use crate::prefix::{begin, common};
 use crate::prepared::Prepared;
 use crate::remote::{Elsewhere, Served};
 use crate::request::Request;
@@ -109,7 +109,8 @@ impl<'a> Session<'a> {
             return admit(rows, key, request, extended);
         }
         let prepared = Prepared::new(key, request, &extended)?;
-        let sequence = self.beginning(&prepared.ids);
+        let live = self.slots.iter().map(|slot| slot.row.sequence());
+        let sequence = begin(self.lm, live.chain(&self.kept), &prepared.ids);
         self.reused += sequence.ids().len() as u64;
         self.slots.push(Slot { row: Row::new(prepared, sequence, &extended), extended });
         Ok(())
@@ -157,6 +158,8 @@ impl<'a> Session<'a> {
             self.cancel(key);
             done(key, Err(error));
         }
+        let spent: Vec<Sequence> = self.slots.iter_mut().filter_map(|slot| slot.row.take_spent()).collect();
+        spent.into_iter().for_each(|sequence| self.keep(sequence));
         let mut at = 0;
         while at < self.slots.len() {
             let Some(generation) = self.slots[at].row.take_generation() else {
@@ -181,7 +184,7 @@ impl<'a> Session<'a> {
         on_event: &mut dyn FnMut(Event),
         failed: &mut Vec<(usize, DecodeError)>,
     ) -> Result<(), DecodeError> {
-        let (lm, prefill) = (self.lm, self.settings.prefill.max(1));
+        let (lm, prefill, kept) = (self.lm, self.settings.prefill.max(1), &self.kept);
         let here = self.slots.iter_mut().enumerate().filter(|(i, _)| places.contains(i));
         let (mut rows, extendeds): (Vec<&mut Row>, Vec<&Arc<Extended>>) =
             here.map(|(_, slot)| (&mut slot.row, &slot.extended)).unzip();
@@ -205,7 +208,7 @@ impl<'a> Session<'a> {
         let mut together = lm.logits(&hidden); // (rows, V)
         for (i, (row, extended)) in deciding.into_iter().enumerate() {
             let demos = &mut HashMap::new();
-            let mut around = Surroundings { extended, demos, on_event };
+            let mut around = Surroundings { extended, demos, kept, on_event };
             let decided = match &mut together {
                 Ok(words) => row.decide(hidden.row(i), words.row_mut(i), &mut around),
                 Err(_) => lm
@@ -216,24 +219,6 @@ impl<'a> Session<'a> {
             failed.extend(decided.err().map(|error| (row.index(), error)));
         }
         Ok(())
-    }
-
-    /// A sequence that has read as much of `ids` as is kept, but not its last token.
-    fn beginning(&mut self, ids: &[u32]) -> Sequence {
-        let most = ids.len().saturating_sub(1);
-        let shared = |sequence: &Sequence| common(sequence.ids(), ids).min(most);
-        let best = (0..self.kept.len()).max_by_key(|&i| shared(&self.kept[i]));
-        let live = (0..self.slots.len()).max_by_key(|&i| shared(self.slots[i].row.sequence()));
-        let (kept, live) = (best.map(|i| &self.kept[i]), live.map(|i| self.slots[i].row.sequence()));
-        let source = kept.into_iter().chain(live).max_by_key(|sequence| shared(sequence));
-        match source.filter(|sequence| shared(sequence) > 0) {
-            Some(source) => {
-                let mut sequence = source.fork();
-                sequence.truncate(shared(source));
-                sequence
-            }
-            None => self.lm.begin(),
-        }
     }
 
     /// Keeps a finished sequence, and lets go of the oldest ones for it. One that an other contains is not kept.

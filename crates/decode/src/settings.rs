@@ -85,6 +85,9 @@ pub enum Arguments {
     InPlace,
     /// In a prompt of their own that shows worked calls of this tool; see [`Engine::demos`](crate::Engine::demos).
     Demos,
+    /// Of a call that stands in a message of its own: in a prompt of its own, in which the chat template shows this one tool's
+    /// definition, so that descriptions of parameters count. Of other calls, after the text so far.
+    Definition,
 }
 
 impl Settings {

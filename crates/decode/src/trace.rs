@@ -73,6 +73,9 @@ pub struct Counts {
     pub results: usize,
     /// Chosen inside calls, undone ones included.
     pub arguments: usize,
+    /// Read beside the text, for arguments that are written in a prompt of their own.
+    #[serde(default)]
+    pub aside: usize,
     /// Calls whose result is in the text.
     pub calls: usize,
     /// Calls that failed and were undone.

@@ -1,7 +1,7 @@
 //! Causal attention over a paged KV state.
 
 use crate::kernels::{Product, Rows, mix, scores, softmax};
-use crate::threads::{Shared, Threads};
+use crate::threads::{self, Shared};
 use pulp::Arch;
 use std::sync::Arc;
 
@@ -106,14 +106,7 @@ pub struct Segment<'a> {
 impl Attention {
     /// Attention of all segments: queries are the first `heads · head_width` columns of `rows` (row stride `stride`).
     /// `out` is `(rows, heads · head_width)`, packed.
-    pub fn run(
-        &self,
-        segments: &[Segment<'_>],
-        rows: &[f32],
-        stride: usize,
-        out: &mut [f32],
-        threads: Threads,
-    ) {
+    pub fn run(&self, segments: &[Segment<'_>], rows: &[f32], stride: usize, out: &mut [f32]) {
         let width = self.heads * self.head_width;
         let mut tasks = Vec::new();
         let mut work = 0;
@@ -148,7 +141,7 @@ impl Attention {
         if work < 1 << 15 {
             (0..tasks.len()).for_each(one);
         } else {
-            threads.run(tasks.len(), one);
+            threads::run(tasks.len(), one);
         }
     }
 
@@ -172,6 +165,7 @@ impl Attention {
             }
         }
         weights.chunks_exact_mut(keys).for_each(|weights| softmax(arch, weights));
+        out.fill(0.0);
         for (page, start, end) in pages {
             let v = segment.state.rows(self.layer, 1, page, group, start - page * PAGE, end - page * PAGE);
             for (out, weights) in out.chunks_exact_mut(w).zip(weights.chunks_exact(keys)) {
@@ -206,7 +200,7 @@ impl Attention {
             (page, start, high.min((page + 1) * PAGE))
         });
         let mut scores = vec![0.0_f32; count * keys];
-        let product = Product { inner: w, parallel: false };
+        let product = Product { inner: w };
         for (page, start, end) in pages.clone() {
             let k = state.rows(self.layer, 0, page, group, start - page * PAGE, end - page * PAGE);
             product.transposed(queries, k, self.scale, &mut scores[start - low..], keys);
@@ -222,7 +216,7 @@ impl Attention {
         for (page, start, end) in pages {
             let v = state.rows(self.layer, 1, page, group, start - page * PAGE, end - page * PAGE);
             let weights = Rows { data: &scores[start - low..], stride: keys, count };
-            Product { inner: end - start, parallel: false }.accumulate(weights, v, w, &mut out, w);
+            Product { inner: end - start }.accumulate(weights, v, w, &mut out, w);
         }
         out
     }

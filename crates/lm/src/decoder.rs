@@ -5,7 +5,7 @@ use crate::kernels::{gated, max_and_sum_exp, norm_in_place, rms_norm, rotate, si
 use crate::layer::Layer;
 use crate::linear::{Form, Linear};
 use crate::model::Model;
-use crate::threads::Threads;
+use crate::threads;
 use crate::{FrozenLm, LmError, Matrix, ModelCard, RowSource, Sequence, State, Tokenizer, WordMass};
 use pulp::Arch;
 use std::any::Any;
@@ -19,7 +19,6 @@ const MASS_WORDS: usize = 4096;
 /// A frozen decoder on the CPU, with kernels of its own: in `f32` throughout, or with the weights as the file has them.
 pub struct Decoder {
     model: Model,
-    form: Form,
 }
 
 struct Pages(KvPages);
@@ -49,7 +48,7 @@ impl Decoder {
     /// # Errors
     /// A file that is missing, damaged, or of an architecture, type or tokenizer that is not supported.
     pub fn load(path: &Path) -> Result<Self, LmError> {
-        Ok(Self { model: Model::load(path, Form::Dense, Self::F32)?, form: Form::Dense })
+        Ok(Self { model: Model::load(path, Form::Dense, Self::F32)? })
     }
 
     /// As [`Decoder::load`], but weights stay as the file has them, and are multiplied by 15-bit activations.
@@ -57,16 +56,7 @@ impl Decoder {
     /// # Errors
     /// As [`Decoder::load`].
     pub fn load_packed(path: &Path) -> Result<Self, LmError> {
-        Ok(Self { model: Model::load(path, Form::Packed, Self::PACKED)?, form: Form::Packed })
-    }
-
-    /// How `rows` rows are spread: products of f32 matrices have rayon's threads, and those of another pool would be in
-    /// their way.
-    fn threads(&self, rows: usize) -> Threads {
-        match self.form {
-            Form::Dense if rows > 1 => Threads::Rayon,
-            Form::Dense | Form::Packed => Threads::Team,
-        }
+        Ok(Self { model: Model::load(path, Form::Packed, Self::PACKED)? })
     }
 
     /// Normalises, turns and stores one layer's heads: queries in place, keys and values into the states.
@@ -84,7 +74,7 @@ impl Decoder {
         let stride = q + 2 * kv;
         let epsilon = config.norm_epsilon as f32;
         let rows = qkv.len() / stride;
-        self.threads(rows).chunks(qkv, stride, rows > 4, |i, row| {
+        threads::chunks(qkv, stride, rows > 4, |i, row| {
             let (cos, sin) = (&table.0[i * half..(i + 1) * half], &table.1[i * half..(i + 1) * half]);
             if let Some(bias) = &layer.qkv_bias {
                 row.iter_mut().zip(bias).for_each(|(x, b)| *x += b);
@@ -110,7 +100,6 @@ impl Decoder {
         let config = &self.model.config;
         let n = positions.len();
         let epsilon = config.norm_epsilon as f32;
-        let threads = self.threads(n);
         let stride = (config.heads + 2 * config.kv_heads) * config.head_width;
         let (table, local_table) = (self.model.rope.table(positions), self.model.local_rope.table(positions));
         let (d, q) = (config.width, config.heads * config.head_width);
@@ -119,9 +108,9 @@ impl Decoder {
         for (index, layer) in self.model.layers.iter().enumerate() {
             let local = config.is_local(index);
             let normed = sized(narrow, n * d);
-            rms_norm(x, &layer.attention_norm, epsilon, normed, threads);
+            rms_norm(x, &layer.attention_norm, epsilon, normed);
             let qkv = sized(wide, n * stride);
-            layer.qkv.apply(normed, qkv, threads);
+            layer.qkv.apply(normed, qkv);
             self.place(layer, index, qkv, if local { &local_table } else { &table }, states);
             let mut row = 0;
             let mut segments = Vec::with_capacity(states.len());
@@ -138,14 +127,14 @@ impl Decoder {
                 window: config.window.filter(|_| local),
             };
             let mixed = sized(mixed, n * q);
-            attention.run(&segments, qkv, stride, mixed, threads);
+            attention.run(&segments, qkv, stride, mixed);
             self.add(x, &layer.output, mixed, layer.post_attention_norm.as_deref(), [update, narrow]);
             let normed = sized(narrow, n * d);
-            rms_norm(x, &layer.feed_forward_norm, epsilon, normed, threads);
+            rms_norm(x, &layer.feed_forward_norm, epsilon, normed);
             let gate_up = sized(wide, n * 2 * config.feed_forward);
-            layer.gate_up.apply(normed, gate_up, threads);
+            layer.gate_up.apply(normed, gate_up);
             let inner = sized(inner, n * config.feed_forward);
-            gated(Layer::activation(config), gate_up, config.feed_forward, inner, threads);
+            gated(Layer::activation(config), gate_up, config.feed_forward, inner);
             self.add(x, &layer.down, inner, layer.post_feed_forward_norm.as_deref(), [update, narrow]);
         }
     }
@@ -160,17 +149,16 @@ impl Decoder {
         buffers: [&mut Vec<f32>; 2],
     ) {
         const PART: usize = 1 << 14;
-        let threads = self.threads(rows.len() / last.width());
         let [update, normed] = buffers.map(|buffer| sized(buffer, x.len()));
-        last.apply(rows, update, threads);
+        last.apply(rows, update);
         let update = match norm {
             Some(weight) => {
-                rms_norm(update, weight, self.model.config.norm_epsilon as f32, normed, threads);
+                rms_norm(update, weight, self.model.config.norm_epsilon as f32, normed);
                 normed
             }
             None => update,
         };
-        threads.chunks(x, PART, x.len() > PART, |i, x| {
+        threads::chunks(x, PART, x.len() > PART, |i, x| {
             x.iter_mut().zip(&update[i * PART..]).for_each(|(x, u)| *x += u);
         });
     }
@@ -222,13 +210,13 @@ impl FrozenLm for Decoder {
         }
         let epsilon = self.model.config.norm_epsilon as f32;
         let mut normed = vec![0.0; x.len()];
-        rms_norm(&x, &self.model.norm, epsilon, &mut normed, self.threads(positions.len()));
+        rms_norm(&x, &self.model.norm, epsilon, &mut normed);
         Ok(Matrix::new(positions.len(), d, normed))
     }
 
     fn logits(&self, hidden: &Matrix) -> Result<Matrix, LmError> {
         let mut logits = vec![0.0; hidden.rows() * self.model.card.vocab];
-        self.model.head().apply(hidden.data(), &mut logits, self.threads(hidden.rows()));
+        self.model.head().apply(hidden.data(), &mut logits);
         Ok(Matrix::new(hidden.rows(), self.model.card.vocab, logits))
     }
 
@@ -238,16 +226,15 @@ impl FrozenLm for Decoder {
         let arch = Arch::new();
         let mut out = Vec::with_capacity(labels.len());
         for (rows, labels) in hidden.data().chunks(MASS_ROWS * d).zip(labels.chunks(MASS_ROWS)) {
-            let threads = self.threads(labels.len());
             // (largest, Σ e^(x − largest), its word, the label's logit) so far
             let mut mass = vec![(f32::NEG_INFINITY, 0.0_f64, 0_u32, 0.0_f32); labels.len()];
             let mut logits = vec![0.0_f32; labels.len() * MASS_WORDS.min(vocab)];
-            let input = head.input(rows, threads);
+            let input = head.input(rows);
             for first in (0..vocab).step_by(MASS_WORDS) {
                 let count = MASS_WORDS.min(vocab - first);
                 let logits = &mut logits[..labels.len() * count];
-                head.block(&input, first..first + count, logits, threads);
-                threads.chunks(&mut mass, 1, true, |i, mass| {
+                head.block(&input, first..first + count, logits);
+                threads::chunks(&mut mass, 1, true, |i, mass| {
                     let (mass, row) = (&mut mass[0], &logits[i * count..(i + 1) * count]);
                     let (max, sum) = max_and_sum_exp(arch, row);
                     if let Some(id) =

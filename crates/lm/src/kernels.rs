@@ -1,6 +1,6 @@
 //! Element-wise arithmetic on the CPU, compiled for the widest vectors the machine has.
 
-use crate::threads::Threads;
+use crate::threads;
 use pulp::{Arch, NullaryFnOnce};
 
 /// Elements of work below which other cores are left alone.
@@ -105,9 +105,9 @@ pub fn sized(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
 }
 
 /// act(gate) · up of rows that hold gate and up side by side: `(n, 2w)` to `out (n, w)`.
-pub fn gated(activation: Activation, rows: &[f32], width: usize, out: &mut [f32], threads: Threads) {
+pub fn gated(activation: Activation, rows: &[f32], width: usize, out: &mut [f32]) {
     let arch = Arch::new();
-    threads.chunks(out, width, rows.len() > WORTH, |i, out| {
+    threads::chunks(out, width, rows.len() > WORTH, |i, out| {
         let (gate, up) = rows[2 * i * width..2 * (i + 1) * width].split_at(width);
         wide(
             arch,
@@ -131,10 +131,10 @@ pub fn gated(activation: Activation, rows: &[f32], width: usize, out: &mut [f32]
 }
 
 /// w · x / rms(x) of every row, RMS over the row's width.
-pub fn rms_norm(rows: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32], threads: Threads) {
+pub fn rms_norm(rows: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
     let width = weight.len();
     let arch = Arch::new();
-    threads.chunks(out, width, rows.len() > WORTH, |i, out| {
+    threads::chunks(out, width, rows.len() > WORTH, |i, out| {
         norm_row(arch, out, &rows[i * width..(i + 1) * width], weight, epsilon);
     });
 }
@@ -248,34 +248,48 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Matrix products on slices: bounds are checked here, once.
+/// Matrix products on slices, on the calling thread: bounds are checked here, once.
 pub struct Product {
     /// Common width k.
     pub inner: usize,
-    /// Over all cores, or on the calling thread alone.
-    pub parallel: bool,
 }
 
 impl Product {
-    fn parallelism(&self) -> gemm::Parallelism {
-        if self.parallel { gemm::Parallelism::Rayon(0) } else { gemm::Parallelism::None }
-    }
-
     /// `out (m, n; row stride out_stride) = scale · a bᵀ`.
     ///
     /// # Panics
     /// If a slice is too short: a fault of the caller.
     pub fn transposed(&self, a: Rows<'_>, b: Rows<'_>, scale: f32, out: &mut [f32], out_stride: usize) {
-        let k = self.inner;
-        assert!(a.holds(k) && b.holds(k) && b.count <= out_stride);
+        assert!(b.count <= out_stride);
         assert!(a.count == 0 || (a.count - 1) * out_stride + b.count <= out.len());
-        // SAFETY: the assertion bounds every address that the strides reach.
+        // SAFETY: the assertions bound every address that the strides reach.
+        unsafe { self.transposed_at(a, b, scale, out.as_mut_ptr(), out_stride) }
+    }
+
+    /// As [`Product::transposed`], to a block of a larger matrix.
+    ///
+    /// # Safety
+    /// `a.count` rows of `b.count` elements at `out`, `out_stride` apart, are the caller's.
+    ///
+    /// # Panics
+    /// If a slice is too short: a fault of the caller.
+    pub unsafe fn transposed_at(
+        &self,
+        a: Rows<'_>,
+        b: Rows<'_>,
+        scale: f32,
+        out: *mut f32,
+        out_stride: usize,
+    ) {
+        let k = self.inner;
+        assert!(a.holds(k) && b.holds(k));
+        // SAFETY: the assertion bounds what is read; the caller's promise what is written.
         unsafe {
             gemm::gemm(
                 a.count,
                 b.count,
                 k,
-                out.as_mut_ptr(),
+                out,
                 1,
                 out_stride as isize,
                 false,
@@ -290,7 +304,7 @@ impl Product {
                 false,
                 false,
                 false,
-                self.parallelism(),
+                gemm::Parallelism::None,
             );
         }
     }
@@ -324,7 +338,7 @@ impl Product {
                 false,
                 false,
                 false,
-                self.parallelism(),
+                gemm::Parallelism::None,
             );
         }
     }

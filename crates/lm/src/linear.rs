@@ -2,7 +2,7 @@
 
 use crate::kernels::{Product, Rows};
 use crate::packed::{self, Arena, Packed, Prepared, Stored};
-use crate::threads::Threads;
+use crate::threads::{self, Shared};
 use crate::weights::Weights;
 use crate::{LmError, Matrix};
 use std::ops::Range;
@@ -165,52 +165,67 @@ impl Linear {
     }
 
     /// `out (n, out) = x Wᵀ` for `x (n, in)`.
-    pub fn apply(&self, x: &[f32], out: &mut [f32], threads: Threads) {
+    pub fn apply(&self, x: &[f32], out: &mut [f32]) {
         match self {
-            Self::Dense { data, width } => dense(x, data, *width, out, threads),
-            Self::Packed(parts) => packed::product(&packed::prepare(x, parts, threads), parts, out, threads),
+            Self::Dense { data, width } => dense(x, data, *width, out),
+            Self::Packed(parts) => packed::product(&packed::prepare(x, parts), parts, out),
         }
     }
 
     /// Makes rows ready for [`Linear::block`].
-    pub fn input<'x>(&self, x: &'x [f32], threads: Threads) -> Input<'x> {
+    pub fn input<'x>(&self, x: &'x [f32]) -> Input<'x> {
         match self {
             Self::Dense { .. } => Input::Dense(x),
-            Self::Packed(parts) => Input::Packed(packed::prepare(x, parts, threads)),
+            Self::Packed(parts) => Input::Packed(packed::prepare(x, parts)),
         }
     }
 
     /// x (some rows)ᵀ, `(n, rows.len())`, of a matrix that is one tensor; the first row a multiple of sixteen, and the
     /// last too unless it is the matrix' last.
-    pub fn block(&self, x: &Input<'_>, rows: Range<usize>, out: &mut [f32], threads: Threads) {
+    pub fn block(&self, x: &Input<'_>, rows: Range<usize>, out: &mut [f32]) {
         match (self, x) {
             (Self::Dense { data, width }, Input::Dense(x)) => {
                 let w = &data[rows.start * width..rows.end * width];
-                dense(x, w, *width, out, threads);
+                dense(x, w, *width, out);
             }
             (Self::Packed(parts), Input::Packed(x)) if parts.len() == 1 => {
-                parts[0].product_of(x, rows, out, threads);
+                parts[0].product_of(x, rows, out);
             }
             _ => unreachable!("made by `input` of the same matrix"),
         }
     }
 }
 
-/// `out (n, outs) = x wᵀ`
-fn dense(x: &[f32], w: &[f32], width: usize, out: &mut [f32], threads: Threads) {
+/// `out (n, outs) = x wᵀ`, every thread with a block of its own.
+fn dense(x: &[f32], w: &[f32], width: usize, out: &mut [f32]) {
     let (n, outs) = (x.len() / width, w.len() / width);
-    let x = Rows::packed(x, width);
-    if n == 1 {
-        // One row is bound by reading the matrix: every core reads its own part of it.
-        let part = outs.div_ceil(threads.count()).max(64);
-        threads.chunks(out, part, outs > part, |i, out| {
-            let w = Rows::packed(&w[i * part * width..(i * part + out.len()) * width], width);
-            let count = out.len();
-            Product { inner: width, parallel: false }.transposed(x, w, 1.0, out, count);
-        });
-    } else {
-        Product { inner: width, parallel: true }.transposed(x, Rows::packed(w, width), 1.0, out, outs);
-    }
+    let (high, wide) = blocks(n, outs, threads::count());
+    let (tall, broad) = (n.div_ceil(high), outs.div_ceil(wide));
+    assert!(out.len() == n * outs);
+    let out = Shared::new(out);
+    threads::run(high * wide, |i| {
+        let (row, column) = (i / wide * tall, i % wide * broad);
+        let (tall, broad) = (tall.min(n.saturating_sub(row)), broad.min(outs.saturating_sub(column)));
+        if tall == 0 || broad == 0 {
+            return;
+        }
+        let x = Rows::packed(&x[row * width..(row + tall) * width], width);
+        let w = Rows::packed(&w[column * width..(column + broad) * width], width);
+        // SAFETY: the block ends inside `out`, no two blocks share an element, and each is one task's.
+        unsafe {
+            let out = out.pointer().add(row * outs + column);
+            Product { inner: width }.transposed_at(x, w, 1.0, out, outs);
+        }
+    });
+}
+
+/// How many blocks of rows and of columns a product of `n` rows and `outs` columns is cut into: as few rows of both matrices a
+/// block as can be, since each is put in order before it is multiplied.
+fn blocks(n: usize, outs: usize, threads: usize) -> (usize, usize) {
+    let read = |&high: &usize| n.div_ceil(high) + outs.div_ceil(threads / high);
+    let high = (1..=threads.min(n)).filter(|high| threads.is_multiple_of(*high)).min_by_key(read);
+    let high = high.unwrap_or(1);
+    (high, (threads / high).min(outs.div_ceil(64)).max(1))
 }
 
 #[cfg(test)]

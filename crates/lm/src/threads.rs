@@ -1,7 +1,6 @@
-//! Work over all cores, by two means. Rayon's threads sleep between jobs, which is right for long ones. A decoded token is
-//! some hundred products of a few microseconds each, and waking a thread costs more than that: a [`Team`] waits awake.
+//! Work over all cores. A decoded token is some hundred products of a few microseconds each, and waking a thread costs more
+//! than that: a [`Team`] waits awake.
 
-use rayon::prelude::*;
 use std::cell::UnsafeCell;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -10,49 +9,28 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
-/// How work is spread.
-#[derive(Clone, Copy)]
-pub enum Threads {
-    /// Rayon's pool: for jobs of a millisecond and more, and beside `gemm`, which uses it too.
-    Rayon,
-    /// The process' [`Team`]: for many short jobs in a row.
-    Team,
+/// Calls `task` with every index below `count`, in any order and on any core, and returns when all are done.
+pub fn run(count: usize, task: impl Fn(usize) + Sync) {
+    if count < 2 { (0..count).for_each(task) } else { team().run(count, &task) }
 }
 
-impl Threads {
-    /// Calls `task` with every index below `count`, in any order and on any core, and returns when all are done.
-    pub fn run(self, count: usize, task: impl Fn(usize) + Sync) {
-        match self {
-            _ if count < 2 => (0..count).for_each(task),
-            Self::Rayon => (0..count).into_par_iter().for_each(&task),
-            Self::Team => team().run(count, &task),
-        }
+/// Calls `task` with every `width` elements of `out`, in parallel if they are `worth` it.
+pub fn chunks<T: Send>(out: &mut [T], width: usize, worth: bool, task: impl Fn(usize, &mut [T]) + Sync) {
+    if !worth {
+        out.chunks_mut(width).enumerate().for_each(|(i, chunk)| task(i, chunk));
+        return;
     }
+    let out = Shared::new(out);
+    run(out.len.div_ceil(width), |i| {
+        let start = i * width;
+        // SAFETY: every index is given out once, so no two slices overlap.
+        task(i, unsafe { out.slice(start, width.min(out.len - start)) });
+    });
+}
 
-    /// Calls `task` with every `width` elements of `out`, in parallel if they are `worth` it.
-    pub fn chunks<T: Send>(
-        self,
-        out: &mut [T],
-        width: usize,
-        worth: bool,
-        task: impl Fn(usize, &mut [T]) + Sync,
-    ) {
-        if !worth {
-            out.chunks_mut(width).enumerate().for_each(|(i, chunk)| task(i, chunk));
-            return;
-        }
-        let out = Shared::new(out);
-        self.run(out.len.div_ceil(width), |i| {
-            let start = i * width;
-            // SAFETY: every index is given out once, so no two slices overlap.
-            task(i, unsafe { out.slice(start, width.min(out.len - start)) });
-        });
-    }
-
-    /// How many threads work at a time.
-    pub fn count(self) -> usize {
-        rayon::current_num_threads()
-    }
+/// How many threads work at a time.
+pub fn count() -> usize {
+    rayon::current_num_threads()
 }
 
 /// A slice that several threads write to, each its own part.
@@ -306,10 +284,8 @@ mod tests {
 
     #[test]
     fn chunks_cover_a_slice_with_a_short_last_one() {
-        for threads in [Threads::Rayon, Threads::Team] {
-            let mut out = vec![0; 103];
-            threads.chunks(&mut out, 10, true, |i, chunk| chunk.fill(i + 1));
-            assert!(out.iter().enumerate().all(|(at, &v)| v == at / 10 + 1));
-        }
+        let mut out = vec![0; 103];
+        chunks(&mut out, 10, true, |i, chunk| chunk.fill(i + 1));
+        assert!(out.iter().enumerate().all(|(at, &v)| v == at / 10 + 1));
     }
 }

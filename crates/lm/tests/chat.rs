@@ -110,8 +110,9 @@ fn a_frame_and_arguments_make_the_rendered_call() {
     for template in [smol, json] {
         for content in ["", "I look."] {
             let messages = [Message::user("x")];
-            let frame =
-                template.call_frame(&messages, content, &[], Some("c1".into()), "look").expect("a frame");
+            let frame = template
+                .call_frame(&messages, content, &[], Some("c1".into()), "look", &[])
+                .expect("a frame");
             let call = ToolCall::new(Some("c1".into()), "look", serde_json::json!({}));
             let whole = [messages[0].clone(), Message::calls(content, vec![call])];
             let text = template.render(&Chat::whole(&whole)).expect("rendered");
@@ -125,8 +126,11 @@ fn a_frame_and_arguments_make_the_rendered_call() {
 /// Ours shows arguments a second time as `name=value`, which no grammar of JSON describes.
 #[test]
 fn a_template_with_another_form_of_arguments_is_refused() {
-    let error =
-        own().0.call_frame(&[Message::user("x")], "", &[], None, "look").expect_err("refused").to_string();
+    let error = own()
+        .0
+        .call_frame(&[Message::user("x")], "", &[], None, "look", &[])
+        .expect_err("refused")
+        .to_string();
     assert!(error.contains("as a JSON object"), "{error}");
 }
 

@@ -190,7 +190,8 @@ impl Writer<'_> {
     ) -> Result<Option<Vec<u32>>, FitError> {
         let Some((last, earlier)) = calls.split_last() else { return Ok(None) };
         let name = &last.function.name;
-        let Ok(frame) = self.template.call_frame(messages, content, earlier, last.id.clone(), name) else {
+        let Ok(frame) = self.template.call_frame(messages, content, earlier, last.id.clone(), name, &[])
+        else {
             return Ok(None);
         };
         let arguments = python_json(&last.function.arguments);

@@ -1,11 +1,11 @@
 //! A pack on messages it has not seen, through the engine that serves it; and the model's own function calling beside it.
 
 use crate::FitError;
-use decode::{Conversation, Extended, Prompt, Request, Session, SessionSettings, Settings};
+use decode::{Arguments, Conversation, Extended, Prompt, Request, Session, SessionSettings, Settings};
 use head::Head;
 use lm::{ChatTemplate, FrozenLm, Message};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -116,7 +116,7 @@ pub fn questions(path: &Path) -> Result<Vec<Question>, FitError> {
         .collect()
 }
 
-/// Decides every message with the head, one at a time.
+/// Decides every message with the head, one at a time; `arguments` says where those of a call are written.
 ///
 /// # Errors
 /// As [`Extended::new`], and the model's.
@@ -125,10 +125,11 @@ pub fn evaluate(
     tools: &ToolSet,
     head: &Head,
     questions: &[Question],
+    arguments: Arguments,
     on_each: &mut dyn FnMut(&Decided),
 ) -> Result<Vec<Decided>, FitError> {
     let extended = Arc::new(Extended::new(lm, head, tools, None)?);
-    let settings = Settings { max_tokens: TURN, max_argument_tokens: 256, ..Settings::default() };
+    let settings = Settings { arguments, max_tokens: TURN, max_argument_tokens: 256, ..Settings::default() };
     run(lm, &extended, &[], &settings, questions, on_each, |generation, _| {
         let call = generation.client_calls().map(|(_, call)| call).chain(generation.calls()).next();
         call.map(|call| (call.tool.clone(), call.arguments.clone()))
@@ -145,13 +146,7 @@ pub fn native_calls(
     questions: &[Question],
     on_each: &mut dyn FnMut(&Decided),
 ) -> Result<Vec<Decided>, FitError> {
-    let listed: Vec<Value> = tools
-        .iter()
-        .map(|tool| {
-            let (name, description, parameters) = (&tool.name, &tool.description, &tool.parameters);
-            json!({"type": "function", "function": {"name": name, "description": description, "parameters": parameters}})
-        })
-        .collect();
+    let listed: Vec<Value> = tools.iter().map(tools::Tool::definition).collect();
     let extended = Arc::new(Extended::words_only(lm, None));
     let settings = Settings { max_tokens: NATIVE_TURN, ..Settings::default() };
     run(lm, &extended, &listed, &settings, questions, on_each, |_, text| written_call(text))
@@ -219,7 +214,7 @@ fn run(
             called: called.as_ref().map(|(tool, _)| tool.clone()),
             arguments: called.map(|(_, arguments)| arguments),
             prompt_tokens: tokens.prompt,
-            read_tokens: tokens.prompt - reused,
+            read_tokens: tokens.prompt - reused + tokens.aside,
             generated_tokens: tokens.chosen + tokens.arguments,
             decision_seconds: known.map_or(seconds, |known| known.as_secs_f64()),
             seconds,

@@ -77,6 +77,7 @@ pub(crate) fn events(lines: Receiver<Result<String, Infallible>>) -> Response {
 fn prepare(app: &App, client: String, request: ChatRequest) -> Result<Turn, ApiError> {
     let config = &app.config;
     let mut settings = request.settings(config.max_tokens)?;
+    settings.arguments = config.arguments;
     let choice = request.choice()?;
     let schema = request.schema()?;
     if let Some(schema) = &schema {

@@ -1,5 +1,6 @@
 //! What a server is told when it starts.
 
+use decode::Arguments;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -44,6 +45,8 @@ pub struct Config {
     /// What is added to a tool's result that the model is to answer from; empty for nothing. Small models otherwise write the
     /// call again, in words.
     pub after_result: String,
+    /// Where the arguments of a call are written.
+    pub arguments: Arguments,
     /// Turns with calls that are run here before the answer must be text.
     pub rounds: usize,
     /// How long a shutdown waits for requests under way.
@@ -82,6 +85,7 @@ impl Default for Config {
             tool_limit: Duration::from_secs(20),
             result_bytes: 4096,
             after_result: pack::AFTER_RESULT.to_owned(),
+            arguments: Arguments::Definition,
             rounds: 6,
             drain: Duration::from_secs(20),
             served: None,

@@ -224,6 +224,14 @@ fn subject(args: &str) -> &str {
 }
 
 impl Tool {
+    /// What a prompt shows of it, in the layout of OpenAI's API.
+    pub fn definition(&self) -> Value {
+        let function = serde_json::json!({
+            "name": self.name, "description": self.description, "parameters": self.parameters
+        });
+        serde_json::json!({"type": "function", "function": function})
+    }
+
     /// A tool that looks a subject up.
     pub fn relation(
         name: impl Into<String>,

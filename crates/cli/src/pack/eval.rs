@@ -1,5 +1,6 @@
 //! `toolken pack eval`.
 
+use super::Arguments;
 use crate::{exit::Exit, model::Which, output, progress};
 use anyhow::Context;
 use pack::{Decided, Evaluation};
@@ -29,6 +30,9 @@ pub struct Args {
     /// Instructions that every conversation opens with
     #[arg(long, value_name = "TEXT")]
     system: Option<String>,
+    /// Where the arguments of a call are written
+    #[arg(long, value_enum, default_value_t)]
+    arguments: Arguments,
     /// The first so many messages only
     #[arg(long)]
     limit: Option<usize>,
@@ -63,7 +67,7 @@ impl Args {
             let head = head.with_context(|| {
                 format!("{} has no head: fit it with `toolken pack fit`", self.dir.display())
             })?;
-            pack::evaluate(model.as_ref(), &tools, &head, &questions, &mut on_each)?
+            pack::evaluate(model.as_ref(), &tools, &head, &questions, self.arguments.into(), &mut on_each)?
         };
         bar.finish_and_clear();
         written?;

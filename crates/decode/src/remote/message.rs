@@ -31,7 +31,7 @@ impl Row<'_, '_> {
             &content,
             &self.made,
             self.turn.as_deref(),
-            &definition.name,
+            &definition,
             self.extended,
         );
         let framed = framed.and_then(|framed| {
@@ -115,19 +115,17 @@ impl Row<'_, '_> {
         let made = ToolCall::new(Some(framed.id), definition.name, value);
         let repeated = self.made.iter().any(|earlier| earlier.function == made.function);
         self.made.push(made);
-        self.go_on_after_call(framed.before + &arguments, &framed.after, prompt, &written, repeated);
+        let so_far = framed.before + &arguments;
+        if framed.defined {
+            self.counts.aside += prompt.len();
+        }
+        let read = if framed.defined { None } else { Some([&prompt[..], &written].concat()) };
+        self.go_on_after_call(so_far, &framed.after, read, repeated);
         Ok(())
     }
 
-    /// The turn goes on after a call, if it may make more.
-    fn go_on_after_call(
-        &mut self,
-        so_far: String,
-        after: &str,
-        prompt: Vec<u32>,
-        written: &[u32],
-        repeated: bool,
-    ) {
+    /// The turn goes on after a call, if it may make more. `read` is the text so far in tokens, if arguments were written in it.
+    fn go_on_after_call(&mut self, so_far: String, after: &str, read: Option<Vec<u32>>, repeated: bool) {
         let (tokenizer, request) = (self.extended.tokenizer(), &self.prepared.request);
         let parallel = matches!(&request.prompt, crate::Prompt::Chat(chat) if chat.parallel_calls);
         let more = parallel
@@ -142,10 +140,15 @@ impl Row<'_, '_> {
         if let Some(end) = ids.iter().position(|&id| tokenizer.ends_text(id)) {
             ids.truncate(end);
         }
-        self.turn = Some(so_far + &tokenizer.decode_continuation(&ids));
-        self.ids = prompt;
-        self.ids.extend(written);
-        self.ids.extend(ids);
+        let turn = so_far + &tokenizer.decode_continuation(&ids);
+        match read.map_or_else(|| tokenizer.encode_rendered(&turn), |read| Ok([read, ids].concat())) {
+            Ok(ids) => self.ids = ids,
+            Err(_) => {
+                self.finish = Some(Finish::Calls);
+                return;
+            }
+        }
+        self.turn = Some(turn);
         if !more || self.ids.len() >= self.context() {
             self.finish = Some(Finish::Calls);
         }

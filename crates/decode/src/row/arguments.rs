@@ -124,6 +124,7 @@ impl Row {
                     }
                 };
                 let own = call.own.insert(prefix.fork(&ids));
+                self.counts.aside += ids.len() - own.ids().len();
                 ids[own.ids().len()..].to_vec()
             }
             None => ids,

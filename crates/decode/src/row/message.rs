@@ -7,12 +7,14 @@ use crate::DecodeError;
 use crate::choose::{Pick, Scores};
 use crate::extended::Extended;
 use crate::grammar::{Constraint, Grammar};
-use crate::prefix::common;
+use crate::prefix::{begin, common};
 use crate::prepared::Prepared;
 use crate::request::{Conversation, Prompt};
+use crate::settings::Arguments;
 use crate::trace::{Attempt, CallOutcome, Event, Finish};
-use lm::{Sequence, Tokenizer, ToolCall};
+use lm::{CallFrame, Sequence, Tokenizer, ToolCall};
 use serde_json::Value;
+use tools::Tool;
 
 /// Tokens before the limit from which on a call is brought to its end, in shares of the limit and at most.
 const HASTE: (usize, usize) = (4, 64);
@@ -27,6 +29,8 @@ pub(super) struct MessageCall {
     after: String,
     /// Bytes of the arguments that were given out.
     given: usize,
+    /// The arguments were written beside the text, after the tool's definition.
+    defined: bool,
     /// It was brought to its end because its limit was near: it is valid, but not all that the model would have written.
     hastened: bool,
 }
@@ -40,9 +44,11 @@ pub(crate) struct Framed {
     pub after: String,
     /// What is to be read.
     pub ids: Vec<u32>,
-    /// The template writes what was said otherwise than the model wrote it: the tokens are those of the whole conversation,
-    /// to be read anew, and do not follow the text so far.
+    /// The tokens are those of the whole conversation, to be read anew, and do not follow the text so far: the template writes
+    /// what was said otherwise than the model wrote it, or the arguments are written after the tool's definition.
     pub anew: bool,
+    /// The latter: when the call is complete, the conversation is read on without the definition.
+    pub defined: bool,
 }
 
 impl Framed {
@@ -55,7 +61,7 @@ impl Framed {
         content: &str,
         made: &[ToolCall],
         turn: Option<&str>,
-        tool: &str,
+        tool: &Tool,
         extended: &Extended,
     ) -> Result<Self, String> {
         let Prompt::Chat(chat) = &prepared.request.prompt else {
@@ -64,18 +70,22 @@ impl Framed {
         let earlier = chat.messages.iter().map(|message| message.tool_calls.len()).sum::<usize>();
         // Some templates insist on nine letters and digits.
         let id = format!("call{:05}", earlier + made.len());
-        let frame = chat
-            .template
-            .call_frame(&chat.messages, content, made, Some(id.clone()), tool)
-            .map_err(|e| e.to_string())?;
+        let frame = |tools: &[Value]| {
+            let frame =
+                chat.template.call_frame(&chat.messages, content, made, Some(id.clone()), &tool.name, tools);
+            frame.map_err(|e| e.to_string())
+        };
+        let CallFrame { before, after } = frame(&[])?;
         let so_far = turn.map_or_else(|| prepared.text.clone() + content, str::to_owned);
         let tokenizer = extended.tokenizer();
-        let (ids, anew) = match frame.before.strip_prefix(&so_far) {
+        let defined = prepared.request.settings.arguments == Arguments::Definition;
+        let (ids, anew) = match before.strip_prefix(&so_far) {
+            _ if defined => (tokenizer.encode_rendered(&frame(&[tool.definition()])?.before), true),
             Some(rest) => (tokenizer.encode_rendered_continuation(rest), false),
-            None => (tokenizer.encode_rendered(&frame.before), true),
+            None => (tokenizer.encode_rendered(&before), true),
         };
         let ids = ids.map_err(|e| e.to_string())?;
-        Ok(Self { id, before: frame.before, after: frame.after, ids, anew })
+        Ok(Self { id, before, after, ids, anew, defined })
     }
 }
 
@@ -83,7 +93,7 @@ impl Framed {
 pub(super) struct Opening {
     message: MessageCall,
     ids: Vec<u32>,
-    /// Where the template writes what was said otherwise than the model wrote it: the conversation, read anew.
+    /// Where the conversation is read anew, as much of it as was read before.
     own: Option<Sequence>,
 }
 
@@ -98,16 +108,16 @@ impl Row {
     /// What is to be read before a call's arguments; else why the call fails at once.
     pub(super) fn open_message(
         &self,
-        tool: &str,
+        tool: &Tool,
         grammar: &Grammar,
-        extended: &Extended,
+        around: &Surroundings,
     ) -> Result<Opening, String> {
+        let extended = around.extended;
         let content = self.transcript.text();
         let framed = Framed::new(&self.prepared, &content, &self.made, self.turn.as_deref(), tool, extended)?;
-        let Framed { id, before, after, mut ids, anew } = framed;
+        let Framed { id, before, after, mut ids, anew, defined } = framed;
         let own = anew.then(|| {
-            let mut own = self.sequence.fork();
-            own.truncate(common(own.ids(), &ids).min(ids.len().saturating_sub(1)));
+            let own = begin(extended.lm, around.kept.iter().chain([&self.sequence]), &ids);
             ids.drain(..own.ids().len());
             own
         });
@@ -116,12 +126,15 @@ impl Row {
             return Err(context_full(extended));
         }
         let constraint = grammar.begin();
-        let message = MessageCall { constraint, id, before, after, given: 0, hastened: false };
+        let message = MessageCall { constraint, id, before, after, given: 0, defined, hastened: false };
         Ok(Opening { message, ids, own })
     }
 
     /// Argument mode: the row reads the opening next.
     pub(super) fn begin_json(&mut self, mut call: Call, opening: Opening) {
+        if opening.message.defined {
+            self.counts.aside += opening.ids.len();
+        }
         call.message = Some(opening.message);
         call.own = opening.own;
         self.input = opening.ids;
@@ -198,8 +211,10 @@ impl Row {
         self.conclude(call.pending.decision, Pick::Tool(call.tool), extended);
         self.counts.calls += 1;
         self.counts.chosen += 1;
-        if let Some(own) = call.own {
-            self.sequence = own;
+        match call.own {
+            Some(own) if message.defined => self.spent = Some(own),
+            Some(own) => self.sequence = own,
+            None => {}
         }
         let hastened = message.hastened;
         let value: Value = serde_json::from_str(&arguments).unwrap_or_default();
@@ -211,16 +226,30 @@ impl Row {
             && !repeated
             && self.counts.calls < settings.max_calls
             && self.counts.chosen < settings.max_tokens;
-        let after = extended.tokenizer().encode_rendered_continuation(&message.after);
+        let tokenizer = extended.tokenizer();
+        let after = tokenizer.encode_rendered_continuation(&message.after).map(|mut ids| {
+            // The rest of the template's text ends the turn.
+            if let Some(end) = ids.iter().position(|&id| tokenizer.ends_text(id)) {
+                ids.truncate(end);
+            }
+            ids
+        });
         match after {
             Ok(mut ids) if more => {
-                // The rest of the template's text ends the turn.
-                if let Some(end) = ids.iter().position(|&id| extended.tokenizer().ends_text(id)) {
-                    ids.truncate(end);
+                let turn = message.before + &arguments + &tokenizer.decode_continuation(&ids);
+                if message.defined {
+                    // The text has the call, and not the definition it was written after.
+                    let Ok(whole) = tokenizer.encode_rendered(&turn) else {
+                        self.finish = Some(Finish::Calls);
+                        return;
+                    };
+                    let read = common(self.sequence.ids(), &whole).min(whole.len().saturating_sub(1));
+                    self.sequence.truncate(read);
+                    ids = whole[read..].to_vec();
+                } else {
+                    ids.insert(0, last);
                 }
-                let end = extended.tokenizer().decode_continuation(&ids);
-                self.turn = Some(message.before + &arguments + &end);
-                ids.insert(0, last);
+                self.turn = Some(turn);
                 self.read(ids, extended);
                 if self.finish.is_some() {
                     self.finish = Some(Finish::Calls); // no room for another call

@@ -2,6 +2,7 @@
 
 use super::{Chat, ChatTemplate, Message, ToolCall};
 use crate::LmError;
+use serde_json::Value as Json;
 
 /// Stands for the arguments while the template renders a call; no text of a conversation holds it.
 const MARK: &str = "\u{e000}arguments\u{e001}";
@@ -16,7 +17,8 @@ pub struct CallFrame {
 }
 
 impl ChatTemplate {
-    /// The conversation `messages`, then an assistant's turn that says `content`, makes `calls`, and calls the tool `name`.
+    /// The conversation `messages`, then an assistant's turn that says `content`, makes `calls`, and calls the tool `name`;
+    /// the prompt shows `tools`.
     ///
     /// # Errors
     /// As [`ChatTemplate::render`]; [`LmError::Chat`] if the template does not write arguments as a JSON object.
@@ -27,13 +29,14 @@ impl ChatTemplate {
         calls: &[ToolCall],
         id: Option<String>,
         name: &str,
+        tools: &[Json],
     ) -> Result<CallFrame, LmError> {
         let arguments = serde_json::json!({ MARK: MARK });
         let mut turn = calls.to_vec();
         turn.push(ToolCall::new(id, name, arguments));
         let mut messages = messages.to_vec();
         messages.push(Message::calls(content, turn));
-        let text = self.render(&Chat::whole(&messages))?;
+        let text = self.render(&Chat { tools, ..Chat::whole(&messages) })?;
         let frame = || {
             let first = text.find(MARK)?;
             let second = first + MARK.len() + text[first + MARK.len()..].find(MARK)?;

@@ -4,7 +4,7 @@
 //! next to none, and cost nothing where a product waits for its weights.
 
 use super::format::GROUP;
-use crate::threads::Threads;
+use crate::threads;
 
 /// The largest whole number: 127 · 128 + 63 is the largest that two planes hold, and this keeps `hi` within ±127.
 const LARGEST: f32 = 16_256.0;
@@ -33,12 +33,12 @@ pub struct Scale {
 
 impl Activations {
     /// Of rows `(n, width)`; `width` a multiple of 32.
-    pub fn new(x: &[f32], width: usize, threads: Threads) -> Self {
+    pub fn new(x: &[f32], width: usize) -> Self {
         let (rows, groups) = (x.len() / width, width / GROUP);
         let mut quads = vec![[0_i8; 64]; rows * groups];
         let mut scales = vec![Scale::default(); rows * groups];
         let out = crate::threads::Shared::new(&mut scales);
-        threads.chunks(&mut quads, groups, rows > 8, |row, quads| {
+        threads::chunks(&mut quads, groups, rows > 8, |row, quads| {
             let x = &x[row * width..(row + 1) * width];
             // SAFETY: each row's part is taken once.
             let scales = unsafe { out.slice(row * groups, groups) };
@@ -105,7 +105,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_number_comes_back_within_half_a_step(x in prop::collection::vec(-1e6_f32..1e6, 3 * GROUP)) {
-            let a = Activations::new(&x, 3 * GROUP, Threads::Team);
+            let a = Activations::new(&x, 3 * GROUP);
             for (g, x) in x.chunks(GROUP).enumerate() {
                 let largest = x.iter().fold(0.0_f32, |a, b| a.max(b.abs()));
                 for (x, y) in x.iter().zip(back(&a, g)) {
@@ -124,12 +124,12 @@ mod tests {
         for value in [0.0, f32::MIN_POSITIVE, 1e-44, -1e-38, f32::MAX, -f32::MAX, f32::INFINITY, f32::NAN] {
             let mut x = [0.5_f32; GROUP];
             x[7] = value;
-            let a = Activations::new(&x, GROUP, Threads::Team);
+            let a = Activations::new(&x, GROUP);
             assert!(a.quads[0].iter().all(|&q| q > i8::MIN), "{value}");
             let x = [value; GROUP];
-            Activations::new(&x, GROUP, Threads::Team);
+            Activations::new(&x, GROUP);
         }
-        let tiny = Activations::new(&[1e-40; GROUP], GROUP, Threads::Team);
+        let tiny = Activations::new(&[1e-40; GROUP], GROUP);
         assert!(tiny.quads[0].iter().all(|&q| q == 0));
     }
 }

@@ -2,7 +2,6 @@
 
 use super::pack::Stored;
 use super::{Arena, Packed, prepare};
-use crate::threads::Threads;
 use crate::{LmError, Matrix};
 use candle_core::quantized::GgmlDType;
 use half::f16;
@@ -90,9 +89,9 @@ impl CoarseRows {
         let norm = h.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt() as f32 * 1.000_001;
         let mut padded = h.to_vec();
         padded.resize(self.packed.cols(), 0.0);
-        let x = prepare(&padded, std::slice::from_ref(&self.packed), Threads::Team);
+        let x = prepare(&padded, std::slice::from_ref(&self.packed));
         let mut about = vec![0.0; self.rows()];
-        self.packed.product_of(&x, 0..self.rows(), &mut about, Threads::Team);
+        self.packed.product_of(&x, 0..self.rows(), &mut about);
         about
             .iter()
             .zip(&self.slack)

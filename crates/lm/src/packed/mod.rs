@@ -18,7 +18,7 @@ mod x86;
 #[cfg(test)]
 mod tests;
 
-use crate::threads::{Shared, Threads};
+use crate::threads::{self, Shared};
 use activations::Activations;
 pub use arena::Arena;
 use arena::Slab;
@@ -103,10 +103,10 @@ impl Prepared<'_> {
 }
 
 /// Makes rows `(n, width)` ready for some matrices.
-pub fn prepare<'a>(x: &'a [f32], parts: &[Packed], threads: Threads) -> Prepared<'a> {
+pub fn prepare<'a>(x: &'a [f32], parts: &[Packed]) -> Prepared<'a> {
     let width = parts.first().map_or(1, |part| part.cols);
     let blocks = parts.iter().any(|part| matches!(part.elements, Elements::Blocks(_)));
-    Prepared { plain: Plain { data: x, width }, whole: blocks.then(|| Activations::new(x, width, threads)) }
+    Prepared { plain: Plain { data: x, width }, whole: blocks.then(|| Activations::new(x, width)) }
 }
 
 /// Bytes of activations that are multiplied by some panels before the next: half of a usual second-level cache.
@@ -115,11 +115,11 @@ const NEAR: usize = 512 << 10;
 const SHARES: usize = 4;
 
 /// `out (n, all rows of all parts) = x partsᵀ`, the parts one below the other.
-pub fn product(x: &Prepared<'_>, parts: &[Packed], out: &mut [f32], threads: Threads) {
+pub fn product(x: &Prepared<'_>, parts: &[Packed], out: &mut [f32]) {
     let stride: usize = parts.iter().map(|part| part.rows).sum();
     assert_eq!(out.len(), x.rows() * stride);
     let panels: usize = parts.iter().map(Packed::panels).sum();
-    let share = panels.div_ceil(threads.count() * SHARES).max(1);
+    let share = panels.div_ceil(threads::count() * SHARES).max(1);
     let (mut jobs, mut first) = (Vec::new(), 0);
     for part in parts {
         let all = part.panels();
@@ -128,7 +128,7 @@ pub fn product(x: &Prepared<'_>, parts: &[Packed], out: &mut [f32], threads: Thr
         first += part.rows;
     }
     let out = Shared::new(out);
-    threads.run(jobs.len(), |i| {
+    threads::run(jobs.len(), |i| {
         let (part, first, panels) = &jobs[i];
         // SAFETY: a job's columns of `out` are its own; see `Packed::run`.
         unsafe { part.run(Path::best(), x, panels.clone(), &out, first + panels.start * ROWS, stride) };
@@ -151,15 +151,15 @@ impl Packed {
     }
 
     /// `out (n, rows.len()) = x (these rows)ᵀ`; the first must be a multiple of sixteen.
-    pub fn product_of(&self, x: &Prepared<'_>, rows: Range<usize>, out: &mut [f32], threads: Threads) {
+    pub fn product_of(&self, x: &Prepared<'_>, rows: Range<usize>, out: &mut [f32]) {
         assert!(
             rows.start.is_multiple_of(ROWS) && rows.end <= self.rows && out.len() == x.rows() * rows.len()
         );
         assert!(rows.end == self.rows || rows.end.is_multiple_of(ROWS));
         let (stride, start, end) = (rows.len(), rows.start / ROWS, rows.end.div_ceil(ROWS));
-        let share = (end - start).div_ceil(threads.count() * SHARES).max(1);
+        let share = (end - start).div_ceil(threads::count() * SHARES).max(1);
         let out = Shared::new(out);
-        threads.run((end - start).div_ceil(share), |i| {
+        threads::run((end - start).div_ceil(share), |i| {
             let first = start + i * share;
             let panels = first..(first + share).min(end);
             // SAFETY: as in `product`.

@@ -63,7 +63,7 @@ fn pack(kind: GgmlDType, bytes: &[u8], rows: usize, cols: usize) -> Packed {
 
 /// One path's products of all panels.
 fn on(path: Path, matrix: &Packed, x: &[f32]) -> Vec<f32> {
-    let x = prepare(x, std::slice::from_ref(matrix), Threads::Team);
+    let x = prepare(x, std::slice::from_ref(matrix));
     let mut out = vec![f32::NAN; x.rows() * matrix.rows];
     let shared = Shared::new(&mut out);
     // SAFETY: one thread.
@@ -186,8 +186,8 @@ fn parts_and_blocks_of_rows_are_the_whole_product() {
         let x: Vec<f32> = (0..n * 256).map(|_| rng.random_range(-1.0_f32..1.0)).collect();
         let all: usize = parts.iter().map(Packed::rows).sum();
         let mut out = vec![f32::NAN; n * all];
-        let x = prepare(&x, &parts, Threads::Team);
-        product(&x, &parts, &mut out, Threads::Team);
+        let x = prepare(&x, &parts);
+        product(&x, &parts, &mut out);
         let mut first = 0;
         for part in &parts {
             let alone = on(Path::best(), part, x.plain.data);
@@ -200,7 +200,7 @@ fn parts_and_blocks_of_rows_are_the_whole_product() {
                 [0..half, half..part.rows].into_iter().filter(|r| r.start % ROWS == 0 && !r.is_empty())
             {
                 let mut block = vec![f32::NAN; n * rows.len()];
-                part.product_of(&x, rows.clone(), &mut block, Threads::Rayon);
+                part.product_of(&x, rows.clone(), &mut block);
                 for i in 0..n {
                     assert_eq!(block[i * rows.len()..][..rows.len()], alone[i * part.rows..][rows.clone()]);
                 }
