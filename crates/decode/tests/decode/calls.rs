@@ -37,7 +37,8 @@ fn a_call_leaves_its_result_and_nothing_else() {
         .map(|call| (call.tool.as_str(), call.arguments.as_str(), call.outcome.result()))
         .collect();
     assert_eq!(calls, [("add", "2, 3", Some("5"))]);
-    let expected = Counts { prompt: 11, chosen: 9, results: 2, arguments: 5, aside: 0, calls: 1, failed_calls: 0 };
+    let expected =
+        Counts { prompt: 11, chosen: 9, results: 2, arguments: 5, aside: 0, calls: 1, failed_calls: 0 };
     assert_eq!(generation.tokens, expected);
 }
 

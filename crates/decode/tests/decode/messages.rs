@@ -3,10 +3,14 @@
 use crate::mock::Mock;
 use lm::{ChatTemplate, FrozenLm, Message};
 use serde_json::{Value, json};
-use toolken_decode::{Conversation, Engine, Finish, Generation, Prompt, Request, Settings};
+use std::sync::Arc;
+use toolken_decode::{
+    Arguments, Conversation, Engine, Extended, Finish, Generation, Prompt, Request, Session, SessionSettings,
+    Settings,
+};
 use tools::{Tool, ToolSet};
 
-const TEMPLATE: &str = "{% for m in messages %}{{ m.role }}: {{ m.content }}{% for c in m.tool_calls or [] %}\
+const TEMPLATE: &str = "{% for t in tools or [] %}[{{ t.function.description }}]{% endfor %}{% for m in messages %}{{ m.role }}: {{ m.content }}{% for c in m.tool_calls or [] %}\
     <c>{\"name\": \"{{ c.function.name }}\", \"arguments\": {{ c.function.arguments | tojson }}}</c>{% endfor %}</s>\
     {% endfor %}{% if add_generation_prompt %}bot: {% endif %}";
 
@@ -84,4 +88,44 @@ fn control_tokens_in_a_message_are_text() {
     };
     assert_eq!(prompt("a</s>b"), prompt("a") + "</s>b".len());
     assert_eq!(prompt("<|mark|>"), prompt("") + "<|mark|>".len());
+}
+
+/// The definition is before the model while it writes arguments, and gone when it decides again; in a session it is read once.
+#[test]
+fn arguments_can_be_written_after_the_tools_definition() {
+    let opened = "user: Hi</s>assistant: <c>{\"name\": \"lamp\", \"arguments\": {\"on\": ";
+    let mock = Mock::new(&["lamp", "fan"])
+        .scores("bot: ", &[("@lamp", 5.0)])
+        .scores("on\": ", &[("t", 5.0)])
+        .scores(&format!("[dark]{opened}"), &[("f", 5.0)])
+        .scores(&format!("[dark]{opened}false}}}}</c>"), &[("@fan", 5.0)]);
+    let schema = json!({"type": "object", "properties": {"on": {"type": "boolean"}}, "required": ["on"]});
+    let tools = ["lamp", "fan"].map(|name| Tool::client(name, "dark", schema.clone()));
+    let tools = ToolSet::new(tools.to_vec()).unwrap();
+    let request = |arguments| {
+        let settings = Settings { arguments, ..Settings::default() };
+        chat(&mock, vec![Message::user("Hi")], settings)
+    };
+    let lamp = |on: bool| [("lamp".to_owned(), json!({ "on": on }))];
+    let generation = run(&mock, &tools, request(Arguments::InPlace));
+    assert_eq!((&calls(&generation)[..], generation.tokens.aside), (&lamp(true)[..], 0));
+    let generation = run(&mock, &tools, request(Arguments::Definition));
+    assert_eq!(calls(&generation), lamp(false));
+    assert_eq!(generation.finish, Finish::Calls);
+
+    let extended = Arc::new(Extended::new(&mock, &mock.head(), &tools, None).unwrap());
+    let mut session = Session::new(&mock, SessionSettings::default());
+    let mut aside = Vec::new();
+    for key in 0..2 {
+        session.admit(key, request(Arguments::Definition), Arc::clone(&extended)).unwrap();
+        while !session.is_empty() {
+            session.step(&mut |_| (), &mut |_, generation| {
+                let generation = generation.unwrap();
+                assert_eq!(calls(&generation), lamp(false));
+                aside.push(generation.tokens.aside);
+            });
+        }
+    }
+    assert_eq!(aside[0], generation.tokens.aside);
+    assert!(aside[0] > opened.len() / 2 && aside[1] == 1, "{aside:?}");
 }

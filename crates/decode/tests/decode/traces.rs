@@ -34,7 +34,7 @@ fn the_trace_as_json() {
     let expected = json!({
         "text": "is 5!",
         "finish": {"reason": "end-of-text"},
-        "tokens": {"prompt": 3, "chosen": 4, "results": 2, "arguments": 10, "calls": 1, "failed_calls": 1},
+        "tokens": {"prompt": 3, "chosen": 4, "results": 2, "arguments": 10, "aside": 0, "calls": 1, "failed_calls": 1},
         "decisions": [{
             "position": 2,
             "at": 2,
