@@ -40,7 +40,7 @@ impl From<Exit> for ExitCode {
 /// Whether an error says that a file's content, not the system, is at fault.
 fn is_about_input(error: &(dyn std::error::Error + 'static)) -> bool {
     if let Some(error) = error.downcast_ref::<LmError>() {
-        !matches!(error, LmError::Io { .. } | LmError::Compute(_))
+        !matches!(error, LmError::Io { .. } | LmError::Compute(_) | LmError::Engine(_))
     } else if let Some(error) = error.downcast_ref::<CorpusError>() {
         !matches!(error, CorpusError::Io { .. })
     } else if let Some(error) = error.downcast_ref::<ImportError<LmError>>() {

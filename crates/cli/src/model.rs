@@ -56,8 +56,9 @@ pub struct Which {
     /// A GGUF file, a folder with safetensors, or a name from `toolken model list`
     #[arg(long, default_value = "smollm2-135m")]
     pub model: String,
-    /// Where the model computes: cpu (in f32), cpu-packed (weights as in the file: the quickest), cuda:0, metal; or
-    /// candle-cpu, candle's own kernels (MKL, Accelerate). By default cpu, and cpu-packed where nothing but text is made
+    /// Where the model computes: cpu (in f32), cpu-packed (weights as in the file: the quickest), cuda:0, metal;
+    /// candle-cpu, candle's own kernels (MKL, Accelerate); llama, llama.cpp, or llama:99 with so many layers on its
+    /// accelerators. By default cpu, and cpu-packed where nothing but text is made
     #[arg(long)]
     pub device: Option<Device>,
 }

@@ -289,3 +289,16 @@ fn a_reader_that_goes_away_is_no_error() {
         assert_eq!(stderr(&output), "", "{args:?}");
     }
 }
+
+#[cfg(not(feature = "llama"))]
+#[test]
+fn a_device_that_is_not_built_in_names_its_feature() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let model = folder.path().join("model.gguf");
+    fs::write(&model, "GGUF").expect("written");
+    let model = model.to_str().expect("UTF-8");
+    let output = toolken(&["ask", "--no-tools", "--model", model, "--device", "llama:99", "Why?"]);
+    assert!(!output.status.success());
+    let said = stderr(&output);
+    assert!(said.contains("llama:99") && said.contains("--features llama"), "{said}");
+}

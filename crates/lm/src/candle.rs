@@ -88,12 +88,12 @@ impl CandleDecoder {
             ))
         };
         let place = match device {
-            Device::Cpu | Device::CpuPacked | Device::CandleCpu => Place::Cpu,
+            Device::Cpu | Device::CpuPacked | Device::CandleCpu | Device::Llama(_) => Place::Cpu,
             Device::Cuda(card) => Place::new_cuda(card).map_err(|e| missing("cuda", e))?,
             Device::Metal(card) => Place::new_metal(card).map_err(|e| missing("metal", e))?,
         };
         let kind = match device {
-            Device::Cpu | Device::CpuPacked | Device::CandleCpu => "cpu",
+            Device::Cpu | Device::CpuPacked | Device::CandleCpu | Device::Llama(_) => "cpu",
             Device::Cuda(_) => "cuda",
             Device::Metal(_) => "metal",
         };

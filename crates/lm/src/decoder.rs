@@ -1,20 +1,16 @@
 //! The decoder: token ids in, final hidden states out, on the CPU. One implementation for Llama, Qwen2 and Gemma 3.
 
 use crate::attention::{Attention, KvPages, Segment};
-use crate::kernels::{gated, max_and_sum_exp, norm_in_place, rms_norm, rotate, sized};
+use crate::kernels::{gated, norm_in_place, rms_norm, rotate, sized};
 use crate::layer::Layer;
 use crate::linear::{Form, Linear};
 use crate::model::Model;
 use crate::threads;
-use crate::{FrozenLm, LmError, Matrix, ModelCard, RowSource, Sequence, State, Tokenizer, WordMass};
-use pulp::Arch;
+use crate::{
+    FrozenLm, LmError, Matrix, ModelCard, RowSource, Sequence, State, Tokenizer, WordMass, word_head,
+};
 use std::any::Any;
 use std::path::Path;
-
-/// Positions whose word logits exist at a time.
-const MASS_ROWS: usize = 256;
-/// Words whose logits exist at a time.
-const MASS_WORDS: usize = 4096;
 
 /// A frozen decoder on the CPU, with kernels of its own: in `f32` throughout, or with the weights as the file has them.
 pub struct Decoder {
@@ -215,50 +211,11 @@ impl FrozenLm for Decoder {
     }
 
     fn logits(&self, hidden: &Matrix) -> Result<Matrix, LmError> {
-        let mut logits = vec![0.0; hidden.rows() * self.model.card.vocab];
-        self.model.head().apply(hidden.data(), &mut logits);
-        Ok(Matrix::new(hidden.rows(), self.model.card.vocab, logits))
+        Ok(word_head::logits(self.model.head(), hidden))
     }
 
     fn word_mass(&self, hidden: &Matrix, labels: &[Option<u32>]) -> Result<Vec<WordMass>, LmError> {
-        let (d, vocab, head) = (self.model.card.width, self.model.card.vocab, self.model.head());
-        labels.iter().flatten().try_for_each(|&id| self.model.check_ids(&[id]))?;
-        let arch = Arch::new();
-        let mut out = Vec::with_capacity(labels.len());
-        for (rows, labels) in hidden.data().chunks(MASS_ROWS * d).zip(labels.chunks(MASS_ROWS)) {
-            // (largest, Σ e^(x − largest), its word, the label's logit) so far
-            let mut mass = vec![(f32::NEG_INFINITY, 0.0_f64, 0_u32, 0.0_f32); labels.len()];
-            let mut logits = vec![0.0_f32; labels.len() * MASS_WORDS.min(vocab)];
-            let input = head.input(rows);
-            for first in (0..vocab).step_by(MASS_WORDS) {
-                let count = MASS_WORDS.min(vocab - first);
-                let logits = &mut logits[..labels.len() * count];
-                head.block(&input, first..first + count, logits);
-                threads::chunks(&mut mass, 1, true, |i, mass| {
-                    let (mass, row) = (&mut mass[0], &logits[i * count..(i + 1) * count]);
-                    let (max, sum) = max_and_sum_exp(arch, row);
-                    if let Some(id) =
-                        labels[i].map(|id| id as usize).filter(|id| (first..first + count).contains(id))
-                    {
-                        mass.3 = row[id - first];
-                    }
-                    if max > mass.0 {
-                        mass.1 = mass.1 * f64::from(mass.0 - max).exp() + f64::from(sum);
-                        mass.0 = max;
-                        mass.2 = (first + row.iter().position(|&x| x == max).unwrap_or(0)) as u32;
-                    } else {
-                        mass.1 += f64::from(sum) * f64::from(max - mass.0).exp();
-                    }
-                });
-            }
-            out.extend(mass.into_iter().map(|(max, sum, argmax, label)| WordMass {
-                log_sum_exp: (f64::from(max) + sum.ln()) as f32,
-                label,
-                max,
-                argmax,
-            }));
-        }
-        Ok(out)
+        word_head::word_mass(self.model.head(), hidden, labels)
     }
 
     fn rows(&self, source: RowSource, ids: &[u32]) -> Result<Matrix, LmError> {

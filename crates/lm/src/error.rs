@@ -48,6 +48,9 @@ pub enum LmError {
     /// The arithmetic library failed (out of memory, device lost).
     #[error("computing hidden states: {0}")]
     Compute(#[from] candle_core::Error),
+    /// Another program's library failed.
+    #[error("llama.cpp: {0}")]
+    Engine(String),
     /// A model by that name or in that form is not known.
     #[error("{0}")]
     Unknown(String),

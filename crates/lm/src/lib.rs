@@ -30,6 +30,8 @@ mod gguf;
 mod kernels;
 mod layer;
 mod linear;
+#[cfg(feature = "llama")]
+mod llama;
 mod matrix;
 mod model;
 mod packed;
@@ -37,6 +39,7 @@ mod rope;
 mod threads;
 mod tokenizer;
 mod weights;
+mod word_head;
 
 pub use cache::{KnownModel, known, models_dir, resolve};
 pub use candle::CandleDecoder;
@@ -47,6 +50,8 @@ pub use error::LmError;
 pub use frozen::{FrozenLm, ModelCard, RowSource, Sequence, State, WordMass};
 pub use gguf::{Array, Gguf, TensorInfo, Value, gguf_type};
 pub use kernels::dot;
+#[cfg(feature = "llama")]
+pub use llama::LlamaCpp;
 pub use matrix::Matrix;
 pub use packed::{Coarse, CoarseRows};
 pub use tokenizer::{Specials, Tokenizer};

@@ -6,7 +6,7 @@ use crate::linear::{Form, Linear, Reader};
 use crate::packed::Arena;
 use crate::rope::Rope;
 use crate::weights::Weights;
-use crate::{Gguf, LmError, ModelCard, Sequence, Tokenizer};
+use crate::{Gguf, LmError, ModelCard, Sequence, Tokenizer, word_head};
 use rayon::prelude::*;
 use std::path::Path;
 
@@ -129,9 +129,6 @@ impl Model {
     /// # Errors
     /// [`LmError::UnknownId`] for the first id outside the vocabulary.
     pub fn check_ids(&self, ids: &[u32]) -> Result<(), LmError> {
-        match ids.iter().find(|&&id| id as usize >= self.card.vocab) {
-            Some(&id) => Err(LmError::UnknownId { id, vocab: self.card.vocab }),
-            None => Ok(()),
-        }
+        word_head::check_ids(self.card.vocab, ids)
     }
 }

@@ -140,7 +140,12 @@ fn gemma3_on_candle_agrees_with_pytorch() {
 /// How far an engine's own passes may be apart, relative, and its log-sum-exp from PyTorch's. Packed weights meet activations
 /// of 15 bits, and one row goes another way than many.
 fn bounds(device: Device) -> (f64, f32) {
-    if device == Device::CpuPacked { (1e-3, 2e-2) } else { (1e-4, 1e-2) }
+    match device {
+        Device::CpuPacked => (1e-3, 2e-2),
+        // Activations of 8 bits, keys and values of 11, and another order of sums for another number of rows.
+        Device::Llama(_) => (5e-2, 0.2),
+        _ => (1e-4, 1e-2),
+    }
 }
 
 fn close(a: &Matrix, b: &Matrix, device: Device) {
@@ -212,4 +217,147 @@ fn a_context_too_long_says_both_lengths() {
     assert!(error.contains("8193") && error.contains("8192"), "{error}");
     let unknown = model.card().vocab as u32;
     assert!(model.states(&[unknown]).is_err());
+}
+
+/// Llama.cpp cuts activations to 8 bits where weights are quantised: its states are held to an angle, its choices to a share, and a
+/// continuation may leave the oracle's only where that nearly chose the other word itself. From weights in f32 it is held to all.
+#[cfg(feature = "llama")]
+mod llama {
+    use super::*;
+    use std::path::Path;
+
+    const DEVICE: Device = Device::Llama(0);
+
+    struct Limits {
+        /// Least cosine of a state, and of all in the mean.
+        cosine: (f64, f64),
+        /// How far a log-sum-exp may be off.
+        log_sum_exp: f32,
+        /// Least share of words that are the oracle's.
+        equal: f64,
+        /// Margin below which a continuation may leave the oracle's.
+        margin: f32,
+    }
+
+    /// Keys and values are f16, all else is f32.
+    const FROM_F32: Limits =
+        Limits { cosine: (0.9999, 0.99999), log_sum_exp: 2e-2, equal: 1.0, margin: 1e-2 };
+
+    fn cosine(a: &[f32], b: &[f32]) -> f64 {
+        let dot =
+            |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
+        dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+    }
+
+    /// How far the best word after some ids is ahead of another, by f32.
+    fn margin(exact: &dyn FrozenLm, before: &[u32], best: u32, other: u32) -> f32 {
+        let states = exact.states(before).expect("a pass");
+        let words = exact.logits(&states.select([states.rows() - 1])).expect("words");
+        words.row(0)[best as usize] - words.row(0)[other as usize]
+    }
+
+    #[track_caller]
+    fn agrees(name: &str, path: &Path, limits: &Limits) {
+        let exact = model(name, Device::Cpu);
+        let found = lm::load(path, DEVICE).expect("the model loads");
+        let found = found.as_ref();
+        let (oracle, bytes) = oracle(name);
+        let tensors = SafeTensors::deserialize(&bytes).expect("safetensors");
+        let (mut cosines, mut equal, mut furthest, mut parted) = (Vec::new(), 0, 0.0_f32, Vec::new());
+        for (i, text) in oracle.texts.iter().enumerate() {
+            let states = found.states(&text.ids).expect("a pass");
+            let kept = text.positions.clone().unwrap_or_else(|| (0..text.ids.len()).collect());
+            let states = states.select(kept.iter().copied());
+            let expected = floats(&tensors, &format!("hidden.{i}"));
+            assert_eq!(expected.len(), states.data().len(), "{name} text {i}: shape");
+            let expected = expected.chunks_exact(states.cols());
+            cosines.extend((0..states.rows()).zip(expected).map(|(row, want)| cosine(states.row(row), want)));
+            let mass = found.word_mass(&states, &vec![None; states.rows()]).expect("word mass");
+            let wanted = floats(&tensors, &format!("lse.{i}"));
+            for ((mass, lse), argmax) in mass.iter().zip(wanted).zip(&text.argmax) {
+                furthest = furthest.max((mass.log_sum_exp - lse).abs());
+                equal += usize::from(mass.argmax == *argmax);
+            }
+            let greedy = greedy(found, &text.ids, text.greedy.len());
+            if let Some(at) = greedy.iter().zip(&text.greedy).position(|(a, b)| a != b) {
+                let before = [&text.ids, &text.greedy[..at]].concat();
+                parted.push(margin(exact.as_ref(), &before, text.greedy[at], greedy[at]));
+            }
+        }
+        let lowest = cosines.iter().copied().fold(1.0, f64::min);
+        let mean = cosines.iter().sum::<f64>() / cosines.len() as f64;
+        let share = f64::from(equal as u32) / cosines.len() as f64;
+        println!(
+            "{name}: cosine {mean:.6} in the mean, {lowest:.6} at least; log-sum-exp off by {furthest:.3} at most; argmax equal at \
+             {equal} of {}; continuations leave the oracle's at margins of {parted:.3?}, of {} texts",
+            cosines.len(),
+            oracle.texts.len()
+        );
+        assert!(lowest >= limits.cosine.0 && mean >= limits.cosine.1, "cosine {lowest}, {mean} in the mean");
+        assert!(furthest <= limits.log_sum_exp, "log-sum-exp off by {furthest}");
+        assert!(share >= limits.equal, "argmax equal at {equal} of {}", cosines.len());
+        assert!(parted.iter().all(|margin| *margin <= limits.margin), "parted at margins of {parted:?}");
+    }
+
+    #[track_caller]
+    fn quantised(name: &str, limits: Limits) {
+        agrees(name, &lm::resolve(name, &mut |_| ()).expect("the model"), &limits);
+    }
+
+    /// The model's file with all its weights in f32, as `scripts/engines` makes it.
+    #[track_caller]
+    fn in_f32(name: &str) {
+        let folder = std::env::var_os("TOOLKEN_F32")
+            .expect("set TOOLKEN_F32 to a folder of models in f32, as `just engines` does");
+        agrees(name, &PathBuf::from(folder).join(format!("{name}.gguf")), &FROM_F32);
+    }
+
+    #[test]
+    fn smollm2_on_llama_agrees_with_pytorch() {
+        quantised(
+            "smollm2-135m",
+            Limits { cosine: (0.997, 0.9993), log_sum_exp: 0.7, equal: 0.94, margin: 0.5 },
+        );
+    }
+
+    #[test]
+    #[ignore = "needs larger models: just engines"]
+    fn qwen2_on_llama_agrees_with_pytorch() {
+        quantised(
+            "qwen2.5-coder-0.5b",
+            Limits { cosine: (0.997, 0.9993), log_sum_exp: 0.3, equal: 0.97, margin: 0.5 },
+        );
+    }
+
+    #[test]
+    #[ignore = "needs larger models: just engines"]
+    fn gemma3_on_llama_agrees_with_pytorch() {
+        quantised(
+            "gemma-3-270m",
+            Limits { cosine: (0.99, 0.997), log_sum_exp: 1.5, equal: 0.93, margin: 1.0 },
+        );
+    }
+
+    #[test]
+    #[ignore = "needs a model in f32: just engines"]
+    fn smollm2_in_f32_on_llama_agrees_with_pytorch() {
+        in_f32("smollm2-135m");
+    }
+
+    #[test]
+    #[ignore = "needs a model in f32: just engines"]
+    fn qwen2_in_f32_on_llama_agrees_with_pytorch() {
+        in_f32("qwen2.5-coder-0.5b");
+    }
+
+    #[test]
+    #[ignore = "needs a model in f32: just engines"]
+    fn gemma3_in_f32_on_llama_agrees_with_pytorch() {
+        in_f32("gemma-3-270m");
+    }
+
+    #[test]
+    fn chunks_forks_and_batches_equal_one_pass_on_llama() {
+        equals_one_pass(DEVICE);
+    }
 }

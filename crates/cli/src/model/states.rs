@@ -19,7 +19,7 @@ Line N of the texts gives the tensors hidden.N (tokens, d) and lse.N (tokens), c
 pub struct Args {
     /// A GGUF file, a folder with safetensors, or a name from `toolken model list`
     model: String,
-    /// Where the model computes: cpu, candle-cpu, cuda:0, metal
+    /// Where the model computes: cpu, cpu-packed, candle-cpu, cuda:0, metal, llama
     #[arg(long, default_value = "cpu")]
     device: Device,
     /// JSON lines with `text` and optionally `ids`, which are then used as they are; no start token is added

@@ -4,6 +4,8 @@
 #[allow(dead_code, reason = "shared with other tests, which use more of it")]
 #[path = "../server/client.rs"]
 mod client;
+#[cfg(feature = "llama")]
+mod device;
 #[path = "../eight/mod.rs"]
 mod eight;
 mod exports;
