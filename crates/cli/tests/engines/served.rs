@@ -172,7 +172,7 @@ fn packs_are_served_through_llama_cpps_server_as_here() {
     let messages = lines("held-out.jsonl");
     let ask = |server: &Here, name: &str| -> Vec<Vec<(String, Value)>> {
         let body = |line: &Value| {
-            json!({"model": name, "messages": [{"role": "user", "content": line["user"]}], "temperature": 0,
+            json!({"model": name, "messages": [{"role": "user", "content": line["user"]}], "tools": tools, "temperature": 0,
                    "max_tokens": 120})
         };
         messages.iter().map(|line| calls(&server.chat(body(line)))).collect()
@@ -206,7 +206,7 @@ fn packs_are_served_through_llama_cpps_server_as_here() {
     assert!(same * 100 >= messages.len() * 98, "{same} of {}", messages.len());
 
     // A stream is whole, and a call that is asked for is made.
-    let mut wanted = json!({"model": "export.gguf", "messages": [{"role": "user", "content": "Hello!"}],
+    let mut wanted = json!({"model": "export.gguf", "messages": [{"role": "user", "content": "Hello!"}], "tools": tools,
         "tool_choice": {"type": "function", "function": {"name": "set_timer"}}, "max_tokens": 120});
     let [(name, _)] = &calls(&server.chat(wanted.clone()))[..] else { panic!("one call") };
     assert_eq!(name, "set_timer");
