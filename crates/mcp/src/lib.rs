@@ -115,6 +115,8 @@ impl Client {
                 (service.map_err(|e| failed(e.to_string()))?, Some(process))
             }
             McpServer::Url(url) => {
+                // The process's provider for https; another one may stand already, which is as good.
+                let _ = rustls::crypto::ring::default_provider().install_default();
                 let config = StreamableHttpClientTransportConfig::with_uri(url.as_str())
                     .max_json_response_size(LONGEST_MESSAGE)
                     .max_sse_event_size(LONGEST_MESSAGE);
@@ -256,5 +258,21 @@ mod tests {
             let sent = told.recv_timeout(Duration::from_secs(60)).unwrap();
             assert!(sent < 4 * LONGEST_MESSAGE, "{start}: {sent} bytes went out");
         }
+    }
+    #[tokio::test]
+    async fn an_https_address_is_spoken_to_in_tls() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let first = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut head = [0; 3];
+            stream.read_exact(&mut head).unwrap();
+            head
+        });
+        let server = McpServer::Url(format!("https://{address}/mcp"));
+        let error = Client::connect(&server, &[], Duration::from_secs(60)).await.err();
+        assert!(matches!(error, Some(McpError::Connect { .. })), "{error:?}");
+        // RFC 8446, 5.1: a handshake record, legacy version 3.1.
+        assert_eq!(first.join().unwrap(), [22, 3, 1]);
     }
 }

@@ -29,6 +29,8 @@ impl Bucket {
     /// # Errors
     /// [`HeadError::Setting`] for another scheme; [`HeadError::Io`] for settings that the store's client refuses.
     pub fn open(url: &str) -> Result<Self, HeadError> {
+        // The provider that the models' downloads use too; another one may stand already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let (scheme, rest) = url.split_once("://").unwrap_or_default();
         let prefix = rest.split_once('/').map_or("", |(_, prefix)| prefix);
         let store: object_store::Result<Box<dyn ObjectStore>> = match scheme {
