@@ -21,3 +21,6 @@ right = [d for d in decided if d["called"] == d.get("tool")]
 none = [d for d in decided if d.get("tool") is None]
 mean = lambda key: sum(d[key] for d in decided) / max(1, len(decided))
 print(f"{name}: right tool or rightly none {share(len(right), len(decided))}; called where none is wanted {share(sum(d['called'] is not None for d in none), len(none))}; {mean('prompt_tokens'):.0f} prompt tokens, {mean('read_tokens'):.0f} of them read, {mean('decision_seconds'):.2f} s a decision, {mean('seconds'):.2f} s with arguments")
+if arguments := lines[-1].get("figures", {}).get("arguments"):
+    hits = lambda key: share(round(arguments[key] * arguments["messages"]), arguments["messages"])
+    print(f"{name}: right tool with exactly the arguments wanted {hits('exact')}; with these, whatever else was filled in {hits('values')}")

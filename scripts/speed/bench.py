@@ -239,7 +239,8 @@ def fitting(sides, options):
     optimum = sides("learn").ask({"measure": "optimum", "lambda": options.penalty})["objective"]
     goal = {"lambda": options.penalty, "target": optimum * (1 + 1e-6)}
     peer = lambda history: {
-        "measure": "fit", "features": made["features"], "tools": made["tools"], "history": history, "at_most": 120} | goal
+        "measure": "fit", "features": made["features"], "tools": made["tools"], "history": history,
+        "at_most": options.at_most} | goal
     tried = {history: sides("pytorch").ask(peer(history)) for history in (10, 20, 50)}
     best = min(tried, key=lambda history: (not tried[history]["reached"], tried[history]["seconds"], tried[history]["objective"]))
     for history, answer in tried.items():
@@ -341,9 +342,10 @@ def main():
     parser.add_argument("--data", type=pathlib.Path, help="the folder that holds toolkengpt/; without it, texts of our own")
     parser.add_argument("--texts", type=int, default=60, help="texts of `agreement`")
     parser.add_argument("--head", type=pathlib.Path, help="a head for `agreement`: decisions with tools too")
-    parser.add_argument("--training", choices=("arithmetic", "funcqa", "gsm8k"), default="arithmetic", help="what is learned from")
+    parser.add_argument("--training", default="arithmetic", help="what is learned from: arithmetic, funcqa, gsm8k, kamel-30 to kamel-234, …")
     parser.add_argument("--limit", type=int, help="its examples at most, a seeded sample")
     parser.add_argument("--penalty", type=float, default=1e-4, help="λ of the fits")
+    parser.add_argument("--at-most", type=float, default=120, help="seconds of PyTorch's L-BFGS, which may not come within the target")
     parser.add_argument("--out", type=pathlib.Path, help="a file that a JSON line a comparison is appended to")
     options = parser.parse_args()
     machine = {"machine": platform.processor() or platform.machine(), "threads": options.threads,

@@ -270,6 +270,24 @@ fn whatever_is_done_to_sequences_they_stay_what_they_are() {
     }
 }
 
+/// As a corpus is read: packs of new texts, several passes long, one pack after another.
+#[test]
+fn packs_of_texts_longer_than_a_pass() {
+    let (_folder, path) = Small::new().file();
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    let mut twins = Twins { models: both(&path), live: Vec::new() };
+    for _ in 0..6 {
+        let texts: Vec<_> = (0..60)
+            .map(|_| {
+                let n = rng.random_range(15..60);
+                ids(&mut rng, n)
+            })
+            .collect();
+        twins.live = texts.iter().map(|_| [0, 1].map(|side| twins.models[side].begin())).collect();
+        twins.extend(&(0..texts.len()).collect::<Vec<_>>(), &texts);
+    }
+}
+
 #[test]
 fn a_text_longer_than_the_first_context_and_a_context_too_long() {
     let (_folder, path) = Small::new().file();

@@ -28,6 +28,19 @@ pub struct Question {
     /// The tool; none if none.
     #[serde(default)]
     pub tool: Option<String>,
+    /// The arguments that the call is to have: an object, or an array of objects of which each is as good; none if any will do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Value>,
+}
+
+impl Question {
+    /// The arguments that are as good as each other; none if any will do.
+    fn accepted(&self) -> Option<&[Value]> {
+        match self.expected.as_ref()? {
+            Value::Array(several) => Some(several),
+            one => Some(std::slice::from_ref(one)),
+        }
+    }
 }
 
 /// What became of a message.
@@ -71,6 +84,57 @@ pub struct Evaluation {
     pub decision_seconds: f64,
     /// Mean seconds, arguments included.
     pub seconds: f64,
+    /// Of the messages that say what arguments they want; none if none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arguments: Option<ArgumentFigures>,
+}
+
+/// Figures over messages that say what arguments they want. Strings are compared without regard to case, numbers by value; a call of
+/// another tool is wrong.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ArgumentFigures {
+    /// Messages.
+    pub messages: usize,
+    /// Share of the calls with these arguments and no others.
+    pub exact: f64,
+    /// Share of the calls with these arguments, whatever else was filled in.
+    pub values: f64,
+}
+
+impl ArgumentFigures {
+    fn of(decided: &[Decided]) -> Option<Self> {
+        let asked: Vec<(&Decided, &[Value])> =
+            decided.iter().filter_map(|d| Some((d, d.question.accepted()?))).collect();
+        let share = |right: &dyn Fn(&Value, &Value) -> bool| {
+            let hits = asked.iter().filter(|(d, accepted)| {
+                d.called == d.question.tool
+                    && (d.arguments.as_deref().and_then(|text| serde_json::from_str(text).ok()))
+                        .is_some_and(|written: Value| accepted.iter().any(|wanted| right(wanted, &written)))
+            });
+            hits.count() as f64 / asked.len() as f64
+        };
+        (!asked.is_empty()).then(|| Self {
+            messages: asked.len(),
+            exact: share(&|wanted, written| same(wanted, written)),
+            values: share(&|wanted, written| {
+                (wanted.as_object().into_iter().flatten())
+                    .all(|(key, value)| written.get(key).is_some_and(|found| same(value, found)))
+            }),
+        })
+    }
+}
+
+/// Equal but for case in strings and the way a number is written.
+fn same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::String(a), Value::String(b)) => a.trim().to_lowercase() == b.trim().to_lowercase(),
+        (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| same(a, b)))
+        }
+        _ => a == b,
+    }
 }
 
 impl Evaluation {
@@ -93,11 +157,13 @@ impl Evaluation {
             read_tokens: mean(&|d| d.read_tokens as f64),
             decision_seconds: mean(&|d| d.decision_seconds),
             seconds: mean(&|d| d.seconds),
+            arguments: ArgumentFigures::of(decided),
         }
     }
 }
 
-/// Reads messages: JSON lines `{"user", "tool"}`, with `"before": [messages]` where others came first.
+/// Reads messages: JSON lines `{"user", "tool"}`, with `"before": [messages]` where others came first, and `"expected": {…}` where
+/// the call's arguments are known.
 ///
 /// # Errors
 /// [`FitError::File`] with the line.
@@ -106,12 +172,16 @@ pub fn questions(path: &Path) -> Result<Vec<Question>, FitError> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     lines
         .map(|(i, line)| {
-            let fault = |e: serde_json::Error| FitError::File {
-                path: path.to_owned(),
-                line: Some(i + 1),
-                message: format!("{e}; expected {{\"user\": …, \"tool\": …}}"),
-            };
-            serde_json::from_str(line).map_err(fault)
+            let fault =
+                |message: String| FitError::File { path: path.to_owned(), line: Some(i + 1), message };
+            let question: Question = serde_json::from_str(line)
+                .map_err(|e| fault(format!("{e}; expected {{\"user\": …, \"tool\": …}}")))?;
+            if !question.accepted().unwrap_or_default().iter().all(Value::is_object) {
+                return Err(fault(
+                    "`expected`: expected an object of arguments, or an array of them".to_owned(),
+                ));
+            }
+            Ok(question)
         })
         .collect()
 }
@@ -228,6 +298,7 @@ fn run(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn calls_are_found_however_a_model_writes_them() {
@@ -239,5 +310,51 @@ mod tests {
         assert_eq!(call("Sure:\n```json\n{\"name\": \"b\", \"arguments\": {}}\n```").as_deref(), Some("b"));
         assert_eq!(call("<tool_call>\n{\"name\": \"c\", \"arguments\": {").as_deref(), Some("c"));
         assert_eq!(call("I cannot do that. {x}"), None);
+    }
+
+    #[test]
+    fn arguments_are_compared_with_those_wanted() {
+        let decided = |expected: Value, called: &str, arguments: &str| Decided {
+            question: Question {
+                before: vec![],
+                user: "u".into(),
+                tool: Some("t".into()),
+                expected: Some(expected),
+            },
+            called: Some(called.into()),
+            arguments: Some(arguments.into()),
+            prompt_tokens: 0,
+            read_tokens: 0,
+            generated_tokens: 0,
+            decision_seconds: 0.0,
+            seconds: 0.0,
+        };
+        for (expected, called, arguments, exact, values) in [
+            (json!({"a": 1, "b": ["X"]}), "t", r#"{"b": ["x"], "a": 1.0}"#, 1.0, 1.0),
+            (json!({"a": 1}), "t", r#"{"a": 1, "b": null}"#, 0.0, 1.0),
+            (json!([{"a": 1}, {"a": 2}]), "t", r#"{"a": 2}"#, 1.0, 1.0),
+            (json!({"a": 1}), "t", r#"{"a": "1"}"#, 0.0, 0.0),
+            (json!({"a": ["x", "y"]}), "t", r#"{"a": ["x"]}"#, 0.0, 0.0),
+            (json!({}), "t", "{}", 1.0, 1.0),
+            (json!({"a": 1}), "other", r#"{"a": 1}"#, 0.0, 0.0),
+            (json!({"a": 1}), "t", "{\"a\":", 0.0, 0.0),
+        ] {
+            let figures = Evaluation::of(&[decided(expected.clone(), called, arguments)]).arguments.unwrap();
+            assert_eq!((figures.exact, figures.values), (exact, values), "{expected} {called} {arguments}");
+        }
+    }
+
+    #[test]
+    fn expected_arguments_that_are_no_object_are_refused() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for text in ["3", "[3]", "\"x\""] {
+            std::fs::write(
+                file.path(),
+                format!("{{\"user\": \"u\", \"tool\": \"t\", \"expected\": {text}}}\n"),
+            )
+            .unwrap();
+            let error = questions(file.path()).unwrap_err().to_string();
+            assert!(error.contains("line 1") && error.contains("object of arguments"), "{error}");
+        }
     }
 }

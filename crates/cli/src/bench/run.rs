@@ -163,13 +163,20 @@ impl Args {
         let (served, exported) = there.unzip();
         let head = match plan.zip(corpus.as_ref()) {
             Some((plan, corpus)) if exported.is_some() => exported
-                .map(|head| match head.meta.corpus_digest == corpus.digest() {
-                    true => Ok(head),
-                    false => bail!(HeadError::Setting(format!(
-                        "the export's head was fitted on another corpus than that of {} on {}: export the head.safetensors of a run \
-                         of that method, and have the engine serve that",
+                .map(|head| {
+                    let other = head.meta.method.as_ref().filter(|method| method.name != plan.method);
+                    let fault = if let Some(method) = other {
+                        format!("is of another method ({})", method.name)
+                    } else if head.meta.corpus_digest != corpus.digest() {
+                        "was fitted on another corpus".to_owned()
+                    } else {
+                        return Ok(head);
+                    };
+                    bail!(HeadError::Setting(format!(
+                        "the export's head {fault}, a run of {} on {} was asked for: export the head.safetensors of a run of that method, and \
+                         have the engine serve that",
                         plan.method, self.task
-                    ))),
+                    )))
                 })
                 .transpose()?,
             Some((plan, corpus)) if !missing.is_empty() => {

@@ -183,21 +183,33 @@ def main():
     matrix = np.concatenate([base.words()[:words], rows])
     found = np.concatenate([logits[:, :words], logits[:, ids]], 1)
 
-    def error(hidden):
-        expected = hidden.astype(np.float64) @ matrix.T.astype(np.float64) if len(matrix) < 60000 else hidden @ matrix.T
+    def expected(hidden):
+        return hidden.astype(np.float64) @ matrix.T.astype(np.float64) if len(matrix) < 60000 else hidden @ matrix.T
+
+    def error(expected):
         return np.linalg.norm(found - expected, axis=1) / np.linalg.norm(expected, axis=1)
 
     logits[:, ids] += added
     choice, ours = logits.argmax(1), reference["choice"][order]
-    calls, called = np.isin(ours, ids), np.isin(choice, ids)
+    called = np.isin(choice, ids)
+
+    def calls(wanted):
+        calls = np.isin(wanted, ids)
+        return {"same": int((choice == wanted)[calls].sum()), "of": int(calls.sum())}
+
+    of_ours, of_own = expected(reference["hidden"][order]), expected(own)
+    errors = spread(error(of_ours)), spread(error(of_own))
+    of_own[:, words:] += added
+    own_choice = np.concatenate([np.arange(words), ids])[of_own.argmax(1)]
     print(json.dumps({
         "engine": name,
         "positions": len(choice),
         "quantised": quantised,
-        "error": spread(error(reference["hidden"][order])),
-        "own_error": spread(error(own)),
+        "error": errors[0],
+        "own_error": errors[1],
         "same": {"same": int((choice == ours).sum()), "of": len(choice)},
-        "calls": {"same": int((choice == ours)[calls].sum()), "of": int(calls.sum())},
+        "calls": calls(ours),
+        "own_calls": calls(own_choice),
         "changed_words": int((choice != base_logits.argmax(1))[~called].sum()),
         "word_difference": float(np.abs(base_logits[:, :words] - logits[:, :words]).max()),
         "faults": faults,

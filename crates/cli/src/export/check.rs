@@ -22,8 +22,8 @@ const EXACT: f64 = 1e-3;
 /// The same where the engine rounds what it multiplies quantised weights with to eight bits in every product, as llama.cpp
 /// does: the largest, the median, and the largest over its own hidden states, where only the last product is rounded.
 const QUANTISED: [f64; 3] = [0.35, 0.05, 0.05];
-/// Shares of choices, and of calls, that must be the same there; without rounding all must.
-const QUANTISED_SAME: [f64; 2] = [0.9, 0.98];
+/// Shares that must be the same there: of choices, of calls, and of the calls over its own hidden states; without rounding all must.
+const QUANTISED_SAME: [f64; 3] = [0.9, 0.9, 0.98];
 /// Problems of the built-in corpus, which has a call or two in each.
 const PROBLEMS: usize = 100;
 
@@ -63,6 +63,8 @@ pub struct Found {
     same: Share,
     /// The same of those where a tool wins for us.
     calls: Share,
+    /// The same of those where a tool wins for [W_v; W]·h with the engine's own h.
+    own_calls: Share,
     /// Positions where no tool wins and the extended model still takes another word than the one it was made of.
     changed_words: usize,
     /// Largest difference of a word's logit between the two.
@@ -164,8 +166,12 @@ impl Found {
                     .push(format!("{what}: relative error {error:.2e}, at most {tolerance:.0e} expected"));
             }
         }
-        let same = if self.quantised { QUANTISED_SAME } else { [1.0; 2] };
-        for (what, share, least) in [("choices", &self.same, same[0]), ("calls", &self.calls, same[1])] {
+        let same = if self.quantised { QUANTISED_SAME } else { [1.0; 3] };
+        for (what, share, least) in [
+            ("choices", &self.same, same[0]),
+            ("calls", &self.calls, same[1]),
+            ("calls over the engine's own hidden states", &self.own_calls, same[2]),
+        ] {
             if (share.same as f64) < least * share.of as f64 {
                 failures.push(format!("{what}: {} of {} are the same", share.same, share.of));
             }
@@ -181,7 +187,8 @@ impl Found {
         let kind = if self.quantised { "quantised" } else { "f32" };
         output::text(format_args!(
             "{} ({kind}) at {} positions:\n  relative error of [W_v; W]h   max {:.2e}, median {:.2e} (at most {:.0e})\n  over its own \
-             hidden states   max {:.2e}, median {:.2e}\n  same choices {} of {}, of which calls {} of {}\n  words changed where no tool \
+             hidden states   max {:.2e}, median {:.2e}\n  same choices {} of {}, of which calls {} of {}, and over its own \
+             hidden states {} of {}\n  words changed where no tool \
              wins: {} (largest difference of a word's logit {:.1e})\n",
             self.engine,
             self.positions,
@@ -194,6 +201,8 @@ impl Found {
             self.same.of,
             self.calls.same,
             self.calls.of,
+            self.own_calls.same,
+            self.own_calls.of,
             self.changed_words,
             self.word_difference,
         ))?;

@@ -14,7 +14,7 @@ Examples:
   toolken pack eval office held-out.jsonl --native --json > native.jsonl
 
 The file has a message a line, {\"user\": …, \"tool\": …}; without a tool none is wanted. \"before\": [messages] is what was said
-before it.";
+before it, \"expected\": {…} the arguments that the call is to have (an array of them if several will do).";
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -97,6 +97,14 @@ impl Args {
             figures.decision_seconds,
             figures.seconds
         ))?;
+        if let Some(arguments) = &figures.arguments {
+            output::text(format_args!(
+                "arguments of {} messages that say what they want: {:.1} % exactly these, {:.1} % these, whatever else was filled in\n",
+                arguments.messages,
+                100.0 * arguments.exact,
+                100.0 * arguments.values
+            ))?;
+        }
         Ok(Exit::Done)
     }
 }

@@ -149,7 +149,7 @@ impl Sequences {
                 let fits = self.fits(claim, &shares, waiting.len());
                 let take = fits.min(end - at);
                 if take == 0 {
-                    self.pass(&mut waiting, &mut shares, out)?;
+                    self.pass(&mut waiting, &mut shares, Some(claim), out)?;
                     continue;
                 }
                 for position in at..at + take {
@@ -163,7 +163,7 @@ impl Sequences {
             }
             first_row += job.new.len();
         }
-        self.pass(&mut waiting, &mut shares, out)
+        self.pass(&mut waiting, &mut shares, None, out)
     }
 
     /// A number for a sequence that has none; another makes way for it if need be.
@@ -180,7 +180,7 @@ impl Sequences {
             let busy: Vec<Claim> = shares.iter().map(|(claim, _)| *claim).collect();
             match self.residents.oldest(&busy) {
                 Some(oldest) => self.release(oldest),
-                None => self.pass(waiting, shares, out)?,
+                None => self.pass(waiting, shares, None, out)?,
             }
         }
     }
@@ -201,18 +201,19 @@ impl Sequences {
         pass.min(self.room.cells.saturating_sub(self.residents.held_by(&claims) + waiting))
     }
 
-    /// Reads what waits.
+    /// Reads what waits; `next`, whose tokens come after, keeps its place too.
     fn pass(
         &mut self,
         waiting: &mut Vec<Waiting>,
         shares: &mut Vec<(Claim, usize)>,
+        next: Option<Claim>,
         out: &mut Matrix,
     ) -> Result<(), LmError> {
         if waiting.is_empty() {
             return Ok(());
         }
         let count = waiting.len();
-        let busy: Vec<Claim> = shares.iter().map(|(claim, _)| *claim).collect();
+        let busy: Vec<Claim> = shares.iter().map(|(claim, _)| *claim).chain(next).collect();
         self.make_way(count, self.keep.max(count), &busy);
         let tokens: Vec<Token> = waiting.iter().map(|waiting| waiting.token).collect();
         // A token a sequence is a step of generation, which wants the words; llama.cpp has them at hand.
