@@ -18,6 +18,8 @@ use tools::Tool;
 
 /// Tokens before the limit from which on a call is brought to its end, in shares of the limit and at most.
 const HASTE: (usize, usize) = (4, 64);
+/// Letters or digits in a row of which a few repeat: no value that is meant looks so, and a small model would write on to the limit.
+const LOOP: usize = 48;
 
 /// What such a call needs.
 pub(super) struct MessageCall {
@@ -31,7 +33,8 @@ pub(super) struct MessageCall {
     given: usize,
     /// The arguments were written beside the text, after the tool's definition.
     defined: bool,
-    /// It was brought to its end because its limit was near: it is valid, but not all that the model would have written.
+    /// It was brought to its end because its limit was near, or it went in circles: it is valid, but not all that the model would
+    /// have written.
     hastened: bool,
 }
 
@@ -157,7 +160,8 @@ impl Row {
             return Err(no_word);
         }
         let most = settings.max_argument_tokens;
-        if call.tokens + (most / HASTE.0).min(HASTE.1) >= most {
+        if message.hastened || call.tokens + (most / HASTE.0).min(HASTE.1) >= most || circles(&call.arguments)
+        {
             message.hastened = true;
             nearest_end(words, extended.tokenizer(), in_string(&call.arguments));
         }
@@ -296,6 +300,14 @@ fn in_string(text: &[u8]) -> bool {
     inside
 }
 
+/// Whether a text ends in [`LOOP`] letters or digits of which one to four repeat.
+fn circles(text: &[u8]) -> bool {
+    let end = &text[text.len().saturating_sub(LOOP)..];
+    end.len() == LOOP
+        && end.iter().all(u8::is_ascii_alphanumeric)
+        && (1..=4).any(|period| end[period..] == end[..LOOP - period])
+}
+
 /// Leaves only those words that come nearest to the end of a JSON text, of those that may be written at all: within a string the
 /// quote that closes it, with the brackets after it if they close too; elsewhere the brackets, before an empty string.
 fn nearest_end(words: &mut [f32], tokenizer: &Tokenizer, in_string: bool) {
@@ -324,6 +336,20 @@ fn nearest_end(words: &mut [f32], tokenizer: &Tokenizer, in_string: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_that_goes_in_circles() {
+        for (text, found) in [
+            (format!(r#"{{"amount": "1{}"#, "0".repeat(48)), true),
+            (format!(r#"{{"amount": "1{}"#, "0".repeat(47)), false),
+            (format!(r#"{{"n": 1{}"#, "234".repeat(16)), true),
+            (format!(r#"{{"text": "{}"#, "-".repeat(80)), false),
+            (format!(r#"{{"text": "{}"#, "0123456789".repeat(8)), false),
+            (String::new(), false),
+        ] {
+            assert_eq!(circles(text.as_bytes()), found, "{text}");
+        }
+    }
 
     #[test]
     fn the_end_of_a_text_is_inside_a_string_or_not() {
