@@ -186,7 +186,8 @@ impl Task {
         }
     }
 
-    /// Adds a file of facts to the knowledge base of every relation.
+    /// Adds a file of facts ([`corpus::import::kamel_facts`]) to the knowledge base of every relation. What it says of a
+    /// subject is said besides what is known; a line with `aliases` and no answers gives a known subject other names.
     ///
     /// # Errors
     /// [`BenchError::Setting`] if the task has no relations; [`BenchError::Data`] names the line that is no fact.

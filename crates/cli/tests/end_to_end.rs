@@ -434,7 +434,8 @@ fn relations_are_called_looked_up_and_reported() {
     let kb = place.text("more.jsonl");
     fs::write(
         place.at("more.jsonl"),
-        "{\"relation\": \"capital\", \"subject\": \"Peru\", \"answers\": [\"Cusco\"]}\n",
+        "{\"relation\": \"capital\", \"subject\": \"Peru\", \"answers\": [\"Cusco\"]}\n\
+         {\"relation\": \"capital\", \"subject\": \"Peru\", \"aliases\": [\"Perú\", \"Republic of Peru\"], \"answers\": []}\n",
     )
     .expect("written");
     let folders: Vec<String> = [

@@ -19,7 +19,7 @@ fn packed(bytes: &[u8]) -> Vec<u8> {
 
 fn fact(relation: &str, subject: &str, answers: &[&str]) -> KamelFact {
     let answers = answers.iter().map(|&answer| answer.to_owned()).collect();
-    KamelFact { relation: relation.into(), subject: subject.into(), answers }
+    KamelFact { relation: relation.into(), subject: subject.into(), aliases: Vec::new(), answers }
 }
 
 fn templates() -> KamelTemplates {
@@ -33,9 +33,12 @@ fn facts_are_read_in_their_layout_and_in_ours_packed_or_not() {
     let lines = concat!(
         r#"{"relation": "P1", "index": [3], "sub_label": "Ada \u00e9", "obj_label": ["red", "blue"]}"#,
         "\n\n",
-        r#"{"relation": "P2", "subject": "Bob", "answers": []}"#
+        r#"{"relation": "P2", "subject": "Bob", "answers": []}"#,
+        "\n",
+        r#"{"relation": "P2", "subject": "Bob", "aliases": ["Robert", "Rob"], "answers": ["big"]}"#
     );
-    let expected = [fact("P1", "Ada é", &["red", "blue"]), fact("P2", "Bob", &[])];
+    let renamed = KamelFact { aliases: vec!["Robert".into(), "Rob".into()], ..fact("P2", "Bob", &["big"]) };
+    let expected = [fact("P1", "Ada é", &["red", "blue"]), fact("P2", "Bob", &[]), renamed];
     for (name, bytes) in
         [("facts.jsonl", lines.as_bytes().to_vec()), ("facts.jsonl.gz", packed(lines.as_bytes()))]
     {
@@ -48,7 +51,12 @@ fn damaged_files_are_refused_by_name_and_line() {
     let folder = tempfile::tempdir().expect("a folder");
     let whole =
         packed(r#"{"relation": "P1", "sub_label": "Ada", "obj_label": ["red"]}"#.repeat(50).as_bytes());
-    let cases: [(&str, &[u8], &str); 5] = [
+    let cases: [(&str, &[u8], &str); 6] = [
+        (
+            "aliases.jsonl",
+            b"\n{\"relation\": \"P1\", \"subject\": \"Ada\", \"aliases\": \"A\", \"answers\": []}",
+            "line 2",
+        ),
         ("a.jsonl", b"{\"relation\": \"P1\"}", "line 1"),
         ("b.jsonl", b"\n[1]\n", "line 2"),
         ("c.jsonl", b"\xff\xfe", "c.jsonl"),

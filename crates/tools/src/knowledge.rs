@@ -3,7 +3,8 @@
 //! A base has layers, each a redb file or the same in memory: KAMEL's facts are a file that is built once, `--kb` puts
 //! another layer over it. A fact is kept under its relation and the folded name of its subject ([`fold`]); its other names
 //! and looser spellings lead there too, as long as they lead to one subject alone. What is said of a subject is a set, in
-//! the order it came in. Nothing known is an answer as well: [`NO_ENTRY`].
+//! the order it came in. Layers are looked up as if they were one, so a layer may have nothing but other names for the
+//! subjects of those below it: facts without answers. Nothing known is an answer as well: [`NO_ENTRY`].
 
 mod name;
 
@@ -35,9 +36,9 @@ pub struct Fact {
     pub relation: String,
     /// The subject.
     pub subject: String,
-    /// What else it is called.
+    /// What else it is called, in this relation.
     pub aliases: Vec<String>,
-    /// What is said of it.
+    /// What is said of it; none if the fact only gives it other names.
     pub answers: Vec<String>,
 }
 
@@ -148,7 +149,7 @@ impl KnowledgeBase {
         Self { layers: vec![Arc::new(layer)] }
     }
 
-    /// Both bases as one: what either says of a subject is said.
+    /// Both bases as one: what either says of a subject is said, under the names that either has for it.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         self.layers.extend(other.layers);
@@ -170,15 +171,20 @@ impl KnowledgeBase {
     /// # Errors
     /// The database's.
     pub fn answers(&self, relation: &str, subject: &str) -> Result<Vec<String>, KnowledgeError> {
-        let mut found: Vec<String> = Vec::new();
-        for layer in &self.layers {
-            for answer in layer.answers(relation, subject)? {
-                if !found.contains(&answer) {
-                    found.push(answer);
-                }
+        let reads = self.layers.iter().map(|layer| layer.data.read()).collect::<Result<Vec<_>, _>>()?;
+        let of = |table, name: &str| lists(&reads, table, &key(relation, name));
+        for name in [fold(subject), loose(subject)] {
+            let found = of(FACTS, &name)?;
+            if !found.is_empty() {
+                return Ok(found);
+            }
+            // A name of several subjects is nobody's.
+            if let [known] = of(NAMES, &name)?.as_slice() {
+                let found = of(FACTS, known)?;
+                return if found.is_empty() { of(FACTS, &loose(known)) } else { Ok(found) };
             }
         }
-        Ok(found)
+        Ok(Vec::new())
     }
 
     /// Number of subjects by relation.
@@ -200,32 +206,23 @@ impl KnowledgeBase {
     }
 }
 
-impl Layer {
-    fn answers(&self, relation: &str, subject: &str) -> Result<Vec<String>, KnowledgeError> {
-        let read = self.data.read()?;
-        let facts = read.open_table(FACTS).map_err(database)?;
-        let list = |json: &str| serde_json::from_str::<Vec<String>>(json).map_err(database);
-        let of = |name: &str| match facts.get(key(relation, name).as_str()).map_err(database)? {
-            Some(found) => list(found.value()),
-            None => Ok(Vec::new()),
-        };
-        let names = read.open_table(NAMES).map_err(database)?;
-        for name in [fold(subject), loose(subject)] {
-            let found = of(&name)?;
-            if !found.is_empty() {
-                return Ok(found);
-            }
-            let leads_to = match names.get(key(relation, &name).as_str()).map_err(database)? {
-                Some(found) => list(found.value())?,
-                None => continue,
-            };
-            // A name of several subjects is nobody's.
-            if let [subject] = leads_to.as_slice() {
-                return of(subject);
+/// What all layers have under a key, each once, in the order of the layers.
+fn lists(
+    layers: &[ReadTransaction],
+    table: TableDefinition<&str, &str>,
+    key: &str,
+) -> Result<Vec<String>, KnowledgeError> {
+    let mut all: Vec<String> = Vec::new();
+    for layer in layers {
+        let table = layer.open_table(table).map_err(database)?;
+        let Some(found) = table.get(key).map_err(database)? else { continue };
+        for text in serde_json::from_str::<Vec<String>>(found.value()).map_err(database)? {
+            if !all.contains(&text) {
+                all.push(text);
             }
         }
-        Ok(Vec::new())
     }
+    Ok(all)
 }
 
 fn key(relation: &str, name: &str) -> String {
@@ -246,13 +243,14 @@ fn fill(
     let mut names: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for fact in facts {
         let subject = fold(&fact.subject);
+        let aliases = fact.aliases.iter().filter(|alias| !alias.trim().is_empty());
         let answers = by_key.entry(key(&fact.relation, &subject)).or_default();
         for answer in fact.answers {
             if !answers.contains(&answer) {
                 answers.push(answer);
             }
         }
-        let others = fact.aliases.iter().flat_map(|alias| [fold(alias), loose(alias)]);
+        let others = aliases.flat_map(|alias| [fold(alias), loose(alias)]);
         for name in others.chain([loose(&fact.subject)]).filter(|name| *name != subject) {
             names.entry(key(&fact.relation, &name)).or_default().insert(subject.clone());
         }
@@ -260,7 +258,7 @@ fn fill(
     let write = database.begin_write().map_err(self::database)?;
     {
         let mut table = write.open_table(FACTS).map_err(self::database)?;
-        for (key, answers) in &by_key {
+        for (key, answers) in by_key.iter().filter(|(_, answers)| !answers.is_empty()) {
             table.insert(key.as_str(), json(answers)?.as_str()).map_err(self::database)?;
         }
         let mut table = write.open_table(NAMES).map_err(self::database)?;
@@ -332,6 +330,42 @@ mod tests {
         assert_eq!(found(&base, "P1", "The Anna"), ["3"]);
     }
 
+    fn called(relation: &str, subject: &str, aliases: &[&str], answers: &[&str]) -> Fact {
+        let aliases = aliases.iter().map(|&alias| alias.to_owned()).collect();
+        Fact { aliases, ..fact(relation, subject, answers) }
+    }
+
+    #[test]
+    fn a_layer_may_bring_nothing_but_other_names() {
+        let base = KnowledgeBase::in_memory(
+            "facts",
+            [fact("P1", "Netherlands", &["x"]), fact("P2", "Netherlands", &["y"])],
+        )
+        .expect("a base");
+        let names = [
+            called("P1", "netherlands", &["Holland", " "], &[]),
+            called("P1", "The Netherlands", &["Pays-Bas"], &[]),
+            called("P1", "Aruba", &["Island"], &[]),
+        ];
+        let base = base.and(KnowledgeBase::in_memory("names", names).expect("a base"));
+        for name in ["HOLLAND", "the Holland", "pays bas", "Netherlands"] {
+            assert_eq!(found(&base, "P1", name), ["x"], "{name}");
+        }
+        // Another name is of its relation; one of a subject without answers, or of no letters, is no entry.
+        for (relation, name) in
+            [("P2", "Holland"), ("P1", "Island"), ("P1", "Aruba"), ("P1", ""), ("P1", " ")]
+        {
+            assert!(found(&base, relation, name).is_empty(), "{relation} {name}");
+        }
+        // As soon as another layer has the name for another subject, it is nobody's; a subject of that very name is meant first.
+        let two = KnowledgeBase::in_memory("two", [called("P1", "Michigan", &["Holland"], &["z"])])
+            .expect("a base");
+        let base = base.and(two);
+        assert!(found(&base, "P1", "Holland").is_empty());
+        let own = KnowledgeBase::in_memory("own", [fact("P1", "Holland", &["w"])]).expect("a base");
+        assert_eq!(found(&base.and(own), "P1", "Holland"), ["w"]);
+    }
+
     #[test]
     fn a_file_is_whole_or_refused_by_name() {
         let folder = tempfile::tempdir().expect("a folder");
@@ -351,6 +385,29 @@ mod tests {
     }
 
     proptest! {
+        /// It makes no difference to any name how facts are dealt out to layers.
+        #[test]
+        fn layers_are_looked_up_as_one(
+            facts in prop::collection::vec(
+                ("(the )?[a-c](\\(x\\))?", prop::collection::vec("(the )?[a-dÁ](\\(x\\))?", 0..3), prop::collection::vec("[0-3]", 0..3)),
+                0..8,
+            ),
+            cut in 0usize..8,
+        ) {
+            let facts: Vec<Fact> = facts
+                .into_iter()
+                .map(|(subject, aliases, answers)| Fact { relation: "P1".into(), subject, aliases, answers })
+                .collect();
+            let (lower, upper) = facts.split_at(cut.min(facts.len()));
+            let whole = KnowledgeBase::in_memory("whole", facts.clone()).expect("a base");
+            let layered = KnowledgeBase::in_memory("lower", lower.to_vec())
+                .expect("a base")
+                .and(KnowledgeBase::in_memory("upper", upper.to_vec()).expect("a base"));
+            for name in ["a", "b", "c", "d", "á", "the a", "The B", "c (x)", "a(x)", "d(x)", ""] {
+                prop_assert_eq!(found(&whole, "P1", name), found(&layered, "P1", name), "{}", name);
+            }
+        }
+
         /// Whatever a subject is called, it is found under that name, in capitals, and with an article.
         #[test]
         fn every_fact_is_found(subjects in prop::collection::vec("\\PC{1,20}", 1..8)) {

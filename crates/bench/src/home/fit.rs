@@ -2,9 +2,11 @@
 
 use super::vocabulary::Vocabulary;
 use crate::BenchError;
+use crate::grid::{STATES, of_text};
+use crate::heads::PriorName;
 use head::{
-    AdamSettings, Bias, Head, Method, MethodName, Pool, Prior, Scale, Search, Solver, Source, Subset, Table,
-    Text, ToolText, choose_lambda, fit,
+    AdamSettings, Bias, Head, Method, MethodName, Pool, Prior, Scale, Search, Solver, Source, Start, Subset,
+    Table, Text, ToolText, choose_lambda, fit,
 };
 use lm::FrozenLm;
 use serde::{Deserialize, Serialize};
@@ -28,6 +30,8 @@ pub enum Priors {
     NameStates,
     /// The description's final hidden states.
     DescriptionStates,
+    /// Hidden states just before its calls in the training texts; zeros for a token without any.
+    Contexts,
     /// Rows of words that have nothing to do with the token.
     Unrelated,
     /// Small random numbers.
@@ -36,13 +40,14 @@ pub enum Priors {
 
 impl Priors {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Own,
         Self::Name,
         Self::NameMax,
         Self::Description,
         Self::NameStates,
         Self::DescriptionStates,
+        Self::Contexts,
         Self::Unrelated,
         Self::Random,
     ];
@@ -56,26 +61,32 @@ impl Priors {
             Self::Description => "description",
             Self::NameStates => "name-states",
             Self::DescriptionStates => "description-states",
+            Self::Contexts => "contexts",
             Self::Unrelated => "unrelated",
             Self::Random => "random",
         }
     }
 
-    /// The prior, where it is not the method's own. Rows have the word head's mean norm, so that sources are compared and not
-    /// scales.
+    /// The prior, where it is not the method's own: those that the other tasks have too are theirs. Rows have the word head's
+    /// mean norm, so that sources are compared and not scales.
     fn prior(self, seed: u64) -> Option<Prior> {
-        let states = Source::HiddenStates { bos: true };
-        let (text, source, pool) = match self {
+        let of = |name: PriorName| name.prior(seed).0;
+        Some(match self {
             Self::Own => return None,
-            Self::Random => return Some(Prior::Uniform { seed }),
-            Self::Name => (Text::Name, Source::HeadRows, Pool::Mean),
-            Self::NameMax => (Text::Name, Source::HeadRows, Pool::Max),
-            Self::Description => (Text::Description, Source::HeadRows, Pool::Mean),
-            Self::NameStates => (Text::Name, states, Pool::Mean),
-            Self::DescriptionStates => (Text::Description, states, Pool::Mean),
-            Self::Unrelated => (Text::Unrelated { seed }, Source::HeadRows, Pool::Mean),
-        };
-        Some(Prior::Text { text, source, pool, scale: Scale::Unit { factor: 1.0, centred: false } })
+            Self::Random => of(PriorName::Random),
+            Self::Name => of(PriorName::Name),
+            Self::NameMax => Prior::Text {
+                text: Text::Name,
+                source: Source::HeadRows,
+                pool: Pool::Max,
+                scale: Scale::Unit { factor: 1.0, centred: false },
+            },
+            Self::Description => of(PriorName::Description),
+            Self::NameStates => of_text(Text::Name, STATES, 1.0),
+            Self::DescriptionStates => of(PriorName::DescriptionStates),
+            Self::Contexts => of(PriorName::Contexts),
+            Self::Unrelated => of(PriorName::Irrelevant),
+        })
     }
 }
 
@@ -141,11 +152,13 @@ pub fn fit_part(
     let texts: Vec<ToolText> = (vocabulary.tools().iter())
         .map(|tool| ToolText { name: tool.name.clone(), description: tool.description.clone() })
         .collect();
-    let prior = method.prior.build(lm, &texts, None)?;
+    let build = |part: &Subset| method.prior.build(lm, &texts, Some((table, part)));
+    let prior = build(&part)?;
     let mut head = if plan.method == MethodName::Exact && plan.lambda.is_none() {
         // The best token wins whatever words say, so no bias is needed.
         let search = Search { seed: plan.seed, bias: Bias::Fixed(0.0), ..Search::default() };
-        choose_lambda(table, &part, &prior, &method, &search, &mut |_, _| ())?.fit.head
+        let start = if method.prior.needs_examples() { Start::Of(&build) } else { Start::Rows(&prior) };
+        choose_lambda(table, &part, start, &method, &search, &mut |_, _| ())?.fit.head
     } else {
         if let Some(lambda) = plan.lambda {
             method.penalty = head::Penalty::Squared { lambda };

@@ -189,7 +189,8 @@ pub fn tally<'a>(records: impl IntoIterator<Item = &'a HomeRecord>) -> Tally {
 /// A simulator's message without what it is about: `<> is not close to <>`.
 fn kind(reason: &str) -> String {
     // Of several messages the last is about the line that failed.
-    let message = reason.split(" when executing \"").next().unwrap_or(reason);
+    let last = reason.rsplit("]\",").next().unwrap_or(reason);
+    let message = last.split(" when executing \"").next().unwrap_or(last);
     let mut kind = String::new();
     let mut inside = false;
     for c in message.chars() {
@@ -217,6 +218,12 @@ mod tests {
         };
         assert_eq!(kind(&said("chair")), "<> is not close to <>");
         assert_eq!(kind(&said("chair")), kind(&said("bed")));
+        let sitting = "<character> (65) is sitting when executing \"[WALK] <phone> (1) [1]\"";
+        assert_eq!(
+            kind(&format!("{sitting},{}", said("chair"))),
+            "<> is not close to <>",
+            "the last says why"
+        );
         assert_eq!(kind("parse: Cannot parse action"), "parse: Cannot parse action");
     }
 }

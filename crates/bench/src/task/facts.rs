@@ -335,4 +335,41 @@ mod tests {
             assert_eq!(text, question.answer);
         }
     }
+
+    /// A file gives a known subject more answers and other names, and brings subjects of its own.
+    #[test]
+    fn a_file_adds_facts_and_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("more.jsonl");
+        let lines = concat!(
+            r#"{"relation": "capital", "subject": "peru", "aliases": ["Perú Nation", "Tawantinsuyu"], "answers": []}"#,
+            "\n",
+            r#"{"relation": "capital", "subject": "Atlantis", "aliases": ["The Sunken Isle"], "answers": ["Poseidonis"]}"#,
+            "\n",
+            r#"{"relation": "capital", "subject": "Kenya", "answers": ["Mombasa"]}"#,
+        );
+        std::fs::write(&path, lines).unwrap();
+        let mut task = task().unwrap();
+        task.add_facts(&path).unwrap();
+        let said = |relation: &str, subject: &str| match task.tools.by_name(relation).unwrap().run(subject) {
+            Ok(Outcome::Done { text, .. }) => text,
+            other => panic!("{subject}: {other:?}"),
+        };
+        assert_eq!(said("capital", "tawantinsuyu"), "Lima");
+        assert_eq!(said("capital", "Peru nation"), "Lima");
+        assert_eq!(said("capital", "sunken isle"), "Poseidonis");
+        assert_eq!(said("capital", "Kenya"), "Nairobi, Mombasa");
+        assert_eq!(said("currency", "Tawantinsuyu"), tools::NO_ENTRY);
+
+        std::fs::write(
+            &path,
+            format!("{lines}\n{{\"relation\": \"capital\", \"subject\": \"x\", \"aliases\": 1}}"),
+        )
+        .unwrap();
+        let error = task.add_facts(&path).unwrap_err().to_string();
+        assert!(
+            error.contains("more.jsonl") && error.contains("line 4") && error.contains("`aliases`"),
+            "{error}"
+        );
+    }
 }

@@ -175,7 +175,12 @@ fn asked(data: &Path, n: u16, templates: &KamelTemplates) -> Result<Vec<KamelFac
             BenchError::data(&path, message)
         })?;
         let answers = labels_of(&entry);
-        Ok(KamelFact { subject: subject.to_owned(), answers, relation: entry.api.clone() })
+        Ok(KamelFact {
+            relation: entry.api.clone(),
+            subject: subject.to_owned(),
+            aliases: Vec::new(),
+            answers,
+        })
     };
     entries(data, n)?.into_iter().enumerate().map(fact).collect()
 }
@@ -210,7 +215,8 @@ pub fn base(data: &Path) -> Result<KnowledgeBase, BenchError> {
 
 /// A fact for a knowledge base.
 pub fn as_fact(fact: KamelFact) -> Fact {
-    Fact { relation: fact.relation, subject: fact.subject, aliases: Vec::new(), answers: fact.answers }
+    let KamelFact { relation, subject, aliases, answers } = fact;
+    Fact { relation, subject, aliases, answers }
 }
 
 /// What heads of `kamel-n` are trained on: ToolkenGPT's synthetic texts about its relations.

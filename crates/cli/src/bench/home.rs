@@ -51,7 +51,7 @@ pub struct Args {
     /// hints of the tests among them)
     #[arg(long, default_value = "both")]
     train: TrainOn,
-    /// own, name, name-max, description, name-states, description-states, unrelated or random
+    /// own, name, name-max, description, name-states, description-states, contexts, unrelated or random
     #[arg(long, default_value = "own")]
     prior: Priors,
     /// λ; by default chosen by cross-validation for exact, else the method's own

@@ -78,7 +78,8 @@ pub struct Args {
     /// W0 of exact: zero, random, id, name, description, description-states, name-and-description, contexts, irrelevant
     #[arg(long, default_value = "zero")]
     prior: PriorName,
-    /// More facts for the knowledge base, JSON lines with relation, subject and answers; may be given again
+    /// More facts for the knowledge base, JSON lines with relation, subject and answers, and aliases if the subject has other
+    /// names (answers [] to add only those); may be given again
     #[arg(long, value_name = "FILE")]
     kb: Vec<PathBuf>,
     /// Adam's learning rate; by default the published one of the training set

@@ -23,12 +23,21 @@ pub struct KamelFact {
     /// The subject's label.
     #[serde(alias = "sub_label")]
     pub subject: String,
-    /// The objects' labels.
+    /// What else the subject is called. KAMEL's own files say nothing of that.
+    #[serde(default)]
+    pub aliases: Vec<String>,
+    /// The objects' labels; none if the line only gives the subject other names.
     #[serde(alias = "obj_label")]
     pub answers: Vec<String>,
 }
 
-/// The facts of a file of JSON lines, gzipped or not.
+/// The facts of a file of JSON lines, gzipped or not: KAMEL's own, or those of a knowledge base:
+///
+/// ```json
+/// {"relation": "P36", "subject": "Netherlands", "aliases": ["Holland", "Pays-Bas"], "answers": ["Amsterdam"]}
+/// ```
+///
+/// `aliases` may be left out, `answers` may be empty.
 ///
 /// # Errors
 /// [`ImportError`] names the first line that is no fact.
@@ -45,7 +54,7 @@ pub fn kamel_facts(path: &Path) -> Result<Vec<KamelFact>, ImportError<Infallible
         }
         facts.push(serde_json::from_str(&line).map_err(|e| ImportError::Layout {
             path: path.to_owned(),
-            expected: "facts, an object with `relation`, `sub_label` and `obj_label` a line",
+            expected: "facts, an object with `relation`, `subject` and `answers` (KAMEL's: `sub_label`, `obj_label`) a line, and `aliases` if there are any",
             message: format!("line {}: {e}", i + 1),
         })?);
     }
