@@ -46,6 +46,9 @@ pub struct RunMeta {
     pub rounding: String,
     /// Cap on the tokens of an answer, before what a method adds to it.
     pub max_tokens: usize,
+    /// SHA-256 of the files of facts that were added, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub facts: Vec<String>,
     /// The head, for a method with tool tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head: Option<HeadOfRun>,

@@ -11,11 +11,12 @@ use ::bench::method::Method;
 use ::bench::run::{HeadOfRun, Record, Run, RunMeta, VERSION};
 use ::bench::stats::{LEVEL, wilson};
 use ::bench::task::{Task, TaskName, TrainingSet, few};
-use anyhow::bail;
+use anyhow::{Context, bail};
 use clap::ValueEnum;
 use head::{Head, HeadError, Table};
 use lm::FrozenLm;
 use serde_json::json;
+use sha2::{Digest, Sha256};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use tools::{Guards, Rounding};
@@ -130,8 +131,11 @@ impl Args {
             Round::Full => Rounding::Full,
         };
         task.tools = task.tools.with_arithmetic(rounding, Guards::default());
+        let mut facts = Vec::with_capacity(self.kb.len());
         for file in &self.kb {
             task.add_facts(file)?;
+            let bytes = std::fs::read(file).with_context(|| file.display().to_string())?;
+            facts.push(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect());
         }
         let bias = match self.bias.as_str() {
             "published" => Some(task.published_bias),
@@ -159,7 +163,7 @@ impl Args {
             None => None,
         };
         let of_head = plan.zip(corpus.as_ref()).map(|(plan, corpus)| self.of_head(&plan, corpus));
-        let mut run = Run::open(&self.out, &self.meta(&task, model.as_ref(), of_head))?;
+        let mut run = Run::open(&self.out, &self.meta(&task, model.as_ref(), facts, of_head))?;
         let missing = run.missing(&task);
         let (served, exported) = there.unzip();
         let head = match plan.zip(corpus.as_ref()) {
@@ -246,7 +250,13 @@ impl Args {
         }
     }
 
-    fn meta(&self, task: &Task, model: &dyn FrozenLm, head: Option<HeadOfRun>) -> RunMeta {
+    fn meta(
+        &self,
+        task: &Task,
+        model: &dyn FrozenLm,
+        facts: Vec<String>,
+        head: Option<HeadOfRun>,
+    ) -> RunMeta {
         let card = model.card();
         RunMeta {
             version: VERSION,
@@ -263,6 +273,7 @@ impl Args {
                 Round::Full => "full".into(),
             },
             max_tokens: task.max_tokens,
+            facts,
             head,
         }
     }
