@@ -1,6 +1,7 @@
 //! `/v1/completions` as vLLM has it: OpenAI's protocol with token ids in both directions, stop tokens and schemas.
 //!
-//! Written from vLLM's documentation (its completion protocol of version 0.12 to 0.28) and not yet run against it.
+//! Written from vLLM's documentation (its completion protocol of version 0.12 to 0.28), and run against 0.32.0 on a processor: its
+//! exchanges are among the tests (`tests/served/vllm-0.32.0.jsonl`).
 
 use crate::http::{Http, field, id};
 use decode::{Completed, Completion, Emitted, End, Remote};

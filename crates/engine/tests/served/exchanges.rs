@@ -112,3 +112,41 @@ fn vllms_answers_are_read_whether_ids_stand_beside_the_text_or_in_the_logprobs()
     let error = read(Face::Vllm, path, plain).unwrap_err();
     assert!(error.contains("token ids"), "{error}");
 }
+
+/// What vLLM 0.32.0 (its build for processors, f32) was asked and answered while `toolken ask` had it find the square root of 1764 with
+/// an export of SmolLM2-135M: up to a tool's token, the arguments, a token after the result, the rest; and a completion under a schema.
+const VLLM: &str = include_str!("vllm-0.32.0.jsonl");
+
+#[test]
+fn what_vllm_answered_is_read() {
+    let ends = [End::Stop, End::Stop, End::Length, End::Stop, End::Length];
+    let lines: Vec<Value> =
+        VLLM.lines().map(|line| serde_json::from_str(line).expect("an exchange")).collect();
+    assert_eq!(lines.len(), ends.len());
+    for (line, end) in lines.iter().zip(ends) {
+        let choice = &line["answer"]["choices"][0];
+        let said: Vec<u32> = serde_json::from_value(choice["token_ids"].clone()).expect("ids");
+        let completed = read(Face::Vllm, "/v1/completions", line["answer"].clone()).unwrap();
+        assert_eq!((ids(&completed), &completed.end), (said, &end), "{}", choice["text"]);
+        let wanted = line["request"]["logprobs"].as_u64().unwrap_or(0) as usize;
+        assert!(completed.tokens.iter().all(|token| token.top.len() == wanted), "{}", choice["text"]);
+    }
+}
+
+#[test]
+fn vllm_is_sent_what_it_has_taken() {
+    let schema = json!({"type": "object"});
+    let fields = |request: &Value| -> Vec<String> {
+        let mut names: Vec<_> = request.as_object().expect("an object").keys().cloned().collect();
+        names.sort();
+        names
+    };
+    let lines: Vec<Value> =
+        VLLM.lines().map(|line| serde_json::from_str(line).expect("an exchange")).collect();
+    for (line, schema, top) in [(&lines[0], None, 5), (&lines[1], None, 0), (&lines[4], Some(&schema), 0)] {
+        let server = Server::start(Face::Vllm);
+        let wanted = Completion { top, ..wanted(schema, &[]) };
+        remote(&server).complete(&wanted).unwrap();
+        assert_eq!(fields(&server.script.lock().unwrap().asked[0]), fields(&line["request"]));
+    }
+}
