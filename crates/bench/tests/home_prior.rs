@@ -86,7 +86,7 @@ fn call(text: usize, held: f32) -> (usize, [f32; WIDTH]) {
     match text {
         10 => (3, [held, -held, held]),
         11 => (0, [-held, held, 3.0 * held]),
-        _ if text % 3 == 0 => (0, [1.0 + 0.1 * x, 0.5, 0.0]),
+        _ if text.is_multiple_of(3) => (0, [1.0 + 0.1 * x, 0.5, 0.0]),
         _ if text % 3 == 1 => (1, [0.0, 1.0, -0.1 * x]),
         _ => (2, [-0.2 * x, 0.0, 1.0]),
     }
