@@ -71,6 +71,8 @@ def damaged():
     """The valid body with bytes changed, cut, put in."""
     text = bytearray(json.dumps(VALID).encode())
     for _ in range(draw.randint(1, 5)):
+        if not text:
+            break
         at = draw.randrange(len(text))
         kind = draw.randrange(4)
         if kind == 0:
