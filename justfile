@@ -21,6 +21,10 @@ conformance DIR:
 engines *DIR:
     scripts/engines {{ DIR }}
 
+# A fit of features ten times as large as the memory that the system gives it; Linux, as root.
+beyond-memory:
+    scripts/beyond-memory
+
 # The job files in deploy/ against the schemas they are for.
 deploy-check:
     scripts/deploy-check
