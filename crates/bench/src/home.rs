@@ -17,7 +17,7 @@ pub use data::{FOLDS, HomeData, Household, TrainOn};
 pub use fit::{PlanMethod, Priors, fit_part};
 pub use plan::{Ask, MOST_LINES, MOST_TOKENS, Planned, Planner};
 pub use prompt::{Question, tokens};
-pub use run::{HomeMeta, HomeRecord, HomeRun, Tally, VERSION, tally};
+pub use run::{HomeMeta, HomeRecord, HomeRun, Tally, VERSION, by_title, success_interval, tally};
 pub use score::PlanScore;
 pub use vocabulary::{END, Kind, Vocabulary};
 pub use words::{WORKED_EXAMPLES, Written, plan_in_words, prompt_in_words};

@@ -31,6 +31,7 @@ use crate::score::Scoring;
 use decode::Calling;
 use head::ToolText;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
@@ -188,12 +189,16 @@ impl Task {
 
     /// Adds a file of facts ([`corpus::import::kamel_facts`]) to the knowledge base of every relation. What it says of a
     /// subject is said besides what is known; a line with `aliases` and no answers gives a known subject other names.
+    /// Returns the file's relations that are none of the task's: nobody will look them up.
     ///
     /// # Errors
-    /// [`BenchError::Setting`] if the task has no relations; [`BenchError::Data`] names the line that is no fact.
-    pub fn add_facts(&mut self, path: &Path) -> Result<(), BenchError> {
+    /// [`BenchError::Setting`] if the task has no relations, or the file none of them; [`BenchError::Data`] names the
+    /// line that is no fact.
+    pub fn add_facts(&mut self, path: &Path) -> Result<BTreeSet<String>, BenchError> {
         let facts = corpus::import::kamel_facts(path).map_err(|e| BenchError::import(path, e))?;
         let source = path.display().to_string();
+        let mut unknown: BTreeSet<String> = facts.iter().map(|fact| fact.relation.clone()).collect();
+        let in_file = unknown.len();
         let layer = tools::KnowledgeBase::in_memory(&source, facts.into_iter().map(kamel::as_fact))?;
         let mut tools: Vec<tools::Tool> = self.tools.iter().cloned().collect();
         let mut relations = 0;
@@ -201,6 +206,7 @@ impl Task {
             if let tools::Runner::Relation(relation) = &mut tool.runner {
                 relation.base = relation.base.clone().and(layer.clone());
                 relations += 1;
+                unknown.remove(&relation.relation);
             }
         }
         if relations == 0 {
@@ -209,8 +215,15 @@ impl Task {
                 self.name
             )));
         }
+        if in_file > 0 && unknown.len() == in_file {
+            let some: Vec<&str> = unknown.iter().take(3).map(String::as_str).collect();
+            let (some, of) = (some.join(", "), self.name);
+            return Err(BenchError::Setting(format!(
+                "{source}: none of its relations ({some}, …) is one of {of}: `relation` is the name of a tool, as in its texts"
+            )));
+        }
         self.tools = ToolSet::new(tools)?;
-        Ok(())
+        Ok(unknown)
     }
 
     /// A seeded sample of the questions, in the task's order; all of them if there are no more.

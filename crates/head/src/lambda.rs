@@ -153,7 +153,7 @@ pub fn choose_lambda<'a>(
         return Err(HeadError::Setting(message));
     };
     let start = start.into();
-    let lambdas = grid(table, search)?;
+    let lambdas = grid(table, subset, search)?;
     let folds = subset.folds(table, search.folds, search.seed)?;
     let mut done = 0;
     let (mut losses, mut scores) = (vec![Vec::new(); lambdas.len()], vec![Scores::default(); lambdas.len()]);
@@ -241,10 +241,10 @@ where
     Ok(ScaleSelection { chosen, selection, curves })
 }
 
-fn grid(table: &Table<'_>, search: &Search) -> Result<Vec<f64>, HeadError> {
+fn grid(table: &Table<'_>, subset: &Subset, search: &Search) -> Result<Vec<f64>, HeadError> {
     let mut lambdas = search.lambdas.clone().unwrap_or_else(|| {
-        let (first, step, count) = GRID;
-        (0..count).map(|i| 10f64.powf(first + step * i as f64) * table.mean_square_norm()).collect()
+        let ((first, step, count), scale) = (GRID, table.mean_square_norm_of(subset));
+        (0..count).map(|i| 10f64.powf(first + step * i as f64) * scale).collect()
     });
     if lambdas.is_empty() || lambdas.iter().any(|lambda| !(lambda.is_finite() && *lambda > 0.0)) {
         let message = format!("the grid of lambda is {lambdas:?}, expected at least one value, all positive");

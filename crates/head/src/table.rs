@@ -1,6 +1,6 @@
 //! Features made ready for passes: checked once, addressed by position number, walked in parallel blocks.
 
-use crate::{Features, HeadError, Positions, WORD};
+use crate::{Features, HeadError, Positions, Subset, WORD};
 use rayon::prelude::*;
 
 /// Positions a block has at most: its hidden states and logits stay in a core's cache.
@@ -153,6 +153,13 @@ impl<'a> Table<'a> {
     /// The mean of ‖h‖² over all positions: the scale that makes λ comparable between models.
     pub fn mean_square_norm(&self) -> f64 {
         self.norm.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / self.len() as f64
+    }
+
+    /// The same over the positions of some examples: what a search may know that leaves the others out.
+    pub fn mean_square_norm_of(&self, subset: &Subset) -> f64 {
+        let of = self.norm.iter().zip(&self.example).filter(|(_, example)| subset.contains(**example));
+        let (sum, n) = of.fold((0.0, 0_u64), |(sum, n), (&x, _)| (sum + f64::from(x).powi(2), n + 1));
+        sum / n as f64
     }
 
     /// The mean of ‖h‖ over all positions.

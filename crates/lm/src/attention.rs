@@ -1,16 +1,21 @@
 //! Causal attention over a paged KV state.
 
-use crate::kernels::{Product, Rows, mix, scores, softmax};
+use crate::kernels::{Product, Rows, combine, softmax};
 use crate::threads::{self, Shared};
 use pulp::Arch;
 use std::sync::Arc;
 
 /// Tokens a page.
 pub const PAGE: usize = 64;
+/// The widest vector there is, in numbers; a page is made of whole ones.
+const VECTOR: usize = 16;
 /// Queries computed together: bounds the scores that exist at a time to `BLOCK × length` a thread.
 const BLOCK: usize = 64;
 
 /// Keys and values of a sequence, all layers. Forks share pages until one of them writes.
+///
+/// A page has for each layer its keys column by column, a column's tokens side by side, so that a query's scores need no sum across
+/// a vector; then its values token by token.
 #[derive(Clone)]
 pub struct KvPages {
     pages: Vec<Arc<Vec<f32>>>,
@@ -50,23 +55,45 @@ impl KvPages {
         self.pages.resize_with(self.len.div_ceil(PAGE), || Arc::new(vec![0.0; size]));
     }
 
-    /// Stores key and value of the token at `position` in `layer`, after [`KvPages::reserve`].
-    pub fn write(&mut self, layer: usize, position: usize, key: &[f32], value: &[f32]) {
-        let (at, width) = (self.at(layer, 0) + position % PAGE * self.width, self.width);
-        // `reserve` made the page this sequence's own, so nothing is copied here.
-        let page = Arc::make_mut(&mut self.pages[position / PAGE]);
-        page[at..at + width].copy_from_slice(key);
-        page[at + PAGE * width..at + (PAGE + 1) * width].copy_from_slice(value);
+    /// Stores keys and values, rows of `stride` with a key at `key` and its value behind it, of tokens from `position` on in
+    /// `layer`, after [`KvPages::reserve`].
+    pub fn write(&mut self, layer: usize, position: usize, rows: &[f32], stride: usize, key: usize) {
+        let (keys, values, width) = (self.at(layer, 0), self.at(layer, 1), self.width);
+        let mut rows =
+            rows.chunks_exact(stride).map(|row| row[key..][..2 * width].split_at(width)).peekable();
+        let mut position = position;
+        while rows.peek().is_some() {
+            // `reserve` made the page this sequence's own, so nothing is copied here.
+            let page = Arc::make_mut(&mut self.pages[position / PAGE]);
+            for (key, value) in rows.by_ref().take(PAGE - position % PAGE) {
+                let token = position % PAGE;
+                for (place, x) in page[keys + token..].iter_mut().step_by(PAGE).zip(key) {
+                    *place = *x;
+                }
+                page[values + token * width..][..width].copy_from_slice(value);
+                position += 1;
+            }
+        }
     }
 
     fn at(&self, layer: usize, part: usize) -> usize {
         (layer * 2 + part) * PAGE * self.width
     }
 
-    /// Keys (`part` 0) or values (1) of one head in page `page`, tokens `from..to` of the page.
-    fn rows(&self, layer: usize, part: usize, page: usize, head: Heads, from: usize, to: usize) -> Rows<'_> {
-        let start = self.at(layer, part) + from * self.width + head.index * head.width;
-        let end = self.at(layer, part) + (to - 1) * self.width + (head.index + 1) * head.width;
+    /// The keys of one head in page `page`, tokens `from..` of the page: a row a column, `(head width, tokens)`.
+    fn keys(&self, layer: usize, page: usize, head: Heads, from: usize) -> Rows<'_> {
+        let start = self.at(layer, 0) + head.index * head.width * PAGE;
+        Rows {
+            data: &self.pages[page][start + from..start + head.width * PAGE],
+            stride: PAGE,
+            count: head.width,
+        }
+    }
+
+    /// The values of one head in page `page`, tokens `from..to` of the page, `(tokens, head width)`.
+    fn values(&self, layer: usize, page: usize, head: Heads, from: usize, to: usize) -> Rows<'_> {
+        let start = self.at(layer, 1) + from * self.width + head.index * head.width;
+        let end = self.at(layer, 1) + (to - 1) * self.width + (head.index + 1) * head.width;
         Rows { data: &self.pages[page][start..end], stride: self.width, count: to - from }
     }
 }
@@ -157,20 +184,27 @@ impl Attention {
             (page, start, end.min((page + 1) * PAGE))
         });
         let arch = Arch::new();
-        let mut weights = vec![0.0_f32; queries.len() / w * keys];
+        let heads = queries.len() / w;
+        let queries = Rows::packed(queries, w);
+        let mut weights = vec![0.0_f32; heads * keys];
+        let mut scores = vec![0.0_f32; heads * PAGE];
         for (page, start, end) in pages.clone() {
-            let k = segment.state.rows(self.layer, 0, page, group, start - page * PAGE, end - page * PAGE);
-            for (query, weights) in queries.chunks_exact(w).zip(weights.chunks_exact_mut(keys)) {
-                scores(arch, query, k, self.scale, &mut weights[start - low..end - low]);
+            // Whole vectors of tokens: the rest of a page may be far away.
+            let tokens = (end - page * PAGE).next_multiple_of(VECTOR);
+            let scores = &mut scores[..heads * tokens];
+            scores.fill(0.0);
+            combine(arch, queries, segment.state.keys(self.layer, page, group, 0), tokens, scores);
+            for (weights, scores) in weights.chunks_exact_mut(keys).zip(scores.chunks_exact(tokens)) {
+                let seen = &scores[start - page * PAGE..end - page * PAGE];
+                weights[start - low..end - low].iter_mut().zip(seen).for_each(|(w, s)| *w = self.scale * s);
             }
         }
         weights.chunks_exact_mut(keys).for_each(|weights| softmax(arch, weights));
         out.fill(0.0);
         for (page, start, end) in pages {
-            let v = segment.state.rows(self.layer, 1, page, group, start - page * PAGE, end - page * PAGE);
-            for (out, weights) in out.chunks_exact_mut(w).zip(weights.chunks_exact(keys)) {
-                mix(arch, &weights[start - low..end - low], v, out);
-            }
+            let v = segment.state.values(self.layer, page, group, start - page * PAGE, end - page * PAGE);
+            let weights = Rows { data: &weights[start - low..], stride: keys, count: heads };
+            combine(arch, weights, v, w, out);
         }
     }
 
@@ -202,8 +236,8 @@ impl Attention {
         let mut scores = vec![0.0_f32; count * keys];
         let product = Product { inner: w };
         for (page, start, end) in pages.clone() {
-            let k = state.rows(self.layer, 0, page, group, start - page * PAGE, end - page * PAGE);
-            product.transposed(queries, k, self.scale, &mut scores[start - low..], keys);
+            let k = state.keys(self.layer, page, group, start - page * PAGE);
+            product.plain(queries, k, end - start, self.scale, false, &mut scores[start - low..], keys);
         }
         let arch = Arch::new();
         for (i, row) in scores.chunks_exact_mut(keys).enumerate() {
@@ -214,9 +248,9 @@ impl Attention {
         }
         let mut out = vec![0.0_f32; count * w];
         for (page, start, end) in pages {
-            let v = state.rows(self.layer, 1, page, group, start - page * PAGE, end - page * PAGE);
+            let v = state.values(self.layer, page, group, start - page * PAGE, end - page * PAGE);
             let weights = Rows { data: &scores[start - low..], stride: keys, count };
-            Product { inner: end - start }.accumulate(weights, v, w, &mut out, w);
+            Product { inner: end - start }.plain(weights, v, w, 1.0, true, &mut out, w);
         }
         out
     }

@@ -82,12 +82,11 @@ impl Decoder {
                 rotate(head, cos, sin);
             }
         });
-        let mut rows = qkv.chunks_exact(stride);
+        let mut row = 0;
         for (state, count) in states {
-            let first = state.len() - *count;
-            for (i, row) in rows.by_ref().take(*count).enumerate() {
-                state.write(index, first + i, &row[q..q + kv], &row[q + kv..]);
-            }
+            let rows = &qkv[row * stride..(row + *count) * stride];
+            state.write(index, state.len() - *count, rows, stride, q);
+            row += *count;
         }
     }
 

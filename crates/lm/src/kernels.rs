@@ -1,7 +1,7 @@
 //! Element-wise arithmetic on the CPU, compiled for the widest vectors the machine has.
 
 use crate::threads;
-use pulp::{Arch, NullaryFnOnce};
+use pulp::{Arch, NullaryFnOnce, Scalar, Simd, WithSimd};
 
 /// Elements of work below which other cores are left alone.
 const WORTH: usize = 1 << 14;
@@ -79,8 +79,14 @@ pub fn softmax(arch: Arch, row: &mut [f32]) {
         #[inline(always)]
         || {
             let max = largest(row);
-            row.iter_mut().for_each(|x| *x = exp(*x - max));
-            let scale = 1.0 / row.iter().sum::<f32>();
+            let mut sums = [0.0_f32; 16];
+            for chunk in row.chunks_mut(16) {
+                for (sum, x) in sums.iter_mut().zip(chunk) {
+                    *x = exp(*x - max);
+                    *sum += *x;
+                }
+            }
+            let scale = 1.0 / sums.iter().sum::<f32>();
             row.iter_mut().for_each(|x| *x *= scale);
         },
     );
@@ -182,34 +188,86 @@ fn lanes_dot(a: &[f32], b: &[f32]) -> f32 {
     lanes.iter().sum::<f32>() + a_rest.iter().zip(b_rest).map(|(x, y)| x * y).sum::<f32>()
 }
 
-/// Scores of one query with each row of `keys`, into `scores`.
-pub fn scores(arch: Arch, query: &[f32], keys: Rows<'_>, scale: f32, scores: &mut [f32]) {
-    assert!(keys.holds(query.len()));
-    wide(
-        arch,
-        #[inline(always)]
-        || {
-            for (i, score) in scores.iter_mut().enumerate().take(keys.count) {
-                *score = scale * lanes_dot(query, &keys.data[i * keys.stride..][..query.len()]);
-            }
-        },
-    );
+/// `out (m, width) += factors (m, n) · rows (n, width)` for a few rows of factors: what a product of whole matrices would lose in
+/// putting them in order. Every element is summed in the order of `rows`, whatever stands beside it.
+///
+/// # Panics
+/// If a slice is too short: a fault of the caller.
+pub fn combine(arch: Arch, factors: Rows<'_>, rows: Rows<'_>, width: usize, out: &mut [f32]) {
+    assert!(factors.holds(rows.count) && rows.holds(width) && out.len() == factors.count * width);
+    arch.dispatch(Combine { factors, rows, width, out });
 }
 
-/// Adds each row of `values`, times its weight, to `out`.
-pub fn mix(arch: Arch, weights: &[f32], values: Rows<'_>, out: &mut [f32]) {
-    assert!(values.holds(out.len()));
-    wide(
-        arch,
-        #[inline(always)]
-        || {
-            for (i, &w) in weights.iter().enumerate().take(values.count) {
-                for (o, v) in out.iter_mut().zip(&values.data[i * values.stride..]) {
-                    *o += w * v;
+struct Combine<'a, 'o> {
+    factors: Rows<'a>,
+    rows: Rows<'a>,
+    width: usize,
+    out: &'o mut [f32],
+}
+
+impl WithSimd for Combine<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let mut first = 0;
+        while first < self.factors.count {
+            first += match self.factors.count - first {
+                4.. => self.rows_of::<S, 4>(simd, first),
+                3 => self.rows_of::<S, 3>(simd, first),
+                2 => self.rows_of::<S, 2>(simd, first),
+                _ => self.rows_of::<S, 1>(simd, first),
+            };
+        }
+    }
+}
+
+impl Combine<'_, '_> {
+    /// M rows of `out` from `first` on. Columns are taken two vectors, one vector and then one number at a time, so that sums
+    /// stay in registers.
+    #[inline(always)]
+    fn rows_of<S: Simd, const M: usize>(&mut self, simd: S, first: usize) -> usize {
+        let mut column = 0;
+        while column < self.width {
+            column += match (self.width - column) / S::F32_LANES {
+                2.. => self.vectors::<S, M, 2>(simd, first, column),
+                1 => self.vectors::<S, M, 1>(simd, first, column),
+                _ => self.vectors::<Scalar, M, 1>(Scalar::new(), first, column),
+            };
+        }
+        M
+    }
+
+    /// M rows and C vectors of `out`.
+    #[inline(always)]
+    fn vectors<S: Simd, const M: usize, const C: usize>(
+        &mut self,
+        simd: S,
+        first: usize,
+        column: usize,
+    ) -> usize {
+        let Self { factors, rows, width, out } = self;
+        let columns = C * S::F32_LANES;
+        let factors: [&[f32]; M] =
+            std::array::from_fn(|m| &factors.data[(first + m) * factors.stride..][..rows.count]);
+        let mut sums = [[simd.splat_f32s(0.0); C]; M];
+        for (m, sums) in sums.iter_mut().enumerate() {
+            sums.copy_from_slice(S::as_simd_f32s(&out[(first + m) * *width + column..][..columns]).0);
+        }
+        for i in 0..rows.count {
+            let row = S::as_simd_f32s(&rows.data[i * rows.stride + column..][..columns]).0;
+            for (sums, factors) in sums.iter_mut().zip(&factors) {
+                let factor = simd.splat_f32s(factors[i]);
+                for (sum, x) in sums.iter_mut().zip(row) {
+                    *sum = simd.mul_add_e_f32s(factor, *x, *sum);
                 }
             }
-        },
-    );
+        }
+        for (m, sums) in sums.iter().enumerate() {
+            S::as_mut_simd_f32s(&mut out[(first + m) * *width + column..][..columns]).0.copy_from_slice(sums);
+        }
+        columns
+    }
 }
 
 /// Turns one head's pairs (j, j + half) by the given cosines and sines, in place.
@@ -255,32 +313,14 @@ pub struct Product {
 }
 
 impl Product {
-    /// `out (m, n; row stride out_stride) = scale · a bᵀ`.
-    ///
-    /// # Panics
-    /// If a slice is too short: a fault of the caller.
-    pub fn transposed(&self, a: Rows<'_>, b: Rows<'_>, scale: f32, out: &mut [f32], out_stride: usize) {
-        assert!(b.count <= out_stride);
-        assert!(a.count == 0 || (a.count - 1) * out_stride + b.count <= out.len());
-        // SAFETY: the assertions bound every address that the strides reach.
-        unsafe { self.transposed_at(a, b, scale, out.as_mut_ptr(), out_stride) }
-    }
-
-    /// As [`Product::transposed`], to a block of a larger matrix.
+    /// `out (m, n; row stride out_stride) = a bᵀ`, to a block of a larger matrix.
     ///
     /// # Safety
     /// `a.count` rows of `b.count` elements at `out`, `out_stride` apart, are the caller's.
     ///
     /// # Panics
     /// If a slice is too short: a fault of the caller.
-    pub unsafe fn transposed_at(
-        &self,
-        a: Rows<'_>,
-        b: Rows<'_>,
-        scale: f32,
-        out: *mut f32,
-        out_stride: usize,
-    ) {
+    pub unsafe fn transposed_at(&self, a: Rows<'_>, b: Rows<'_>, out: *mut f32, out_stride: usize) {
         let k = self.inner;
         assert!(a.holds(k) && b.holds(k));
         // SAFETY: the assertion bounds what is read; the caller's promise what is written.
@@ -300,7 +340,7 @@ impl Product {
                 b.stride as isize,
                 1,
                 0.0,
-                scale,
+                1.0,
                 false,
                 false,
                 false,
@@ -309,32 +349,41 @@ impl Product {
         }
     }
 
-    /// `out (m, n) += a b` for `a (m, k)`, `b (k, n)`: values under attention weights.
+    /// `out (m, n; row stride out_stride) = scale · a b` for `a (m, k)`, `b (k, n)`, or `+=` that.
     ///
     /// # Panics
     /// If a slice is too short: a fault of the caller.
-    pub fn accumulate(&self, a: Rows<'_>, b: Rows<'_>, width: usize, out: &mut [f32], out_stride: usize) {
+    pub fn plain(
+        &self,
+        a: Rows<'_>,
+        b: Rows<'_>,
+        n: usize,
+        scale: f32,
+        add: bool,
+        out: &mut [f32],
+        out_stride: usize,
+    ) {
         let k = self.inner;
-        assert!(a.holds(k) && b.holds(width) && b.count == k && width <= out_stride);
-        assert!(a.count == 0 || (a.count - 1) * out_stride + width <= out.len());
+        assert!(a.holds(k) && b.holds(n) && b.count == k && n <= out_stride);
+        assert!(a.count == 0 || (a.count - 1) * out_stride + n <= out.len());
         // SAFETY: the assertions bound every address that the strides reach.
         unsafe {
             gemm::gemm(
                 a.count,
-                width,
+                n,
                 k,
                 out.as_mut_ptr(),
                 1,
                 out_stride as isize,
-                true,
+                add,
                 a.data.as_ptr(),
                 1,
                 a.stride as isize,
                 b.data.as_ptr(),
                 1,
                 b.stride as isize,
-                1.0,
-                1.0,
+                f32::from(u8::from(add)),
+                scale,
                 false,
                 false,
                 false,
@@ -347,6 +396,7 @@ impl Product {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn exp_is_accurate_over_its_range() {
@@ -354,6 +404,34 @@ mod tests {
             let x = i as f32 / 100.0;
             let exact = f64::from(x).exp();
             assert!((f64::from(exp(x)) / exact - 1.0).abs() < 4e-7, "e^{x}");
+        }
+    }
+
+    proptest! {
+        /// A few rows times a matrix, of any width and stride, is what plain loops find; and no row depends on the others.
+        #[test]
+        fn rows_are_combined_as_by_plain_loops(m in 0usize..9, n in 0usize..40, width in 1usize..100, gap in 0usize..3, seed in 0u32..1000) {
+            let some = |len: usize, by: u32| -> Vec<f32> {
+                (0..len as u32).map(|i| ((i * 7919 + seed * by) % 2003) as f32 / 1001.5 - 1.0).collect()
+            };
+            let (factors, rows) = (some(m * (n + gap), 31), some(n * (width + gap), 57));
+            let factors = Rows { data: &factors, stride: n + gap, count: m };
+            let rows = Rows { data: &rows, stride: width + gap, count: n };
+            let start = some(m * width, 91);
+            let mut out = start.clone();
+            combine(Arch::new(), factors, rows, width, &mut out);
+            for i in 0..m {
+                for j in 0..width {
+                    let sum: f64 = (0..n)
+                        .map(|k| f64::from(factors.data[i * (n + gap) + k]) * f64::from(rows.data[k * (width + gap) + j]))
+                        .sum();
+                    prop_assert!((f64::from(out[i * width + j]) - f64::from(start[i * width + j]) - sum).abs() < 1e-4);
+                }
+                let mut alone = start[i * width..(i + 1) * width].to_vec();
+                let factors = Rows { data: &factors.data[i * (n + gap)..][..n], stride: n + gap, count: 1 };
+                combine(Arch::new(), factors, rows, width, &mut alone);
+                prop_assert_eq!(&alone, &out[i * width..(i + 1) * width]);
+            }
         }
     }
 

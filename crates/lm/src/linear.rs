@@ -214,7 +214,7 @@ fn dense(x: &[f32], w: &[f32], width: usize, out: &mut [f32]) {
         // SAFETY: the block ends inside `out`, no two blocks share an element, and each is one task's.
         unsafe {
             let out = out.pointer().add(row * outs + column);
-            Product { inner: width }.transposed_at(x, w, 1.0, out, outs);
+            Product { inner: width }.transposed_at(x, w, out, outs);
         }
     });
 }

@@ -186,24 +186,6 @@ impl KnowledgeBase {
         }
         Ok(Vec::new())
     }
-
-    /// Number of subjects by relation.
-    ///
-    /// # Errors
-    /// The database's.
-    pub fn relations(&self) -> Result<BTreeMap<String, usize>, KnowledgeError> {
-        use redb::ReadableTable;
-        let mut counts = BTreeMap::new();
-        for layer in &self.layers {
-            let table = layer.data.read()?.open_table(FACTS).map_err(database)?;
-            for entry in table.iter().map_err(database)? {
-                let (key, _) = entry.map_err(database)?;
-                let relation = key.value().split('\0').next().unwrap_or_default().to_owned();
-                *counts.entry(relation).or_insert(0) += 1;
-            }
-        }
-        Ok(counts)
-    }
 }
 
 /// What all layers have under a key, each once, in the order of the layers.
@@ -314,7 +296,6 @@ mod tests {
         assert_eq!(found(&base, "P2", "Ada"), ["w"]);
         assert!(found(&base, "P", "1 Ada").is_empty() && found(&base, "P1", "").is_empty());
         assert_eq!(base.sources().collect::<Vec<_>>(), ["first", "second"]);
-        assert_eq!(base.relations().expect("counts"), BTreeMap::from([("P1".into(), 2), ("P2".into(), 1)]));
     }
 
     #[test]

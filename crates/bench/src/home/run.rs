@@ -5,6 +5,7 @@ use super::fit::PlanMethod;
 use super::score::PlanScore;
 use crate::BenchError;
 use crate::journal::{self, Journal, Names};
+use crate::stats::{Interval, LEVEL, wilson_clustered};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -184,6 +185,22 @@ pub fn tally<'a>(records: impl IntoIterator<Item = &'a HomeRecord>) -> Tally {
         }
     }
     tally
+}
+
+/// Successes and tasks by title: tasks of one title are much alike, so titles are what is independent.
+pub fn by_title<'a>(records: impl IntoIterator<Item = &'a HomeRecord>) -> BTreeMap<&'a str, (usize, usize)> {
+    let mut titles: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for record in records {
+        let (successes, tasks) = titles.entry(&record.title).or_default();
+        *successes += usize::from(record.score.success);
+        *tasks += 1;
+    }
+    titles
+}
+
+/// The share of tasks that succeed, with an interval that respects titles.
+pub fn success_interval(records: &[HomeRecord]) -> Option<Interval> {
+    wilson_clustered(&by_title(records).into_values().collect::<Vec<_>>(), LEVEL)
 }
 
 /// A simulator's message without what it is about: `<> is not close to <>`.

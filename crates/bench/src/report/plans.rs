@@ -1,10 +1,10 @@
 //! Tables of household plans: how many do what the task wants, and whether methods differ.
 
 use super::{PlansOf, p_value, percent};
-use crate::home::{HomeRecord, tally};
+use crate::home::{by_title, success_interval, tally};
 use crate::page::{Cell, escape, table};
-use crate::stats::{LEVEL, Paired, holm, wilson};
-use std::collections::BTreeMap;
+use crate::stats::{BootstrapTest, LEVEL, RESAMPLES, holm, paired_bootstrap};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One table a household, model and set of tasks.
 pub fn tables(runs: &[PlansOf]) -> String {
@@ -25,14 +25,14 @@ fn figures(runs: &[&PlansOf]) -> String {
     // The plain exact head is what the others are compared with; where there is none, the first run.
     let base = runs.iter().find(|run| run.meta.method() == "exact").or(runs.first());
     let Some(base) = base else { return String::new() };
-    let pairs: Vec<Option<Paired>> =
-        runs.iter().map(|run| (!std::ptr::eq(*run, *base)).then(|| paired(run, base))).collect();
-    let mut adjusted = holm(&pairs.iter().flatten().map(Paired::p).collect::<Vec<_>>()).into_iter();
+    let pairs: Vec<Option<BootstrapTest>> =
+        runs.iter().map(|run| if std::ptr::eq(*run, *base) { None } else { paired(run, base) }).collect();
+    let mut adjusted = holm(&pairs.iter().flatten().map(|pair| pair.p).collect::<Vec<_>>()).into_iter();
     let mut rows = Vec::new();
     for (run, pair) in runs.iter().zip(&pairs) {
         let all = tally(&run.records);
         let share = |count: usize| percent(count as f64 / all.tasks.max(1) as f64);
-        let success = wilson(all.success, all.tasks, LEVEL).map_or_else(
+        let success = success_interval(&run.records).map_or_else(
             || "–".into(),
             |i| format!("{} [{}, {}]", percent(i.value), percent(i.low), percent(i.high)),
         );
@@ -58,7 +58,7 @@ fn figures(runs: &[&PlansOf]) -> String {
         ];
         match pair {
             Some(pair) => {
-                cells.push(Cell::number(&format!("{:+.1}", 100.0 * pair.difference())));
+                cells.push(Cell::number(&format!("{:+.1}", 100.0 * pair.difference.value)));
                 cells.push(Cell::number(&p_value(adjusted.next().unwrap_or(1.0))));
             }
             None => cells.extend(["–"; 2].map(Cell::number)),
@@ -80,10 +80,10 @@ fn figures(runs: &[&PlansOf]) -> String {
             "prompt tokens",
             "seconds a task",
             "points against exact",
-            "p (McNemar, Holm)",
+            "p (bootstrap over titles, Holm)",
         ],
         &rows,
-        "Percent; Wilson's intervals. Own scripts: what the tasks' own scripts reach in the simulator, the ceiling. The head of \
+        "Percent; Wilson's intervals, widened by how alike tasks of one title fare. Own scripts: what the tasks' own scripts reach in the simulator, the ceiling. The head of \
          a task has seen neither its title nor its hint, except where it is trained on published-unfiltered. The two columns of \
          published hints are successes of tasks. Seconds are wall time; in a batch the others' share is in it.",
     )
@@ -120,9 +120,15 @@ fn reasons(runs: &[&PlansOf]) -> String {
     table(&header, &rows, "Plans that the simulator rejects, by what it says; &lt;&gt; stands for a thing.")
 }
 
-fn paired(a: &PlansOf, b: &PlansOf) -> Paired {
-    let of_b: BTreeMap<&str, bool> =
-        b.records.iter().map(|record| (record.task.as_str(), record.score.success)).collect();
-    let both = |record: &HomeRecord| Some((record.score.success, *of_b.get(record.task.as_str())?));
-    Paired::count(a.records.iter().filter_map(both))
+/// Over the tasks that both runs have, title by title. Nothing to compare if there are none.
+fn paired(a: &PlansOf, b: &PlansOf) -> Option<BootstrapTest> {
+    let shared = |run: &PlansOf, other: &PlansOf| {
+        let tasks: BTreeSet<&str> = other.records.iter().map(|record| record.task.as_str()).collect();
+        let counts = by_title(run.records.iter().filter(|record| tasks.contains(record.task.as_str())));
+        counts.into_values().collect::<Vec<_>>()
+    };
+    let (of_a, of_b) = (shared(a, b), shared(b, a));
+    let successes = |counts: &[(usize, usize)]| counts.iter().map(|(n, _)| *n as f64).collect::<Vec<_>>();
+    let tasks: Vec<f64> = of_a.iter().map(|(_, n)| *n as f64).collect();
+    paired_bootstrap(&successes(&of_a), &successes(&of_b), &tasks, RESAMPLES, 0, LEVEL)
 }

@@ -34,15 +34,39 @@ pub fn mean_t(values: &[f64], level: f64) -> Option<Interval> {
 
 /// A share and its Wilson score interval (Wilson 1927). `None` of nothing.
 pub fn wilson(successes: usize, n: usize, level: f64) -> Option<Interval> {
+    (n > 0).then(|| wilson_of(successes as f64 / n as f64, n, n as f64, level))
+}
+
+/// A share of items that come in clusters, each `(successes, items)`: Wilson's interval for as many independent items as
+/// would know the share so well, n over the design effect (Kish 1965; never taken to be below 1). Where all items fare alike
+/// nothing shows that effect, and a cluster counts as one item. `None` of nothing.
+pub fn wilson_clustered(clusters: &[(usize, usize)], level: f64) -> Option<Interval> {
+    let (successes, n) =
+        clusters.iter().fold((0, 0), |(s, n), &(successes, items)| (s + successes, n + items));
     if n == 0 {
         return None;
     }
+    let (share, count) =
+        (successes as f64 / n as f64, clusters.iter().filter(|(_, items)| *items > 0).count() as f64);
+    let between: f64 =
+        clusters.iter().map(|&(successes, items)| (successes as f64 - share * items as f64).powi(2)).sum();
+    let independent = share * (1.0 - share) / (n as f64 - 1.0);
+    let known = if between > 0.0 && count > 1.0 {
+        let variance = count / (count - 1.0) * between / (n as f64).powi(2);
+        n as f64 / (variance / independent).max(1.0)
+    } else {
+        count
+    };
+    Some(wilson_of(share, n, known, level))
+}
+
+/// Wilson's interval of a share of `n` items that is known as of `count` independent ones.
+fn wilson_of(share: f64, n: usize, count: f64, level: f64) -> Interval {
     let z = z_quantile(0.5 + level / 2.0);
-    let (count, share) = (n as f64, successes as f64 / n as f64);
     let denominator = 1.0 + z * z / count;
     let centre = (share + z * z / (2.0 * count)) / denominator;
     let half = z / denominator * (share * (1.0 - share) / count + z * z / (4.0 * count * count)).sqrt();
-    Some(Interval { value: share, low: (centre - half).max(0.0), high: (centre + half).min(1.0), n })
+    Interval { value: share, low: (centre - half).max(0.0), high: (centre + half).min(1.0), n }
 }
 
 /// A statistic of `n` items and its percentile bootstrap interval: `statistic` gets the indices of a resample, drawn with

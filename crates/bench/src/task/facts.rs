@@ -347,10 +347,12 @@ mod tests {
             r#"{"relation": "capital", "subject": "Atlantis", "aliases": ["The Sunken Isle"], "answers": ["Poseidonis"]}"#,
             "\n",
             r#"{"relation": "capital", "subject": "Kenya", "answers": ["Mombasa"]}"#,
+            "\n",
+            r#"{"relation": "capitol", "subject": "Kenya", "answers": ["Kisumu"]}"#,
         );
         std::fs::write(&path, lines).unwrap();
         let mut task = task().unwrap();
-        task.add_facts(&path).unwrap();
+        assert_eq!(task.add_facts(&path).unwrap(), ["capitol".to_owned()].into());
         let said = |relation: &str, subject: &str| match task.tools.by_name(relation).unwrap().run(subject) {
             Ok(Outcome::Done { text, .. }) => text,
             other => panic!("{subject}: {other:?}"),
@@ -368,8 +370,13 @@ mod tests {
         .unwrap();
         let error = task.add_facts(&path).unwrap_err().to_string();
         assert!(
-            error.contains("more.jsonl") && error.contains("line 4") && error.contains("`aliases`"),
+            error.contains("more.jsonl") && error.contains("line 5") && error.contains("`aliases`"),
             "{error}"
         );
+
+        std::fs::write(&path, r#"{"relation": "capitol", "subject": "Kenya", "answers": ["Kisumu"]}"#)
+            .unwrap();
+        let error = task.add_facts(&path).unwrap_err().to_string();
+        assert!(error.contains("more.jsonl") && error.contains("capitol"), "{error}");
     }
 }

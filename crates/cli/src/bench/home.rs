@@ -6,9 +6,9 @@ use crate::fit::with_source;
 use crate::{exit::Exit, output, progress};
 use ::bench::home::{
     Ask, FOLDS, HomeData, HomeMeta, HomeRecord, HomeRun, Household, PlanMethod, PlanScore, Planner, Priors,
-    Tally, TrainOn, VERSION, WORKED_EXAMPLES, Written, fit_part, plan_in_words, prompt_in_words, tally,
+    Tally, TrainOn, VERSION, WORKED_EXAMPLES, Written, fit_part, plan_in_words, prompt_in_words,
+    success_interval, tally,
 };
-use ::bench::stats::{LEVEL, wilson};
 use ::bench::task::sample;
 use head::{Head, MethodName, Table};
 use lm::FrozenLm;
@@ -228,7 +228,7 @@ impl Args {
                 "household": self.household.to_string(), "method": name, "prior": self.prior.to_string(),
                 "train": self.train.to_string(), "simulator": self.simulator, "tokens": home.vocabulary.kinds().len(),
                 "training_texts": home.corpus.examples().len(), "left_out": home.left_out, "figures": all,
-                "interval": wilson(all.success, all.tasks, LEVEL), "hint_in_published": parts[0].1,
+                "interval": success_interval(records), "hint_in_published": parts[0].1,
                 "hint_not_in_published": parts[1].1,
             }))?;
             return Ok(());
@@ -256,9 +256,9 @@ impl Args {
             home.corpus.examples().len(),
             self.train
         );
-        if let Some(interval) = wilson(all.success, all.tasks, LEVEL) {
+        if let Some(interval) = success_interval(records) {
             text += &format!(
-                "Success {} of {}, 95 % interval {:.1} to {:.1} %.\n",
+                "Success {} of {}, 95 % interval over titles {:.1} to {:.1} %.\n",
                 all.success,
                 all.tasks,
                 100.0 * interval.low,

@@ -133,7 +133,11 @@ impl Args {
         task.tools = task.tools.with_arithmetic(rounding, Guards::default());
         let mut facts = Vec::with_capacity(self.kb.len());
         for file in &self.kb {
-            task.add_facts(file)?;
+            let unknown = task.add_facts(file)?;
+            if !unknown.is_empty() {
+                let names = unknown.into_iter().collect::<Vec<_>>().join(", ");
+                tracing::warn!("{}: no relations of {}, not used: {names}", file.display(), task.name);
+            }
             let bytes = std::fs::read(file).with_context(|| file.display().to_string())?;
             facts.push(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect());
         }

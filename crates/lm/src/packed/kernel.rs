@@ -19,6 +19,8 @@ pub trait Lanes {
     unsafe fn unpack<F: Format>(quants: *const u8) -> [Self::Bytes; 8];
     /// Σ weight · (128 hi + lo) over the given quads; four `hi` lie at `x` for each, the `lo` 32 bytes behind.
     unsafe fn dot<F: Format>(quads: &[Self::Bytes], x: *const i8) -> Self::Floats;
+    /// Asks for a cache line, of any address.
+    fn prefetch(from: *const u8);
     /// 16 × f32.
     unsafe fn load(from: *const f32) -> Self::Floats;
     /// 16 × f16.
@@ -60,6 +62,9 @@ pub struct Job<'a, X> {
     pub stride: usize,
 }
 
+/// How many groups ahead weights are asked for: the machine by itself asks too late, since a group is soon multiplied.
+const AHEAD: usize = 8;
+
 /// Products of quantised panels.
 ///
 /// # Safety
@@ -99,6 +104,9 @@ unsafe fn block_columns<L: Lanes, F: Format, const C: usize>(
         let scale_of = job.x.scales[row * groups..(row + C) * groups].as_ptr();
         let mut sums = [L::splat(0.0); C];
         for group in 0..groups {
+            for line in (0..quants_bytes::<F>()).step_by(64) {
+                L::prefetch(weights.wrapping_add((group + AHEAD) * quants_bytes::<F>() + line));
+            }
             let bytes = L::unpack::<F>(weights.add(group * quants_bytes::<F>()));
             let (scale, min) = scale_and_min::<L, F>(scales, group);
             for (c, sum) in sums.iter_mut().enumerate() {

@@ -63,6 +63,9 @@ impl Lanes for Plain {
     }
 
     #[inline(always)]
+    fn prefetch(_: *const u8) {}
+
+    #[inline(always)]
     unsafe fn load(from: *const f32) -> [f32; ROWS] {
         // SAFETY: the caller's.
         unsafe { from.cast::<[f32; ROWS]>().read_unaligned() }

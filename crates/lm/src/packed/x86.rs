@@ -58,6 +58,12 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
+    fn prefetch(from: *const u8) {
+        // SAFETY: nothing is read.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
+    }
+
+    #[inline(always)]
     unsafe fn load(from: *const f32) -> __m512 {
         // SAFETY: the caller's.
         unsafe { _mm512_loadu_ps(from) }
@@ -184,6 +190,12 @@ impl Lanes for Avx2 {
                 _mm256_cvtepi32_ps(_mm256_add_epi32(_mm256_slli_epi32::<7>(hi[1]), lo[1])),
             ]
         }
+    }
+
+    #[inline(always)]
+    fn prefetch(from: *const u8) {
+        // SAFETY: nothing is read.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
     }
 
     #[inline(always)]
