@@ -48,7 +48,7 @@ pub enum Method {
 }
 
 /// The first tools of a ranking.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Among {
     /// How many.
     pub k: usize,

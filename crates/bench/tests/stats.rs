@@ -39,6 +39,26 @@ fn wilsons_interval() {
 }
 
 #[test]
+fn wilsons_interval_of_clusters() {
+    // y: 0s and 1s of the clusters, g: their numbers.
+    // se = statsmodels.api.OLS(y, ones).fit(cov_type="cluster", cov_kwds={"groups": g}).bse[0]
+    // n = 25 / (se**2 / (0.4 * 0.6 / 24)); proportion_confint(0.4 * n, n, method="wilson")
+    let found = wilson_clustered(&[(3, 4), (0, 5), (2, 2), (1, 7), (0, 1), (4, 6)], 0.95).unwrap();
+    close(found.value, 0.4);
+    close(found.low, 0.16625721127506365);
+    close(found.high, 0.6902864198030564);
+    assert_eq!(found.n, 25);
+    // Clusters of one item are items; clusters whose items are copies are one item each.
+    let items = [(1, 1), (0, 1), (0, 1), (1, 1), (0, 1)];
+    let (found, plain) = (wilson_clustered(&items, 0.95).unwrap(), wilson(2, 5, 0.95).unwrap());
+    close(found.low, plain.low);
+    close(found.high, plain.high);
+    let none = wilson_clustered(&[(0, 9); 7], 0.95).unwrap();
+    close(none.high, wilson(0, 7, 0.95).unwrap().high);
+    assert_eq!(wilson_clustered(&[], 0.95), None);
+}
+
+#[test]
 fn paired_t_test() {
     // scipy.stats.ttest_rel(a, b), its .confidence_interval(0.95), and d.mean() / d.std(ddof=1)
     let found = paired_t(&A, &B, 0.95).unwrap();

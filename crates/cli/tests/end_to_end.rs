@@ -4,6 +4,7 @@
 #[path = "../../lm/tests/tiny/mod.rs"]
 mod tiny;
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -496,15 +497,16 @@ fn relations_are_called_looked_up_and_reported() {
     }
 }
 
-/// Plans for the built-in household: the same in batches, alone and after a kill; with the simulator asked none is rejected.
+/// Plans for the built-in household: the same in batches, alone and after a kill; with the simulator asked none is rejected, and
+/// among the first three tokens of a ranking there are no others.
 #[test]
 fn household_plans_are_the_same_in_batches_alone_and_after_a_kill() {
     let place = Place::new(1);
     let model = place.text("model");
-    let plan = |out: &str, batch: &str, more: &[&str]| {
+    let plan = |method: &str, out: &str, batch: &str, more: &[&str]| {
         let out = place.text(out);
         let args = [
-            "bench", "home", "exact", "--lambda", "1e-3", "--model", &model, "--out", &out, "--limit", "8",
+            "bench", "home", method, "--lambda", "1e-3", "--model", &model, "--out", &out, "--limit", "8",
             "--json",
         ];
         place.done(&[&args[..], &["--batch", batch], more].concat())
@@ -517,8 +519,14 @@ fn household_plans_are_the_same_in_batches_alone_and_after_a_kill() {
         plans.sort_by_key(|plan| plan["task"].to_string());
         plans
     };
-    for (kind, more) in [("blind", &[][..]), ("asked", &["--simulator"][..])] {
+    let ways = [
+        ("blind", "exact", &[][..]),
+        ("asked", "exact", &["--simulator"][..]),
+        ("few", "exact@3-bm25", &["--simulator"][..]),
+    ];
+    for (kind, method, more) in ways {
         let (together, alone) = (format!("{kind}-together"), format!("{kind}-alone"));
+        let plan = |out: &str, batch: &str, more: &[&str]| plan(method, out, batch, more);
         let figures = plan(&together, "8", more);
         let count = |what: &str| figures["figures"][what].as_u64().expect("a count");
         assert_eq!((count("tasks"), count("grounded"), count("gold")), (8, 8, 8), "{figures}");
@@ -526,6 +534,17 @@ fn household_plans_are_the_same_in_batches_alone_and_after_a_kill() {
             assert_eq!(count("executable"), 8, "{figures}");
         }
         let whole = plans(&together);
+        if kind == "few" {
+            assert_eq!(figures["method"], "exact@3-bm25");
+            for plan in &whole {
+                let lines = plan["plan"].as_array().expect("lines").iter().filter_map(|line| line.as_str());
+                let words: Vec<&str> = lines.flat_map(|line| line.split([' ', '(', ')'])).collect();
+                for kind in ["[", "<"] {
+                    let used: HashSet<&&str> = words.iter().filter(|word| word.starts_with(kind)).collect();
+                    assert!(used.len() <= 3, "{plan}");
+                }
+            }
+        }
         plan(&alone, "1", more);
         assert_eq!(plans(&alone), whole, "{kind}: one at a time");
         let file = place.at(&alone).join("plans.jsonl");

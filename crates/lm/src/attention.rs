@@ -1,6 +1,6 @@
 //! Causal attention over a paged KV state.
 
-use crate::kernels::{Product, Rows, combine, softmax};
+use crate::kernels::{Rows, combine, product, softmax};
 use crate::threads::{self, Shared};
 use pulp::Arch;
 use std::sync::Arc;
@@ -234,10 +234,9 @@ impl Attention {
             (page, start, high.min((page + 1) * PAGE))
         });
         let mut scores = vec![0.0_f32; count * keys];
-        let product = Product { inner: w };
         for (page, start, end) in pages.clone() {
             let k = state.keys(self.layer, page, group, start - page * PAGE);
-            product.plain(queries, k, end - start, self.scale, false, &mut scores[start - low..], keys);
+            product(queries, k, end - start, self.scale, false, &mut scores[start - low..], keys);
         }
         let arch = Arch::new();
         for (i, row) in scores.chunks_exact_mut(keys).enumerate() {
@@ -250,7 +249,7 @@ impl Attention {
         for (page, start, end) in pages {
             let v = state.values(self.layer, page, group, start - page * PAGE, end - page * PAGE);
             let weights = Rows { data: &scores[start - low..], stride: keys, count };
-            Product { inner: end - start }.plain(weights, v, w, 1.0, true, &mut out, w);
+            product(weights, v, w, 1.0, true, &mut out, w);
         }
         out
     }

@@ -284,7 +284,7 @@ pub fn norm_in_place(head: &mut [f32], weight: &[f32], epsilon: f32) {
     norm_row(Arch::new(), head, &row, weight, epsilon);
 }
 
-/// c = a · bᵀ for row-major `a` `(m, k)` and `b` `(n, k)`; strides in elements between rows.
+/// A row-major matrix, or a part of one.
 #[derive(Clone, Copy)]
 pub struct Rows<'a> {
     /// The elements, from the first row's first.
@@ -306,90 +306,80 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Matrix products on slices, on the calling thread: bounds are checked here, once.
-pub struct Product {
-    /// Common width k.
-    pub inner: usize,
+/// `out (m, n; row stride out_stride) = a bᵀ` for `a (m, width)` and `b (n, width)`, to a block of a larger matrix; on the calling
+/// thread.
+///
+/// # Safety
+/// `a.count` rows of `b.count` elements at `out`, `out_stride` apart, are the caller's.
+///
+/// # Panics
+/// If a slice is too short: a fault of the caller.
+pub unsafe fn product_transposed(width: usize, a: Rows<'_>, b: Rows<'_>, out: *mut f32, out_stride: usize) {
+    assert!(a.holds(width) && b.holds(width));
+    // SAFETY: the assertion bounds what is read; the caller's promise what is written.
+    unsafe {
+        gemm::gemm(
+            a.count,
+            b.count,
+            width,
+            out,
+            1,
+            out_stride as isize,
+            false,
+            a.data.as_ptr(),
+            1,
+            a.stride as isize,
+            b.data.as_ptr(),
+            b.stride as isize,
+            1,
+            0.0,
+            1.0,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
+    }
 }
 
-impl Product {
-    /// `out (m, n; row stride out_stride) = a bᵀ`, to a block of a larger matrix.
-    ///
-    /// # Safety
-    /// `a.count` rows of `b.count` elements at `out`, `out_stride` apart, are the caller's.
-    ///
-    /// # Panics
-    /// If a slice is too short: a fault of the caller.
-    pub unsafe fn transposed_at(&self, a: Rows<'_>, b: Rows<'_>, out: *mut f32, out_stride: usize) {
-        let k = self.inner;
-        assert!(a.holds(k) && b.holds(k));
-        // SAFETY: the assertion bounds what is read; the caller's promise what is written.
-        unsafe {
-            gemm::gemm(
-                a.count,
-                b.count,
-                k,
-                out,
-                1,
-                out_stride as isize,
-                false,
-                a.data.as_ptr(),
-                1,
-                a.stride as isize,
-                b.data.as_ptr(),
-                b.stride as isize,
-                1,
-                0.0,
-                1.0,
-                false,
-                false,
-                false,
-                gemm::Parallelism::None,
-            );
-        }
-    }
-
-    /// `out (m, n; row stride out_stride) = scale · a b` for `a (m, k)`, `b (k, n)`, or `+=` that.
-    ///
-    /// # Panics
-    /// If a slice is too short: a fault of the caller.
-    pub fn plain(
-        &self,
-        a: Rows<'_>,
-        b: Rows<'_>,
-        n: usize,
-        scale: f32,
-        add: bool,
-        out: &mut [f32],
-        out_stride: usize,
-    ) {
-        let k = self.inner;
-        assert!(a.holds(k) && b.holds(n) && b.count == k && n <= out_stride);
-        assert!(a.count == 0 || (a.count - 1) * out_stride + n <= out.len());
-        // SAFETY: the assertions bound every address that the strides reach.
-        unsafe {
-            gemm::gemm(
-                a.count,
-                n,
-                k,
-                out.as_mut_ptr(),
-                1,
-                out_stride as isize,
-                add,
-                a.data.as_ptr(),
-                1,
-                a.stride as isize,
-                b.data.as_ptr(),
-                1,
-                b.stride as isize,
-                f32::from(u8::from(add)),
-                scale,
-                false,
-                false,
-                false,
-                gemm::Parallelism::None,
-            );
-        }
+/// `out (m, n; row stride out_stride) = scale · a b` for `a (m, k)`, `b (k, n)`, or `+=` that; on the calling thread.
+///
+/// # Panics
+/// If a slice is too short: a fault of the caller.
+pub fn product(
+    a: Rows<'_>,
+    b: Rows<'_>,
+    n: usize,
+    scale: f32,
+    add: bool,
+    out: &mut [f32],
+    out_stride: usize,
+) {
+    assert!(a.holds(b.count) && b.holds(n) && n <= out_stride);
+    assert!(a.count == 0 || (a.count - 1) * out_stride + n <= out.len());
+    // SAFETY: the assertions bound every address that the strides reach.
+    unsafe {
+        gemm::gemm(
+            a.count,
+            n,
+            b.count,
+            out.as_mut_ptr(),
+            1,
+            out_stride as isize,
+            add,
+            a.data.as_ptr(),
+            1,
+            a.stride as isize,
+            b.data.as_ptr(),
+            1,
+            b.stride as isize,
+            f32::from(u8::from(add)),
+            scale,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
     }
 }
 

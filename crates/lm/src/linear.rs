@@ -1,6 +1,6 @@
 //! A linear map's weights, in one of two forms, and its products.
 
-use crate::kernels::{Product, Rows};
+use crate::kernels::{Rows, product_transposed};
 use crate::packed::{self, Arena, Packed, Prepared, Stored};
 use crate::threads::{self, Shared};
 use crate::weights::Weights;
@@ -214,7 +214,7 @@ fn dense(x: &[f32], w: &[f32], width: usize, out: &mut [f32]) {
         // SAFETY: the block ends inside `out`, no two blocks share an element, and each is one task's.
         unsafe {
             let out = out.pointer().add(row * outs + column);
-            Product { inner: width }.transposed_at(x, w, out, outs);
+            product_transposed(width, x, w, out, outs);
         }
     });
 }

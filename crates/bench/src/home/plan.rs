@@ -2,7 +2,8 @@
 //!
 //! Words have no say in a plan, so a decision is the best of the enabled tokens. Enabled are, as ToolkenGPT has it, the actions
 //! but the last line's unless that was `[WALK]`, and the objects that are in the household; and what can stand at the place: an
-//! action or the end, then as many objects as the action takes. Where the simulator is asked, only what it would carry out is.
+//! action or the end, then as many objects as the action takes. Where the simulator is asked, only what it would carry out is;
+//! where retrieval is, only what that ranks first.
 
 use super::vocabulary::{Kind, Vocabulary};
 use crate::BenchError;
@@ -37,6 +38,8 @@ pub struct Ask {
     pub prompt: String,
     /// The household at its start.
     pub home: Home,
+    /// The tokens that may be used, by row ([`Vocabulary::first`]); all of them if not said.
+    pub among: Option<Vec<bool>>,
 }
 
 /// Plans with a head.
@@ -99,15 +102,16 @@ impl Planner<'_> {
         let start = tokenizer.bos().or(tokenizer.eos());
         let mut pending: Vec<u32> = start.into_iter().collect();
         pending.extend(tokenizer.encode(&ask.prompt, Specials::Text)?);
-        let present = (self.vocabulary.kinds().iter())
-            .map(|kind| matches!(kind, Kind::Object(name) if ask.home.has(name)))
-            .collect();
+        let there = |kind: &Kind| !matches!(kind, Kind::Object(name) if !ask.home.has(name));
+        let among = ask.among.unwrap_or_else(|| vec![true; self.vocabulary.kinds().len()]);
+        let open =
+            self.vocabulary.kinds().iter().zip(among).map(|(kind, among)| among && there(kind)).collect();
         let (sequence, prompt) = (self.lm.begin(), pending.len());
         Ok(Plan {
             sequence,
             pending,
             home: ask.home,
-            present,
+            open,
             action: None,
             things: Vec::new(),
             lines: Vec::new(),
@@ -166,15 +170,18 @@ impl Planner<'_> {
             (Kind::Action(action), None) => {
                 let again =
                     *action != Action::Walk && plan.lines.last().is_some_and(|line| line.action() == *action);
-                let objects = plan.present.iter().filter(|present| **present).count();
-                !again
+                let objects = self.vocabulary.kinds().iter().zip(&plan.open);
+                let objects =
+                    objects.filter(|(kind, open)| **open && matches!(kind, Kind::Object(_))).count();
+                plan.open[row]
+                    && !again
                     && objects >= action.arity().min(1)
                     && (!self.simulator || self.can_follow(plan, *action, &[]))
             }
             (Kind::Object(name), Some(action)) => {
                 let mut things = plan.things.clone();
                 things.push(Thing::first(name));
-                plan.present[row] && (!self.simulator || self.can_follow(plan, action, &things))
+                plan.open[row] && (!self.simulator || self.can_follow(plan, action, &things))
             }
             _ => false,
         }
@@ -186,11 +193,11 @@ impl Planner<'_> {
             return Line::new(action, things.to_vec()).is_ok_and(|line| plan.home.allows(&line));
         }
         let searches = matches!(action, Action::Walk | Action::Run | Action::Find);
-        self.vocabulary.kinds().iter().zip(&plan.present).any(|(kind, present)| {
+        self.vocabulary.kinds().iter().zip(&plan.open).any(|(kind, open)| {
             let Kind::Object(name) = kind else { return false };
             let thing = Thing::first(name);
             // Other actions know only what has been found: most objects need no trial.
-            if !present || !(searches || plan.home.found(&thing).is_some()) {
+            if !open || !(searches || plan.home.found(&thing).is_some()) {
                 return false;
             }
             let mut things = things.to_vec();
@@ -206,8 +213,8 @@ struct Plan {
     /// Tokens to be read before the next decision; none when it is done.
     pending: Vec<u32>,
     home: Home,
-    /// By row: an object that is there.
-    present: Vec<bool>,
+    /// By row: a token that may be used, of the objects one that is there.
+    open: Vec<bool>,
     action: Option<Action>,
     things: Vec<Thing>,
     lines: Vec<Line>,

@@ -5,6 +5,7 @@ use super::fit::PlanMethod;
 use super::score::PlanScore;
 use crate::BenchError;
 use crate::journal::{self, Journal, Names};
+use crate::method::{Among, Method};
 use crate::stats::{Interval, LEVEL, wilson_clustered};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 const NAMES: Names = Names { meta: "home.toml", records: "plans.jsonl" };
 
 /// Version of these runs' rules.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Everything needed to repeat a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,6 +27,9 @@ pub struct HomeMeta {
     pub train: TrainOn,
     /// Whether the simulator is asked before each line.
     pub simulator: bool,
+    /// Whether only the tokens that retrieval ranks first are used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub among: Option<Among>,
     /// Decides the parts that titles are cut into.
     pub fold_seed: u64,
     /// Tasks, if fewer than all.
@@ -54,7 +58,8 @@ impl HomeMeta {
         };
         let lambda = head.lambda.map_or_else(String::new, |lambda| format!(", λ {lambda:.0e}"));
         let simulator = if self.simulator { ", simulator asked" } else { "" };
-        format!("{}{prior}{lambda}{simulator}", head.method)
+        let name = Method::ToolTokens { head: head.method, among: self.among, react: false };
+        format!("{name}{prior}{lambda}{simulator}")
     }
 }
 

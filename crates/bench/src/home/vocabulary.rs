@@ -2,7 +2,7 @@
 
 use crate::BenchError;
 use std::collections::BTreeSet;
-use tools::household::{Action, HomeTask, parse_line};
+use tools::household::{Action, Home, HomeTask, parse_line};
 use tools::{Tool, ToolSet};
 
 /// The token that ends a plan.
@@ -68,6 +68,17 @@ impl Vocabulary {
         }
         let names: Vec<String> = actions.into_iter().chain(objects).chain([END.to_owned()]).collect();
         Self::new(&names)
+    }
+
+    /// The first k actions of a ranking of the tokens, the first k of its objects that are in a household, and the end: by
+    /// row, whether it is one of these.
+    pub fn first(&self, ranking: &[String], k: usize, home: &Home) -> Vec<bool> {
+        let mut first: Vec<bool> = self.kinds.iter().map(|kind| *kind == Kind::End).collect();
+        let rows = || ranking.iter().filter_map(|name| self.tools.index(name));
+        let action = |row: &usize| matches!(self.kinds[*row], Kind::Action(_));
+        let object = |row: &usize| matches!(&self.kinds[*row], Kind::Object(name) if home.has(name));
+        rows().filter(action).take(k).chain(rows().filter(object).take(k)).for_each(|row| first[row] = true);
+        first
     }
 
     /// The tokens as tools.

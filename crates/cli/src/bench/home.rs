@@ -4,11 +4,14 @@ use super::Data;
 use crate::extract::Source;
 use crate::fit::with_source;
 use crate::{exit::Exit, output, progress};
+use ::bench::BenchError;
 use ::bench::home::{
     Ask, FOLDS, HomeData, HomeMeta, HomeRecord, HomeRun, Household, PlanMethod, PlanScore, Planner, Priors,
-    Tally, TrainOn, VERSION, WORKED_EXAMPLES, Written, fit_part, plan_in_words, prompt_in_words,
+    Question, Tally, TrainOn, VERSION, WORKED_EXAMPLES, Written, fit_part, plan_in_words, prompt_in_words,
     success_interval, tally,
 };
+use ::bench::method::{Among, Method};
+use ::bench::retrieve::Ranker;
 use ::bench::task::sample;
 use head::{Head, MethodName, Table};
 use lm::FrozenLm;
@@ -16,13 +19,14 @@ use serde_json::json;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
-use tools::household::parse_script;
+use tools::household::{Home, parse_script};
 
 pub const EXAMPLES: &str = "\
 Examples:
   toolken bench home exact --out runs/home
   toolken bench home in-context --out runs/home-words
   toolken bench home exact --simulator --out runs/home-asked
+  toolken bench home exact@20-bm25 --out runs/home-20
   toolken bench home exact --household all --data data --out runs/vh-exact
   toolken bench home toolkengpt --household published --data data --out runs/vh58-toolkengpt
   toolken bench home exact --household published --train published-unfiltered --data data --out runs/vh58-as-published
@@ -34,7 +38,8 @@ Every plan is kept as it comes: the same command goes on where it was stopped.";
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// The method: toolkengpt, tokenlearning, tokenlearning-code or exact; in-context for plans in words
+    /// The method: toolkengpt, tokenlearning, tokenlearning-code or exact, with @K-bm25 or @K-similarity only the K actions and
+    /// objects that retrieval ranks first; in-context for plans in words
     method: Way,
     /// builtin, a small household of our own; published, VirtualHome's tasks within ToolkenGPT's 58 tokens; all, with all
     /// their actions and objects
@@ -83,17 +88,24 @@ pub struct Args {
 /// How plans are made.
 #[derive(Clone, Copy, PartialEq)]
 enum Way {
-    /// In tool tokens of a head.
-    Tokens(MethodName),
+    /// In tool tokens of a head, perhaps only those that retrieval ranks first.
+    Tokens(MethodName, Option<Among>),
     /// In words, after worked examples.
     InContext,
 }
 
 impl FromStr for Way {
-    type Err = head::HeadError;
+    type Err = BenchError;
 
-    fn from_str(name: &str) -> Result<Self, head::HeadError> {
-        if name == "in-context" { Ok(Self::InContext) } else { name.parse().map(Self::Tokens) }
+    fn from_str(name: &str) -> Result<Self, BenchError> {
+        match name.parse()? {
+            Method::InContext => Ok(Self::InContext),
+            Method::ToolTokens { head, among, react: false } => Ok(Self::Tokens(head, among)),
+            other => Err(BenchError::Setting(format!(
+                "`{other}` is no method for plans; there are toolkengpt, tokenlearning, tokenlearning-code, exact, any of them \
+                 with @K-bm25 or @K-similarity, and in-context"
+            ))),
+        }
     }
 }
 
@@ -119,12 +131,16 @@ impl Args {
         let missing = todo(&run);
         bar.set_position((tests.len() - missing.len()) as u64);
         let store = match self.method {
-            Way::Tokens(_) if !missing.is_empty() => {
+            Way::Tokens(..) if !missing.is_empty() => {
                 Some(self.source.features(model.as_ref(), &home.corpus)?)
             }
             _ => None,
         };
         let table = store.as_ref().map(|store| Table::new(store)).transpose()?;
+        let ranker = match self.among().filter(|_| !missing.is_empty()) {
+            Some(among) => Some((Ranker::new(among.by, home.vocabulary.tools(), model.as_ref())?, among.k)),
+            None => None,
+        };
         for fold in 0..FOLDS {
             let of_fold: Vec<usize> = missing.iter().copied().filter(|&at| folds[at] == fold).collect();
             if of_fold.is_empty() {
@@ -138,7 +154,8 @@ impl Args {
                 _ => None,
             };
             for batch in of_fold.chunks(self.batch.get()) {
-                let written = self.plans(model.as_ref(), head.as_ref(), &home, batch, &part)?;
+                let head = head.as_ref().map(|head| (head, ranker.as_ref()));
+                let written = self.plans(model.as_ref(), head, &home, batch, &part)?;
                 let record = |(&at, written)| record(&home, at, fold, written);
                 run.add(&batch.iter().zip(written).map(record).collect::<Result<Vec<_>, _>>()?)?;
                 bar.inc(batch.len() as u64);
@@ -156,6 +173,7 @@ impl Args {
             household: self.household,
             train: self.train,
             simulator: self.simulator,
+            among: self.among(),
             fold_seed: self.seed,
             limit: self.limit,
             corpus: home.corpus.digest(),
@@ -166,8 +184,12 @@ impl Args {
         }
     }
 
+    fn among(&self) -> Option<Among> {
+        if let Way::Tokens(_, among) = self.method { among } else { None }
+    }
+
     fn plan(&self) -> Option<PlanMethod> {
-        let Way::Tokens(method) = self.method else { return None };
+        let Way::Tokens(method, _) = self.method else { return None };
         let adam = (self.rate, self.epochs);
         Some(PlanMethod { method, prior: self.prior, adam, lambda: self.lambda, seed: self.seed })
     }
@@ -195,28 +217,37 @@ impl Args {
     fn plans(
         &self,
         model: &dyn FrozenLm,
-        head: Option<&Head>,
+        head: Option<(&Head, Option<&(Ranker<'_>, usize)>)>,
         home: &HomeData,
         batch: &[usize],
         part: &[bool],
     ) -> anyhow::Result<Vec<Written>> {
         let asked =
             batch.iter().map(|&at| home.question(&home.tasks.tasks[at])).collect::<Result<Vec<_>, _>>()?;
-        let Some(head) = head else {
+        let Some((head, ranker)) = head else {
             let worked = home.worked(part, WORKED_EXAMPLES, self.seed);
             let prompts = asked.iter().map(|(question, _)| prompt_in_words(&worked, question)).collect();
             return Ok(plan_in_words(model, prompts, self.batch)?);
         };
         let planner = Planner { lm: model, head, vocabulary: &home.vocabulary, simulator: self.simulator };
-        let asks = asked.into_iter().map(|(question, start)| Ask { prompt: question.prompt(), home: start });
-        let planned = planner.plan(asks.collect())?;
+        let ask = |(question, start): (Question, Home)| -> Result<Ask, BenchError> {
+            let among = match ranker {
+                Some((ranker, k)) => {
+                    let ranking = ranker.rank(&format!("{}. {}", question.title, question.hint))?;
+                    Some(home.vocabulary.first(&ranking, *k, &start))
+                }
+                None => None,
+            };
+            Ok(Ask { prompt: question.prompt(), home: start, among })
+        };
+        let planned = planner.plan(asked.into_iter().map(ask).collect::<Result<_, _>>()?)?;
         Ok(planned.into_iter().map(|planned| Written { planned, unreadable: None }).collect())
     }
 
     fn show(&self, home: &HomeData, records: &[HomeRecord]) -> anyhow::Result<()> {
         let all = tally(records);
         let name = match self.method {
-            Way::Tokens(method) => method.to_string(),
+            Way::Tokens(head, among) => Method::ToolTokens { head, among, react: false }.to_string(),
             Way::InContext => "in-context".to_owned(),
         };
         let parts = [
