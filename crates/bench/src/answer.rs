@@ -74,8 +74,8 @@ impl Answerer<'_> {
     /// Answers the questions, telling of each as it is done, in whatever order that is.
     ///
     /// # Errors
-    /// If the method needs a head and has none, the model has no chat template that function calling can use, or the model
-    /// fails; the first error of `done`.
+    /// If the method needs a head and has none, does not go with the task or the model, or the model fails; the first error of
+    /// `done`.
     pub fn answer(&self, questions: &[Question], done: &mut OnAnswer<'_>) -> Result<(), BenchError> {
         let ranked = self.ranked(questions)?;
         match self.method {
@@ -146,13 +146,7 @@ impl Answerer<'_> {
                 (Prompt::Raw(prompts.plain(text)), line)
             }
             Method::InContext => (Prompt::Raw(prompts.with_calls(text)), line),
-            Method::Described => match prompts.with_descriptions(text) {
-                Some(prompt) => (Prompt::Raw(prompt), line),
-                None => {
-                    let message = format!("{} has no prompt that describes all tools", self.task.name);
-                    return Err(BenchError::Setting(message));
-                }
-            },
+            Method::Described => (Prompt::Raw(prompts.with_descriptions(text)?), line),
             Method::Retrieved(_) => {
                 let tool = ranked.first().map_or("", String::as_str);
                 // Where the relation is the answer, retrieval has given it: what is left is its argument.

@@ -14,7 +14,9 @@
 //! | `react-exact` | thoughts and actions | tool tokens |
 
 use crate::BenchError;
+use crate::task::Task;
 use head::MethodName;
+use lm::{ChatTemplate, FrozenLm};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -97,6 +99,18 @@ impl Method {
         all.extend(Retriever::ALL.map(|by| exact(Some(Among { k: 5, by }))));
         all.push(Self::ToolTokens { head: MethodName::Exact, among: None, react: true });
         all
+    }
+
+    /// Whether it can be tried on a task with a model at all.
+    ///
+    /// # Errors
+    /// If the task has no prompt for it, or the model no chat template that it needs.
+    pub fn goes_with(self, task: &Task, lm: &dyn FrozenLm) -> Result<(), BenchError> {
+        match self {
+            Self::Described => task.prompts.with_descriptions("").map(drop),
+            Self::FunctionCalling => Ok(ChatTemplate::of(lm.tokenizer()).map(drop)?),
+            _ => Ok(()),
+        }
     }
 
     /// The head it needs.

@@ -480,6 +480,7 @@ fn relations_are_called_looked_up_and_reported() {
         2,
         &["no prompt that describes"],
     );
+    assert!(!place.at("refused").exists(), "a refused run begins no directory");
     place.refused(&["bench", "run", "kamel-31", "exact", "--model", &model, "--out", &out], 2, &["kamel-30"]);
     place.refused(&["bench", "run", "kamel-30", "exact", "--model", &model, "--out", &out], 2, &["--data"]);
 

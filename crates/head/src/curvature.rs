@@ -4,6 +4,7 @@ use crate::{
     Objective,
     products::{accumulate, scores},
 };
+use std::ops::Range;
 
 /// Σ ω_i (diag(p_i) − p_i p_iᵀ) ⊗ h_i h_iᵀ + 2λ I at one point, over chosen positions with weights of their own.
 pub(crate) struct Curvature<'a> {
@@ -91,6 +92,22 @@ impl<'a> Curvature<'a> {
             let p = f64::from(self.probabilities[at * tools + tool]);
             (id, weight * p * (1.0 - p))
         })
+    }
+
+    /// Number of positions it is over.
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// A position: which, p `(T)`, and its weight.
+    pub fn at(&self, at: usize) -> (u32, &[f32], f64) {
+        (self.ids[at], self.probabilities(at..at + 1), self.weights[at])
+    }
+
+    /// p of positions, `(n, T)`.
+    pub fn probabilities(&self, range: Range<usize>) -> &[f32] {
+        let tools = self.objective.fitted().len();
+        &self.probabilities[range.start * tools..range.end * tools]
     }
 
     /// The objective it belongs to.

@@ -12,7 +12,7 @@ use crate::{
     newton::{self, Limits, norm},
     precondition::Preconditioner,
     regression,
-    thin::thin,
+    thin::thin_from,
 };
 use serde::{Deserialize, Serialize};
 
@@ -110,6 +110,9 @@ const ROUGH_CURVATURE: usize = 4096;
 const CURVATURE_NUMBERS: usize = 8 << 20;
 /// An uncut step that leaves more than this share of the gradient calls for a finer curvature.
 const POOR_STEP: f64 = 0.25;
+/// A step that leaves more than this share of a gradient within [`ROUGH_TOLERANCE`] is taken to be one into the rounding of `f32`
+/// logits.
+const NO_PROGRESS: f64 = 0.5;
 /// Steps rejected for rounding after which `f32` logits are taken to be too coarse, and `f64` ones the weights.
 const MAX_REJECTED: usize = 6;
 /// At λ = 0, a Newton step that still moves some logit so far when the gradient has vanished shows that there is no optimum.
@@ -221,8 +224,16 @@ impl<'a, 'b> Solver<'a, 'b> {
             if self.steps >= self.settings.max_steps {
                 break Status::StepLimit;
             }
+            let size = norm(&look.gradient);
             match self.step(&mut look, progress) {
-                Trial::Taken => rejected = 0,
+                Trial::Taken => {
+                    rejected = 0;
+                    let near = size <= ROUGH_TOLERANCE * self.scale && goal < ROUGH_TOLERANCE * self.scale;
+                    if near && !self.viewer.precise && norm(&look.gradient) > NO_PROGRESS * size {
+                        self.viewer.precise = true;
+                        look = self.viewer.complete(&self.w);
+                    }
+                }
                 Trial::TooFar => (),
                 Trial::Drowned => rejected += 1,
             }
@@ -359,7 +370,9 @@ impl<'a, 'b> Solver<'a, 'b> {
             })
             .collect();
         let keep = self.keep.min(CURVATURE_NUMBERS / objective.fitted().len());
-        let kept = thin(&shares, keep).into_iter();
+        // Other positions every time, so that no direction is misjudged for long: multiples of the golden ratio.
+        let phase = (0.5 + 0.618_033_988_749_895 * self.steps as f64).fract();
+        let kept = thin_from(phase, &shares, keep).into_iter();
         kept.map(|(at, stands_for)| (objective.rows[at], stands_for * objective.weight(objective.rows[at])))
             .collect()
     }

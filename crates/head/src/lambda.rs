@@ -2,7 +2,8 @@
 //!
 //! In each fold λ goes from large to small, every fit starting from the one before. (Starting from the fit on all examples
 //! would be faster, but a fit that is only nearly solved remembers its start, and that start has seen the held-out
-//! examples.) What is minimised is the held-out cross-entropy under the fit's own weighting.
+//! examples.) What is minimised is the held-out cross-entropy under the fit's own weighting. On the default grid the walk ends
+//! when a smaller λ has made that clearly worse.
 
 use crate::{
     ExactSettings, Fit, Head, HeadError, Method, Metrics, Objective, Outcome, Penalty, Scores, Solver,
@@ -51,7 +52,7 @@ pub struct Search {
     pub folds: usize,
     /// Decides which groups of examples form a fold.
     pub seed: u64,
-    /// The values of λ; by default eight that fit the scale of h.
+    /// The values of λ; by default at most eight that fit the scale of h.
     pub lambdas: Option<Vec<f64>>,
     /// Which λ is taken.
     pub rule: Rule,
@@ -68,7 +69,7 @@ impl Default for Search {
 /// Held-out figures along λ, for plots and for the choice.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Curve {
-    /// From the largest λ to the smallest.
+    /// From the largest λ to the smallest that was tried.
     pub points: Vec<CurvePoint>,
     /// The point that was chosen.
     pub chosen: usize,
@@ -155,32 +156,34 @@ pub fn choose_lambda<'a>(
     let start = start.into();
     let lambdas = grid(table, subset, search)?;
     let folds = subset.folds(table, search.folds, search.seed)?;
-    let mut done = 0;
-    let (mut losses, mut scores) = (vec![Vec::new(); lambdas.len()], vec![Scores::default(); lambdas.len()]);
-    for held_out in &folds {
-        let train = subset.minus(held_out);
-        let prior = start.rows(&train)?;
-        let mut objective =
-            Objective::new(table, method.training.weights(table, &train)?, &prior, lambdas[0])?;
-        let mut previous: Option<Solution> = None;
-        for (at, &lambda) in lambdas.iter().enumerate() {
-            objective.set_lambda(lambda);
-            let settings = rough(&objective, &settings);
-            let solution = match &previous {
-                Some(previous) => solve_after(previous, &objective, &settings, &mut |_| ()),
-                None => solve(&objective, objective.prior(), &settings, &mut |_| ()),
-            };
-            let seen = Scores::of(&head_of(&objective, &solution, &prior)?, table, held_out)?;
-            losses[at].push(seen.cross_entropy(table, method.training.weighting));
-            scores[at].extend(seen);
-            previous = Some(solution);
-            done += 1;
-            progress(done, lambdas.len() * folds.len());
+    let mut walks = folds
+        .iter()
+        .map(|held_out| {
+            let train = subset.minus(held_out);
+            let prior = start.rows(&train)?;
+            let weights = method.training.weights(table, &train)?;
+            let objective = Objective::new(table, weights, &prior, lambdas[0])?;
+            Ok(Walk { held_out, prior, objective, previous: None })
+        })
+        .collect::<Result<Vec<_>, HeadError>>()?;
+    let in_all = lambdas.len() * folds.len();
+    let (mut points, mut scores) = (Vec::<CurvePoint>::new(), Vec::new());
+    for &lambda in &lambdas {
+        let (mut losses, mut pooled) = (Vec::new(), Scores::default());
+        for walk in &mut walks {
+            let seen = walk.step(table, lambda, &settings)?;
+            losses.push(seen.cross_entropy(table, method.training.weighting));
+            pooled.extend(seen);
+            progress(points.len() * folds.len() + losses.len(), in_all);
+        }
+        points.push(point(table, method, lambda, losses, &pooled));
+        scores.push(pooled);
+        if search.lambdas.is_none() && is_past(&points) {
+            break;
         }
     }
-    let points: Vec<CurvePoint> = (lambdas.iter().zip(losses).zip(&scores))
-        .map(|((&lambda, losses), scores)| point(table, method, lambda, losses, scores))
-        .collect();
+    progress(in_all, in_all);
+    drop(walks);
     let chosen = choose(&points, search.rule);
 
     let prior = start.rows(subset)?;
@@ -239,6 +242,43 @@ where
     let (chosen, selection) =
         best.ok_or_else(|| HeadError::Setting("no scale of the prior to choose from".into()))?;
     Ok(ScaleSelection { chosen, selection, curves })
+}
+
+/// One fold's way along λ.
+struct Walk<'t, 'a> {
+    held_out: &'a Subset,
+    prior: Cow<'a, Matrix>,
+    objective: Objective<'t>,
+    previous: Option<Solution>,
+}
+
+impl<'t> Walk<'t, '_> {
+    /// Fits with the next λ; what the held-out examples say of it.
+    fn step(
+        &mut self,
+        table: &Table<'t>,
+        lambda: f64,
+        settings: &ExactSettings,
+    ) -> Result<Scores, HeadError> {
+        self.objective.set_lambda(lambda);
+        let settings = rough(&self.objective, settings);
+        let solution = match &self.previous {
+            Some(previous) => solve_after(previous, &self.objective, &settings, &mut |_| ()),
+            None => solve(&self.objective, self.objective.prior(), &settings, &mut |_| ()),
+        };
+        let seen = Scores::of(&head_of(&self.objective, &solution, &self.prior)?, table, self.held_out)?;
+        self.previous = Some(solution);
+        Ok(seen)
+    }
+}
+
+/// Whether the best λ lies behind: the last is worse by twice the standard error of the folds' differences. Smaller λ overfit
+/// more, and cost the most.
+fn is_past(points: &[CurvePoint]) -> bool {
+    let (best, last) = (&points[choose(points, Rule::Auto)], &points[points.len() - 1]);
+    let (n, rise) = (last.folds.len() as f64, last.held_out - best.held_out);
+    let spread = last.folds.iter().zip(&best.folds).map(|(last, best)| (last - best - rise).powi(2));
+    rise > 0.0 && rise >= 2.0 * (spread.sum::<f64>() / (n - 1.0) / n).sqrt()
 }
 
 fn grid(table: &Table<'_>, subset: &Subset, search: &Search) -> Result<Vec<f64>, HeadError> {

@@ -32,6 +32,7 @@
 //! ```
 
 mod adam;
+mod coarse;
 mod curvature;
 mod diagnose;
 mod error;

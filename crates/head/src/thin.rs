@@ -5,13 +5,17 @@
 ///
 /// The large are kept as they are; the many small are represented by evenly spaced ones.
 pub(crate) fn thin(sizes: &[f64], keep: usize) -> Vec<(usize, f64)> {
+    thin_from(0.5, sizes, keep)
+}
+
+/// The same with another of the possible choices, by a number in 0..1.
+pub(crate) fn thin_from(phase: f64, sizes: &[f64], keep: usize) -> Vec<(usize, f64)> {
     let positive = sizes.iter().filter(|&&size| size > 0.0).count();
     if positive <= keep {
         return sizes.iter().enumerate().filter(|&(_, &size)| size > 0.0).map(|(at, _)| (at, 1.0)).collect();
     }
     let threshold = threshold(sizes, keep);
-    // Starting half-way keeps the expected count for any order.
-    let mut due = 0.5;
+    let mut due = phase;
     let mut kept = Vec::with_capacity(keep + 1);
     for (at, &size) in sizes.iter().enumerate() {
         let probability = (size / threshold).min(1.0);

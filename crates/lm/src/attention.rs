@@ -59,20 +59,23 @@ impl KvPages {
     /// `layer`, after [`KvPages::reserve`].
     pub fn write(&mut self, layer: usize, position: usize, rows: &[f32], stride: usize, key: usize) {
         let (keys, values, width) = (self.at(layer, 0), self.at(layer, 1), self.width);
-        let mut rows =
-            rows.chunks_exact(stride).map(|row| row[key..][..2 * width].split_at(width)).peekable();
-        let mut position = position;
-        while rows.peek().is_some() {
+        let (mut rows, mut position) = (rows, position);
+        while !rows.is_empty() {
             // `reserve` made the page this sequence's own, so nothing is copied here.
             let page = Arc::make_mut(&mut self.pages[position / PAGE]);
-            for (key, value) in rows.by_ref().take(PAGE - position % PAGE) {
-                let token = position % PAGE;
-                for (place, x) in page[keys + token..].iter_mut().step_by(PAGE).zip(key) {
-                    *place = *x;
+            let token = position % PAGE;
+            let (here, rest) = rows.split_at(rows.len().min((PAGE - token) * stride));
+            for (column, places) in page[keys..][..PAGE * width].chunks_exact_mut(PAGE).enumerate() {
+                for (place, row) in places[token..].iter_mut().zip(here.chunks_exact(stride)) {
+                    *place = row[key + column];
                 }
-                page[values + token * width..][..width].copy_from_slice(value);
-                position += 1;
             }
+            let places = page[values..][..PAGE * width].chunks_exact_mut(width).skip(token);
+            for (place, row) in places.zip(here.chunks_exact(stride)) {
+                place.copy_from_slice(&row[key + width..][..width]);
+            }
+            position += here.len() / stride;
+            rows = rest;
         }
     }
 

@@ -42,9 +42,13 @@ impl Prompts {
         Self { with_descriptions: Some(Template::new(with_descriptions)), ..self }
     }
 
-    /// Descriptions of all tools, worked answers with calls, and the question; nothing for a task that has no such prompt.
-    pub fn with_descriptions(&self, question: &str) -> Option<String> {
-        Some(self.with_descriptions.as_ref()?.render(question))
+    /// Descriptions of all tools, worked answers with calls, and the question.
+    ///
+    /// # Errors
+    /// If the task has no such prompt.
+    pub fn with_descriptions(&self, question: &str) -> Result<String, BenchError> {
+        let missing = || BenchError::Setting("the task has no prompt that describes all tools".into());
+        Ok(self.with_descriptions.as_ref().ok_or_else(missing)?.render(question))
     }
 
     /// Prompts of a folder of ToolkenGPT's: `llama_general.txt`, `llama_func.txt` and `llama_<TOOL>.txt`.

@@ -21,7 +21,7 @@ Examples:
 What is done is kept: the same command goes on where it was stopped.";
 
 /// Version of the grid's rules.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 
 #[derive(clap::Args)]
 pub struct Args {

@@ -155,6 +155,7 @@ impl Args {
                 Some(there) => (Box::new(there.model), Some((there.served, there.head))),
                 None => (self.source.model()?, None),
             };
+        self.method.goes_with(&task, model.as_ref())?;
         let plan = self.method.head().map(|method| self.plan(method));
         let corpus = match plan {
             Some(_) => {
