@@ -174,15 +174,7 @@ mod tests {
             let tool = (kind * of_a_kind + random.random_range(0..of_a_kind)) as i32;
             set.push(
                 example,
-                Position {
-                    h: &h,
-                    log_sum_exp: 0.0,
-                    label_logit: 0.0,
-                    max: 0.0,
-                    best_word: 0,
-                    tool,
-                    word: 0,
-                },
+                Position { h: &h, log_sum_exp: 0.0, label_logit: 0.0, max: 0.0, best_word: 0, tool, word: 0 },
             );
         }
         let table = Table::new(&set).unwrap();
