@@ -20,16 +20,18 @@ pub struct HeadPlan {
     pub adam: (f64, usize),
     /// Whatever is random, the folds included.
     pub seed: u64,
-    /// W0 of `exact`; the published methods have their own.
+    /// W0.
     pub prior: PriorName,
 }
 
-/// Priors of `exact` by name, each at the mean norm of the word head's rows.
+/// Priors by name, each at the mean norm of the word head's rows, so that sources are compared and not scales.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PriorName {
-    /// All zeros.
+    /// What the method says: zeros for `exact`.
     #[default]
+    Own,
+    /// All zeros.
     Zero,
     /// A linear layer's start.
     Random,
@@ -37,13 +39,17 @@ pub enum PriorName {
     Id,
     /// Rows of its name.
     Name,
+    /// The same, their maximum.
+    NameMax,
+    /// Hidden states of its name.
+    NameStates,
     /// Rows of its description.
     Description,
     /// Hidden states of its description.
     DescriptionStates,
     /// Rows of its name and hidden states of its description, half of each.
     NameAndDescription,
-    /// Hidden states just before its calls.
+    /// Hidden states just before its calls; zeros for a tool without any.
     Contexts,
     /// Rows of words that have nothing to do with it.
     Irrelevant,
@@ -51,11 +57,14 @@ pub enum PriorName {
 
 impl PriorName {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
+        Self::Own,
         Self::Zero,
         Self::Random,
         Self::Id,
         Self::Name,
+        Self::NameMax,
+        Self::NameStates,
         Self::Description,
         Self::DescriptionStates,
         Self::NameAndDescription,
@@ -66,10 +75,13 @@ impl PriorName {
     /// The name.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Own => "own",
             Self::Zero => "zero",
             Self::Random => "random",
             Self::Id => "id",
             Self::Name => "name",
+            Self::NameMax => "name-max",
+            Self::NameStates => "name-states",
             Self::Description => "description",
             Self::DescriptionStates => "description-states",
             Self::NameAndDescription => "name-and-description",
@@ -78,30 +90,26 @@ impl PriorName {
         }
     }
 
-    /// The prior, and whether tools are called by their ids in it.
-    pub fn prior(self, seed: u64) -> (Prior, Names) {
-        let rows = |text| of_text(text, Source::HeadRows, 1.0);
-        match self {
-            Self::Zero => (Prior::Zero, Names::Own),
-            Self::Random => (Prior::Uniform { seed }, Names::Own),
-            Self::Id => (rows(Text::BareName), Names::Id),
-            Self::Name => (rows(Text::Name), Names::Own),
-            Self::Description => (rows(Text::Description), Names::Own),
-            Self::DescriptionStates => (of_text(Text::Description, STATES, 1.0), Names::Own),
-            Self::NameAndDescription => (together(0.5), Names::Own),
-            Self::Contexts => {
-                (Prior::Contexts { scale: Scale::Unit { factor: 1.0, centred: true } }, Names::Own)
-            }
-            Self::Irrelevant => (
-                Prior::Text {
-                    text: Text::Unrelated { seed },
-                    source: Source::HeadRows,
-                    pool: Pool::Mean,
-                    scale: Scale::Unit { factor: 1.0, centred: false },
-                },
-                Names::Own,
-            ),
-        }
+    /// The prior, where it is not the method's own.
+    pub fn prior(self, seed: u64) -> Option<Prior> {
+        let rows = |text, pool| {
+            let scale = Scale::Unit { factor: 1.0, centred: false };
+            Prior::Text { text, source: Source::HeadRows, pool, scale }
+        };
+        Some(match self {
+            Self::Own => return None,
+            Self::Zero => Prior::Zero,
+            Self::Random => Prior::Uniform { seed },
+            Self::Id => rows(Text::BareName, Pool::Mean),
+            Self::Name => rows(Text::Name, Pool::Mean),
+            Self::NameMax => rows(Text::Name, Pool::Max),
+            Self::NameStates => of_text(Text::Name, STATES, 1.0),
+            Self::Description => rows(Text::Description, Pool::Mean),
+            Self::DescriptionStates => of_text(Text::Description, STATES, 1.0),
+            Self::NameAndDescription => together(0.5),
+            Self::Contexts => Prior::Contexts { scale: Scale::Unit { factor: 1.0, centred: true } },
+            Self::Irrelevant => rows(Text::Unrelated { seed }, Pool::Mean),
+        })
     }
 }
 
@@ -154,13 +162,14 @@ impl HeadPlan {
     /// All that decides the fit, and what priors call the tools.
     pub fn method(&self) -> (Method, Names) {
         let mut method = Method::named(self.method);
-        let mut names = Names::Own;
-        if self.method == MethodName::Exact {
-            (method.prior, names) = self.prior.prior(self.seed);
+        if let Some(prior) = self.prior.prior(self.seed) {
+            method.prior = prior;
         }
-        if self.method == MethodName::TokenLearningCode {
-            names = Names::Id;
-        }
+        let by_id = match self.prior {
+            PriorName::Own => self.method == MethodName::TokenLearningCode,
+            prior => prior == PriorName::Id,
+        };
+        let names = if by_id { Names::Id } else { Names::Own };
         if let Prior::Uniform { seed } = &mut method.prior {
             *seed = self.seed;
         }

@@ -14,7 +14,7 @@ mod vocabulary;
 mod words;
 
 pub use data::{FOLDS, HomeData, Household, TrainOn};
-pub use fit::{PlanMethod, Priors, fit_part};
+pub use fit::{PlanMethod, fit_part};
 pub use plan::{Ask, MOST_LINES, MOST_TOKENS, Planned, Planner};
 pub use prompt::{Question, tokens};
 pub use run::{HomeMeta, HomeRecord, HomeRun, Tally, VERSION, by_title, success_interval, tally};

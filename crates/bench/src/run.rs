@@ -65,7 +65,7 @@ pub struct HeadOfRun {
     pub examples: usize,
     /// The seed of whatever was random, the folds included.
     pub seed: u64,
-    /// W0 of `exact`, where it is not zero.
+    /// W0, where it is not the method's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prior: Option<PriorName>,
     /// The training set, where it is not the task's own.

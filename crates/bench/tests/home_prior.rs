@@ -5,7 +5,8 @@ use lm::{FrozenLm, LmError, Matrix, ModelCard, RowSource, Sequence, State, Token
 use serde_json::json;
 use std::any::Any;
 use std::path::Path;
-use toolken_bench::home::{PlanMethod, Priors, Vocabulary, fit_part};
+use toolken_bench::heads::PriorName;
+use toolken_bench::home::{PlanMethod, Vocabulary, fit_part};
 
 const WIDTH: usize = 3;
 /// Texts, of which the last two are held out.
@@ -108,7 +109,7 @@ fn fitted(held: f32, lambda: Option<f64>) -> Head {
     let table = Table::new(&set).expect("a table");
     let part: Vec<bool> = (0..TEXTS).map(|text| text < TEXTS - 2).collect();
     let vocabulary = Vocabulary::new(&names).expect("tokens");
-    let (method, prior) = (MethodName::Exact, Priors::Contexts);
+    let (method, prior) = (MethodName::Exact, PriorName::Contexts);
     let plan = PlanMethod { method, prior, adam: (1e-3, 1), lambda, seed: 0 };
     fit_part(&Norms::new(), &table, &vocabulary, &part, &plan).expect("a head")
 }

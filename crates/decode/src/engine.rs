@@ -16,10 +16,12 @@ use tools::ToolSet;
 
 /// Rows that decode together unless [`Engine::batch`] says otherwise.
 const BATCH: NonZeroUsize = NonZeroUsize::new(8).unwrap();
+/// Tokens that two prompts must share, beyond what is known of them, for a pass of its own.
+const WORTH: usize = 8;
 
 /// Generates with a frozen model, a tool head and the tools it names.
 ///
-/// It keeps the KV state of the last prompts' common beginning and of every tool's worked calls, so that runs with the
+/// It keeps the KV state of a beginning that the last prompts share and of every tool's worked calls, so that runs with the
 /// same templates compute them once.
 pub struct Engine<'a> {
     extended: Extended<'a>,
@@ -107,18 +109,21 @@ impl<'a> Engine<'a> {
     ) -> Result<Vec<Generation>, DecodeError> {
         let prepare =
             |(index, request): (usize, &Request)| Prepared::new(index, request.clone(), &self.extended);
-        let prepared: Vec<Prepared> = requests.iter().enumerate().map(prepare).collect::<Result<_, _>>()?;
+        let mut prepared: Vec<Prepared> =
+            requests.iter().enumerate().map(prepare).collect::<Result<_, _>>()?;
         if let Some(served) = &self.served {
             return remote::run(&self.extended, served, prepared, self.batch, on_event);
         }
-        self.prompts.read(self.extended.lm, shared_beginning(&prepared, self.extended.context()))?;
+        // Those that begin alike follow each other, so that what they share is read once.
+        prepared.sort_by(|a, b| a.ids.cmp(&b.ids));
         let mut waiting = prepared.into_iter();
         let mut rows: Vec<Row> = Vec::new();
         let mut done = BTreeMap::new();
         loop {
-            let free = self.batch.get() - rows.len();
-            for prepared in waiting.by_ref().take(free) {
-                let sequence = self.prompts.fork(&prepared.ids);
+            while rows.len() < self.batch.get()
+                && let Some(prepared) = waiting.next()
+            {
+                let sequence = self.begin(&prepared.ids, waiting.as_slice().first())?;
                 rows.push(Row::new(prepared, sequence, &self.extended));
             }
             if rows.is_empty() {
@@ -134,6 +139,21 @@ impl<'a> Engine<'a> {
                 false
             });
         }
+    }
+
+    /// A sequence that has read what a prompt, given as ids, shares with the one after it or with those before. The last prompt is
+    /// kept whole, for a run that comes after this one.
+    fn begin(&mut self, ids: &[u32], next: Option<&Prepared>) -> Result<Sequence, DecodeError> {
+        // Each is left a token to read; a prompt that does not fit is never read.
+        let all_but_last = &ids[..ids.len() - 1];
+        let (shared, worth) = match next {
+            Some(next) => (common(all_but_last, &next.ids[..next.ids.len() - 1]), WORTH),
+            None => (all_but_last.len(), 1),
+        };
+        if ids.len() <= self.extended.context() && shared >= self.prompts.shared_with(ids) + worth {
+            self.prompts.read(self.extended.lm, &ids[..shared])?;
+        }
+        Ok(self.prompts.fork(ids))
     }
 
     /// Reads every row's next tokens in one batch, and lets each row decide.
@@ -159,16 +179,4 @@ impl<'a> Engine<'a> {
         }
         Ok(())
     }
-}
-
-/// The longest beginning that all prompts share, and that leaves each a token to read. Those that do not fit the model
-/// do not count.
-fn shared_beginning(prepared: &[Prepared], context: usize) -> &[u32] {
-    let mut fitting =
-        prepared.iter().map(|prepared| prepared.ids.as_slice()).filter(|ids| ids.len() <= context);
-    let Some(first) = fitting.next() else {
-        return &[];
-    };
-    let shared = fitting.fold(first.len() - 1, |shared, ids| common(&first[..shared], &ids[..ids.len() - 1]));
-    &first[..shared]
 }

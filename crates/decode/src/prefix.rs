@@ -21,11 +21,16 @@ impl Prefix {
         Ok(())
     }
 
+    /// Tokens at the beginning of `ids` that are kept.
+    pub fn shared_with(&self, ids: &[u32]) -> usize {
+        common(self.0.ids(), ids)
+    }
+
     /// A sequence that has read as much of `ids` as is kept, but not its last token: a decision needs the hidden state
     /// after it.
     pub fn fork(&self, ids: &[u32]) -> Sequence {
         let mut sequence = self.0.fork();
-        sequence.truncate(common(self.0.ids(), ids).min(ids.len().saturating_sub(1)));
+        sequence.truncate(self.shared_with(ids).min(ids.len().saturating_sub(1)));
         sequence
     }
 }

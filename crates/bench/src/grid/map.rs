@@ -72,7 +72,7 @@ pub fn maps(
     texts: &[ToolText],
     published: (f64, usize),
 ) -> Result<Vec<(String, MapOfRows)>, BenchError> {
-    let plan = |method| HeadPlan { method, adam: published, seed: 0, prior: PriorName::Zero };
+    let plan = |method| HeadPlan { method, adam: published, seed: 0, prior: PriorName::Own };
     let learned = fit_head(lm, table, texts, &plan(MethodName::TokenLearning))?;
     let method = Method::named(MethodName::Exact);
     let all = Subset::all(table.groups().len());

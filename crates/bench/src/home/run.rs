@@ -4,6 +4,7 @@ use super::data::{Household, TrainOn};
 use super::fit::PlanMethod;
 use super::score::PlanScore;
 use crate::BenchError;
+use crate::heads::PriorName;
 use crate::journal::{self, Journal, Names};
 use crate::method::{Among, Method};
 use crate::stats::{Interval, LEVEL, wilson_clustered};
@@ -53,7 +54,7 @@ impl HomeMeta {
     pub fn method(&self) -> String {
         let Some(head) = &self.head else { return "in-context".to_owned() };
         let prior = match head.prior {
-            super::Priors::Own => String::new(),
+            PriorName::Own => String::new(),
             prior => format!(", prior {prior}"),
         };
         let lambda = head.lambda.map_or_else(String::new, |lambda| format!(", λ {lambda:.0e}"));

@@ -5,9 +5,10 @@ use crate::extract::Source;
 use crate::fit::with_source;
 use crate::{exit::Exit, output, progress};
 use ::bench::BenchError;
+use ::bench::heads::PriorName;
 use ::bench::home::{
-    Ask, FOLDS, HomeData, HomeMeta, HomeRecord, HomeRun, Household, PlanMethod, PlanScore, Planner, Priors,
-    Question, Tally, TrainOn, VERSION, WORKED_EXAMPLES, Written, fit_part, plan_in_words, prompt_in_words,
+    Ask, FOLDS, HomeData, HomeMeta, HomeRecord, HomeRun, Household, PlanMethod, PlanScore, Planner, Question,
+    Tally, TrainOn, VERSION, WORKED_EXAMPLES, Written, fit_part, plan_in_words, prompt_in_words,
     success_interval, tally,
 };
 use ::bench::method::{Among, Method};
@@ -56,9 +57,10 @@ pub struct Args {
     /// hints of the tests among them)
     #[arg(long, default_value = "both")]
     train: TrainOn,
-    /// own, name, name-max, description, name-states, description-states, contexts, unrelated or random
+    /// W0: own (the method's), zero, random, id, name, name-max, name-states, description, description-states,
+    /// name-and-description, contexts or irrelevant
     #[arg(long, default_value = "own")]
-    prior: Priors,
+    prior: PriorName,
     /// λ; by default chosen by cross-validation for exact, else the method's own
     #[arg(long)]
     lambda: Option<f64>,
@@ -204,7 +206,8 @@ impl Args {
         (part, fold): (&[bool], usize),
         plan: &PlanMethod,
     ) -> anyhow::Result<Head> {
-        let path = run.head_path(fold);
+        // Trained on all that is published, every part has the same head.
+        let path = run.head_path(if self.train == TrainOn::PublishedUnfiltered { 0 } else { fold });
         if path.exists() {
             return Ok(Head::load(&path)?);
         }

@@ -76,8 +76,9 @@ pub struct Args {
     /// At most so many training examples a tool, drawn by the seed
     #[arg(long, value_name = "N")]
     per_tool: Option<usize>,
-    /// W0 of exact: zero, random, id, name, description, description-states, name-and-description, contexts, irrelevant
-    #[arg(long, default_value = "zero")]
+    /// W0: own (the method's), zero, random, id, name, name-max, name-states, description, description-states,
+    /// name-and-description, contexts or irrelevant
+    #[arg(long, default_value = "own")]
     prior: PriorName,
     /// More facts for the knowledge base, JSON lines with relation, subject and answers, and aliases if the subject has other
     /// names (answers [] to add only those); may be given again
@@ -241,8 +242,7 @@ impl Args {
             corpus: corpus.digest(),
             examples: corpus.examples().len(),
             seed: plan.seed,
-            prior: (plan.method == head::MethodName::Exact && plan.prior != PriorName::Zero)
-                .then_some(plan.prior),
+            prior: (plan.prior != PriorName::Own).then_some(plan.prior),
             training: (self.training() != self.task.training()).then(|| self.training()),
             per_tool: self.per_tool,
             weighting: method.training.weighting,

@@ -76,13 +76,18 @@ fn a_seed_gives_the_same_draws_and_another_seed_others() {
 fn the_common_beginning_of_prompts_is_read_once() {
     let mock = Mock::new(&["add"]);
     let requests =
-        ["common: one", "common: two", "common: three"].map(|prompt| ask_with(prompt, Settings::default()));
+        ["common: one", "common: six", "common: two"].map(|prompt| ask_with(prompt, Settings::default()));
     run(&mock, 8, &requests);
     let common = 1 + "common: ".len();
-    assert_eq!(mock.tokens_read(), common + "one".len() + "two".len() + "three".len());
+    assert_eq!(mock.tokens_read(), common + "one".len() + "six".len() + "two".len());
     // One prompt is the beginning of another: each still has a last token to read.
-    run(&mock, 8, &["same", "same", "same but longer"].map(|prompt| ask_with(prompt, Settings::default())));
-    assert_eq!(mock.tokens_read(), (1 + "sam".len()) + 1 + 1 + "e but longer".len());
+    let same = ["the same text", "the same text", "the same text but longer"];
+    run(&mock, 8, &same.map(|prompt| ask_with(prompt, Settings::default())));
+    assert_eq!(mock.tokens_read(), (1 + "the same tex".len()) + 1 + 1 + "t but longer".len());
+    // Two templates, asked in turn: each is read once.
+    let two = ["a template: one", "b template: one", "a template: six", "b template: six"];
+    run(&mock, 2, &two.map(|prompt| ask_with(prompt, Settings::default())));
+    assert_eq!(mock.tokens_read(), 1 + 2 * "a template: ".len() + 4 * "one".len());
 }
 
 #[test]
