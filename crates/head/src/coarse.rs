@@ -26,6 +26,8 @@ use faer::{
 const VECTORS: usize = 3;
 /// A relative eigenvalue below which a direction is worth its cost.
 const SLOW: f64 = 0.1;
+/// Tools at most: the eigenvectors of more cost too much of a step.
+const TOOLS: usize = 512;
 /// Positions whose probabilities are multiplied at a time.
 const CHUNK: usize = 2048;
 /// Numbers that the curvature on the span may hold (32 MB).
@@ -45,7 +47,7 @@ impl Coarse {
         let objective = curvature.objective();
         let (table, tools) = (objective.table(), objective.fitted().len());
         let width = table.width();
-        if tools * tools > NUMBERS {
+        if tools > TOOLS {
             return None;
         }
         let vectors = slow(curvature, VECTORS.min(NUMBERS.isqrt() / width))?;
@@ -140,8 +142,11 @@ fn slow(curvature: &Curvature<'_>, most: usize) -> Option<Vec<Vec<f64>>> {
         let diagonal = if k == l { alone[k] + ridge(k) } else { 0.0 };
         diagonal - f64::from(together[k * tools + l])
     };
-    let root: Vec<f64> = (0..tools).map(|k| trace(k, k).sqrt().max(f64::MIN_POSITIVE)).collect();
-    let relative = Mat::from_fn(tools, tools, |k, l| trace(k, l) / (root[k] * root[l]));
+    // A tool without mass or penalty is coupled to none.
+    let root: Vec<f64> =
+        (0..tools).map(|k| if trace(k, k) > 0.0 { trace(k, k).sqrt() } else { f64::INFINITY }).collect();
+    let relative =
+        Mat::from_fn(tools, tools, |k, l| if k == l { 1.0 } else { trace(k, l) / root[k] / root[l] });
     let eigen = relative.self_adjoint_eigen(Side::Lower).ok()?;
     let vectors: Vec<Vec<f64>> = (0..most.min(tools))
         .take_while(|&c| eigen.S()[c] < SLOW)
