@@ -165,6 +165,8 @@ struct Solver<'a, 'b> {
     radius: f64,
     /// Positions that the curvature is thinned to.
     keep: usize,
+    /// Which of the possible positions it is thinned to.
+    choice: usize,
     preconditioner: Option<Preconditioner>,
     /// Products with the preconditioner's help.
     products_since: usize,
@@ -192,6 +194,7 @@ impl<'a, 'b> Solver<'a, 'b> {
             w: start.to_vec(),
             radius: f64::INFINITY,
             keep: ROUGH_CURVATURE,
+            choice: 0,
             preconditioner: None,
             products_since: 0,
             steps: 0,
@@ -337,7 +340,8 @@ impl<'a, 'b> Solver<'a, 'b> {
             self.radius *= 3.0;
         }
         if ratio < 0.25 || (!step.cut && norm(&trial.gradient) > POOR_STEP * size) {
-            self.keep = self.keep.saturating_mul(2);
+            // Other positions too: the same ones would misjudge the same directions again.
+            (self.keep, self.choice) = (self.keep.saturating_mul(2), self.choice + 1);
         }
         let outcome = match ratio {
             _ if ratio > 1e-4 => Trial::Taken,
@@ -370,8 +374,8 @@ impl<'a, 'b> Solver<'a, 'b> {
             })
             .collect();
         let keep = self.keep.min(CURVATURE_NUMBERS / objective.fitted().len());
-        // Other positions every time, so that no direction is misjudged for long: multiples of the golden ratio.
-        let phase = (0.5 + 0.618_033_988_749_895 * self.steps as f64).fract();
+        // Multiples of the golden ratio: each choice is far from those before.
+        let phase = (0.5 + 0.618_033_988_749_895 * self.choice as f64).fract();
         let kept = thin_from(phase, &shares, keep).into_iter();
         kept.map(|(at, stands_for)| (objective.rows[at], stands_for * objective.weight(objective.rows[at])))
             .collect()
