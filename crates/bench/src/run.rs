@@ -5,6 +5,7 @@
 
 use crate::BenchError;
 use crate::answer::Answered;
+use crate::grid::Adam;
 use crate::heads::PriorName;
 use crate::journal::{self, Journal, Names};
 use crate::method::Method;
@@ -52,6 +53,23 @@ pub struct RunMeta {
     /// The head, for a method with tool tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head: Option<HeadOfRun>,
+}
+
+impl RunMeta {
+    /// The method, and what tells its runs apart.
+    pub fn label(&self) -> String {
+        let mut parts = vec![self.method.to_string()];
+        parts.extend((self.rounding != "reference").then(|| format!("rounding {}", self.rounding)));
+        if let Some(head) = &self.head {
+            parts.extend(head.prior.map(|prior| format!("prior {prior}")));
+            parts.extend(head.training.map(|set| format!("on {set}")));
+            parts.extend(head.per_tool.map(|count| format!("{count} a tool")));
+            parts.extend(head.adam.map(|(rate, epochs)| Adam { rate, epochs }.to_string()));
+            parts.extend((head.arguments != "demos").then(|| format!("arguments {}", head.arguments)));
+            parts.extend([format!("bias {}", head.bias_rule), format!("seed {}", head.seed)]);
+        }
+        parts.join(", ")
+    }
 }
 
 /// The head of a run, and how it is used.

@@ -3,6 +3,7 @@
 use head::{ExampleScores, MethodName, Metrics, Prior, Weighting};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// All that decides a fit, besides λ.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,6 +34,12 @@ pub struct Adam {
     pub rate: f64,
     /// Passes over the examples.
     pub epochs: usize,
+}
+
+impl fmt::Display for Adam {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "rate {:e}, {} epochs", self.rate, self.epochs)
+    }
 }
 
 /// What the tools are called, as priors see them.

@@ -56,7 +56,7 @@ pub fn summary(row: &Row) -> String {
     if let Some(adam) = cell.adam {
         match row.unit.kind {
             Kind::Tuned => parts.push(format!("rate auto, {} epochs", adam.epochs)),
-            _ => parts.push(format!("rate {:e}, {} epochs", adam.rate, adam.epochs)),
+            _ => parts.push(adam.to_string()),
         }
     }
     if cell.method == MethodName::Exact {

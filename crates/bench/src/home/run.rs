@@ -4,10 +4,12 @@ use super::data::{Household, TrainOn};
 use super::fit::PlanMethod;
 use super::score::PlanScore;
 use crate::BenchError;
+use crate::grid::Adam;
 use crate::heads::PriorName;
 use crate::journal::{self, Journal, Names};
 use crate::method::{Among, Method};
 use crate::stats::{Interval, LEVEL, wilson_clustered};
+use head::MethodName;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -58,9 +60,14 @@ impl HomeMeta {
             prior => format!(", prior {prior}"),
         };
         let lambda = head.lambda.map_or_else(String::new, |lambda| format!(", λ {lambda:.0e}"));
+        let (rate, epochs) = head.adam;
+        let adam = match head.method {
+            MethodName::Exact => String::new(),
+            _ => format!(", {}", Adam { rate, epochs }),
+        };
         let simulator = if self.simulator { ", simulator asked" } else { "" };
         let name = Method::ToolTokens { head: head.method, among: self.among, react: false };
-        format!("{name}{prior}{lambda}{simulator}")
+        format!("{name}{prior}{lambda}{adam}{simulator}")
     }
 }
 

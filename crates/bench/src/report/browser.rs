@@ -49,10 +49,7 @@ pub fn script(runs: &[RunOf]) -> Result<String, BenchError> {
     for run in runs {
         let meta = &run.meta;
         let questions = tasks.entry(format!("{}, {}", meta.task, meta.model)).or_default();
-        let seed = meta
-            .head
-            .as_ref()
-            .map_or_else(String::new, |h| format!(", bias {}, seed {}", h.bias_rule, h.seed));
+        let label = meta.label();
         for record in &run.records {
             let question = &record.question;
             let asked = questions.entry(question.id.as_str()).or_insert_with(|| Asked {
@@ -79,7 +76,7 @@ pub fn script(runs: &[RunOf]) -> Result<String, BenchError> {
                 decisions: answered.decisions.iter().map(decision).collect(),
                 ranked: &answered.ranked,
             };
-            asked.answers.insert(format!("{}{seed}", meta.method), answer);
+            asked.answers.insert(label.clone(), answer);
         }
     }
     let data: BTreeMap<String, Vec<Asked<'_>>> =

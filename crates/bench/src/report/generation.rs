@@ -64,14 +64,8 @@ fn of_task(runs: &[&RunOf]) -> String {
             let tokens: usize =
                 run.records.iter().map(|r| r.answered.tokens.chosen + r.answered.tokens.arguments).sum();
             let interval = wilson(right, n, LEVEL);
-            let head = run.meta.head.as_ref().map_or_else(String::new, |h| {
-                let prior = h.prior.map_or_else(String::new, |prior| format!(", prior {prior}"));
-                let set = h.training.map_or_else(String::new, |set| format!(", on {set}"));
-                let few = h.per_tool.map_or_else(String::new, |n| format!(", {n} a tool"));
-                format!("{prior}{set}{few}, bias {}, seed {}", h.bias_rule, h.seed)
-            });
             let mut cells = vec![
-                Cell::text(&format!("{}{head}", run.meta.method)),
+                Cell::text(&run.meta.label()),
                 Cell::number(&n.to_string()),
                 Cell::number(&interval.map_or_else(
                     || "–".into(),
