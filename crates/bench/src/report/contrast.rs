@@ -5,7 +5,7 @@ use crate::stats::{
     BootstrapTest, Interval, LEVEL, PairedT, RESAMPLES, mean, mean_t, minimal_detectable_shift,
     paired_bootstrap, paired_t, variance,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +52,10 @@ pub struct Contrast {
 }
 
 /// Compares rows of two kinds, paired by seed and by example; nothing if they share none.
+///
+/// Where a seed decides the folds, only the seeds that both have are compared: other folds are other training examples.
 pub fn contrast(a: &[&Row], b: &[&Row], figure: Figure) -> Option<Contrast> {
+    let (a, b) = (&of_shared_folds(a, b), &of_shared_folds(b, a));
     let of = |rows: &[&Row]| by_seed(rows.iter().copied(), |row| figure.of(row));
     let (values_a, values_b) = (of(a), of(b));
     let means = (mean(&values(&values_a))?, mean(&values(&values_b))?);
@@ -78,6 +81,13 @@ impl Contrast {
     pub fn p(&self) -> f64 {
         self.examples.map(|test| test.p).or(self.seeds.map(|test| test.p)).unwrap_or(1.0)
     }
+}
+
+/// Those of `rows` that are in no fold, or in folds of a seed that the others have too.
+fn of_shared_folds<'r>(rows: &[&'r Row], others: &[&Row]) -> Vec<&'r Row> {
+    let seeds: BTreeSet<u64> = others.iter().map(|row| row.unit.cell.seed).collect();
+    let shared = |row: &&Row| row.unit.cell.fold.is_none() || seeds.contains(&row.unit.cell.seed);
+    rows.iter().copied().filter(shared).collect()
 }
 
 /// The mean over seeds of a figure of rows, with Student's interval.
@@ -109,4 +119,57 @@ fn by_example(rows: &[&Row], figure: Figure) -> BTreeMap<u32, (f64, f64)> {
         *sum = (sum.0 + value, sum.1 + weight, sum.2 + 1.0);
     }
     sums.into_iter().map(|(example, (value, weight, n))| (example, (value / n, weight / n))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grid::{Cell, Kind, Lambda, Names, Unit};
+    use head::{ExampleScores, MethodName, Metrics, Prior, Weighting};
+
+    /// A row of one fold that scores ten examples of a call each, the first `right` of them rightly.
+    fn row(seed: u64, right: u32) -> Row {
+        let cell = Cell {
+            method: MethodName::Exact,
+            prior: Prior::Zero,
+            names: Names::Own,
+            weighting: Weighting::PerPosition,
+            adam: None,
+            per_tool: None,
+            seed,
+            fold: Some(0),
+        };
+        let example = |at| ExampleScores {
+            example: at,
+            positions: 1,
+            calls: 1,
+            chosen: (at < right).into(),
+            ..ExampleScores::default()
+        };
+        Row {
+            unit: Unit { kind: Kind::Auto, cell },
+            lambda: Lambda::Auto,
+            value: None,
+            scaled: None,
+            by_tool: Vec::new(),
+            chosen_rate: None,
+            chosen_prior: None,
+            solver: "converged".into(),
+            metrics: Metrics { choice: Some(f64::from(right) / 10.0), ..Metrics::default() },
+            chosen_bias: None,
+            along_bias: Vec::new(),
+            examples: (0..10).map(example).collect(),
+            seconds: 0.0,
+        }
+    }
+
+    #[test]
+    fn a_cut_into_folds_is_compared_with_the_same_cut() {
+        // The second cut is easier for both; one of them was tried on the first alone.
+        let (first, second, other) = (row(0, 6), row(1, 10), row(0, 6));
+        let found = contrast(&[&first, &second], &[&other], Figure::Choice).unwrap();
+        assert_eq!(found.means, (0.6, 0.6));
+        assert_eq!(found.examples.unwrap().difference.value, 0.0);
+        assert!(contrast(&[&second], &[&other], Figure::Choice).is_none(), "no cut in common");
+    }
 }
