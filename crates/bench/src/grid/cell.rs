@@ -173,7 +173,8 @@ pub struct Row {
     pub seconds: f64,
 }
 
-/// A figure by seed: the mean over the folds of each seed's cut, so that seeds are repetitions of the whole experiment.
+/// A figure by seed: the mean over the folds of each seed's cut, so that seeds are repetitions of the whole experiment. A cut
+/// that lacks folds that another has, of a grid that was stopped, is left out: folds differ more than cuts.
 pub fn by_seed<'r>(
     rows: impl IntoIterator<Item = &'r Row>,
     value: impl Fn(&Row) -> Option<f64>,
@@ -184,5 +185,7 @@ pub fn by_seed<'r>(
             folds.entry(row.unit.cell.seed).or_default().push(value);
         }
     }
+    let whole = folds.values().map(Vec::len).max().unwrap_or(0);
+    folds.retain(|_, values| values.len() == whole);
     folds.into_iter().map(|(seed, values)| (seed, values.iter().sum::<f64>() / values.len() as f64)).collect()
 }

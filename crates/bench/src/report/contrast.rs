@@ -53,7 +53,7 @@ pub struct Contrast {
 
 /// Compares rows of two kinds, paired by seed and by example; nothing if they share none.
 ///
-/// Where a seed decides the folds, only the seeds that both have are compared: other folds are other training examples.
+/// Where a seed decides the folds, only the folds that both have are compared: others are other training examples.
 pub fn contrast(a: &[&Row], b: &[&Row], figure: Figure) -> Option<Contrast> {
     let (a, b) = (&of_shared_folds(a, b), &of_shared_folds(b, a));
     let of = |rows: &[&Row]| by_seed(rows.iter().copied(), |row| figure.of(row));
@@ -83,10 +83,11 @@ impl Contrast {
     }
 }
 
-/// Those of `rows` that are in no fold, or in folds of a seed that the others have too.
+/// Those of `rows` that are in no fold, or in one that the others have too.
 fn of_shared_folds<'r>(rows: &[&'r Row], others: &[&Row]) -> Vec<&'r Row> {
-    let seeds: BTreeSet<u64> = others.iter().map(|row| row.unit.cell.seed).collect();
-    let shared = |row: &&Row| row.unit.cell.fold.is_none() || seeds.contains(&row.unit.cell.seed);
+    let place = |row: &Row| (row.unit.cell.seed, row.unit.cell.fold);
+    let folds: BTreeSet<_> = others.iter().map(|row| place(row)).collect();
+    let shared = |row: &&Row| row.unit.cell.fold.is_none() || folds.contains(&place(row));
     rows.iter().copied().filter(shared).collect()
 }
 
