@@ -110,9 +110,6 @@ const ROUGH_CURVATURE: usize = 4096;
 const CURVATURE_NUMBERS: usize = 8 << 20;
 /// An uncut step that leaves more than this share of the gradient calls for a finer curvature.
 const POOR_STEP: f64 = 0.25;
-/// A step that leaves more than this share of a gradient within [`ROUGH_TOLERANCE`] is taken to be one into the rounding of `f32`
-/// logits.
-const NO_PROGRESS: f64 = 0.5;
 /// Steps rejected for rounding after which `f32` logits are taken to be too coarse, and `f64` ones the weights.
 const MAX_REJECTED: usize = 6;
 /// At λ = 0, a Newton step that still moves some logit so far when the gradient has vanished shows that there is no optimum.
@@ -227,16 +224,8 @@ impl<'a, 'b> Solver<'a, 'b> {
             if self.steps >= self.settings.max_steps {
                 break Status::StepLimit;
             }
-            let size = norm(&look.gradient);
             match self.step(&mut look, progress) {
-                Trial::Taken => {
-                    rejected = 0;
-                    let near = size <= ROUGH_TOLERANCE * self.scale && goal < ROUGH_TOLERANCE * self.scale;
-                    if near && !self.viewer.precise && norm(&look.gradient) > NO_PROGRESS * size {
-                        self.viewer.precise = true;
-                        look = self.viewer.complete(&self.w);
-                    }
-                }
+                Trial::Taken => rejected = 0,
                 Trial::TooFar => (),
                 Trial::Drowned => rejected += 1,
             }
