@@ -29,11 +29,14 @@ pub use store::{GridFile, GridMeta};
 use crate::BenchError;
 use head::ToolText;
 use lm::FrozenLm;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{io, sync::mpsc, thread};
 
 /// The values of λ that a path takes: the papers', and none.
 pub const LAMBDAS: [f64; 9] = [0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 0.8, 1.0];
 
-/// Does units' work, one after another.
+/// Does units' work.
 pub struct Worker<'a> {
     lm: &'a dyn FrozenLm,
     arena: Arena<'a>,
@@ -52,6 +55,40 @@ impl<'a> Worker<'a> {
     /// As [`head::fit()`], [`head::choose_lambda`] and [`head::empirical_bayes`].
     pub fn work(&self, unit: &Unit) -> Result<Vec<Row>, BenchError> {
         fitted::rows(unit, self.lm, &self.arena, &self.priors)
+    }
+
+    /// Works through units, so many at a time, each on its share of the threads: fits of a few tools are too small to be shared
+    /// well. `done` is given each unit's rows as they come, which is not quite the units' order.
+    ///
+    /// # Errors
+    /// As [`Worker::work`], and those of `done`. What is being worked on then is finished first and dropped.
+    pub fn work_all(
+        &self,
+        units: &[&Unit],
+        jobs: NonZeroUsize,
+        done: &mut dyn FnMut(Vec<Row>) -> Result<(), BenchError>,
+    ) -> Result<(), BenchError> {
+        let threads = (rayon::current_num_threads() / jobs).max(1);
+        let next = AtomicUsize::new(0);
+        let (send, receive) = mpsc::channel();
+        thread::scope(|scope| {
+            for _ in 0..jobs.get() {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+                let pool = pool.map_err(|e| BenchError::io("a thread pool", io::Error::other(e)))?;
+                let (send, next) = (send.clone(), &next);
+                scope.spawn(move || {
+                    pool.install(|| {
+                        while let Some(unit) = units.get(next.fetch_add(1, Ordering::Relaxed)) {
+                            if send.send(self.work(unit)).is_err() {
+                                break;
+                            }
+                        }
+                    });
+                });
+            }
+            drop(send);
+            receive.into_iter().try_for_each(|rows| done(rows?))
+        })
     }
 }
 

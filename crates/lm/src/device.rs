@@ -65,6 +65,8 @@ impl FromStr for Device {
 /// # Errors
 /// As [`Decoder::load`]; [`LmError::Unknown`] for a device that this machine or this build does not have.
 pub fn load(path: &Path, device: Device) -> Result<Box<dyn FrozenLm>, LmError> {
+    // The team is gathered here: who computes first may sit in a smaller pool of threads.
+    crate::threads::count();
     Ok(match device {
         Device::Cpu => Box::new(Decoder::load(path)?),
         Device::CpuPacked => Box::new(Decoder::load_packed(path)?),

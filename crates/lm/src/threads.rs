@@ -28,9 +28,9 @@ pub fn chunks<T: Send>(out: &mut [T], width: usize, worth: bool, task: impl Fn(u
     });
 }
 
-/// How many threads work at a time.
+/// How many threads work at a time, whoever asks.
 pub fn count() -> usize {
-    rayon::current_num_threads()
+    team().workers.len() + 1
 }
 
 /// A slice that several threads write to, each its own part.
@@ -211,7 +211,7 @@ impl Team {
     }
 }
 
-/// The team of this process, of as many threads as rayon has.
+/// The team of this process, of as many threads as rayon has where it is first asked for: where a model is loaded.
 fn team() -> &'static Team {
     static TEAM: OnceLock<Team> = OnceLock::new();
     TEAM.get_or_init(|| Team::new(rayon::current_num_threads()))

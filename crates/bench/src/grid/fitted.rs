@@ -8,8 +8,8 @@ use head::{
     Subset, ToolText, Training, choose_lambda, empirical_bayes, fit, fit_path,
 };
 use lm::{FrozenLm, Matrix};
-use std::cell::RefCell;
 use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 /// λ / mean‖h‖² that empirical Bayes starts from.
@@ -26,7 +26,7 @@ const BIASES: std::ops::RangeInclusive<i32> = -8..=24;
 
 /// Rows of W0 that depend on no example, kept as they are made: the model is asked once for each.
 #[derive(Default)]
-pub struct Priors(RefCell<HashMap<String, Matrix>>);
+pub struct Priors(Mutex<HashMap<String, Matrix>>);
 
 impl Priors {
     fn build(
@@ -53,12 +53,14 @@ impl Priors {
         if prior.needs_examples() {
             return make();
         }
+        // Who needs the same rows waits for them.
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let key = format!("{prior:?} {names:?}");
-        if let Some(rows) = self.0.borrow().get(&key) {
+        if let Some(rows) = kept.get(&key) {
             return Ok(rows.clone());
         }
         let rows = make()?;
-        self.0.borrow_mut().insert(key, rows.clone());
+        kept.insert(key, rows.clone());
         Ok(rows)
     }
 }

@@ -165,7 +165,7 @@ impl HomeData {
         tasks.filter(|(_, task)| (1..=2).contains(&task.wanted().len())).map(|(at, _)| at).collect()
     }
 
-    /// The part that each task is tested in: whole titles, dealt out so that parts are of like size.
+    /// The part that each task is tested in: whole titles in an order of the seed's, each to the smallest part so far.
     pub fn folds(&self, seed: u64) -> Vec<usize> {
         let mut sizes: BTreeMap<String, usize> = BTreeMap::new();
         for task in &self.tasks.tasks {
@@ -173,7 +173,6 @@ impl HomeData {
         }
         let mut titles: Vec<(String, usize)> = sizes.into_iter().collect();
         titles.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-        titles.sort_by_key(|(_, size)| std::cmp::Reverse(*size));
         let (mut of, mut filled) = (HashMap::new(), [0; FOLDS]);
         for (title, size) in titles {
             let smallest = (0..FOLDS).min_by_key(|&fold| filled[fold]).unwrap_or(0);
@@ -296,6 +295,7 @@ mod tests {
         let home = HomeData::load(Household::Builtin, None).unwrap();
         assert_eq!(home.tests().len(), home.tasks.tasks.len());
         let folds = home.folds(3);
+        assert_ne!(folds, home.folds(4), "another seed, another cut");
         for fold in 0..FOLDS {
             let part = home.training(&folds, fold, TrainOn::Both);
             for (task, of) in home.tasks.tasks.iter().zip(&folds) {

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 const NAMES: Names = Names { meta: "home.toml", records: "plans.jsonl" };
 
 /// Version of these runs' rules.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// Everything needed to repeat a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

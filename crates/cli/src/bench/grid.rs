@@ -3,13 +3,15 @@
 use super::Data;
 use crate::extract::Source;
 use crate::{exit::Exit, output, progress};
-use ::bench::grid::{Arena, Cell, GridFile, GridMeta, Part, Row, Worker, by_seed, maps, plan};
+use ::bench::grid::{Arena, GridFile, GridMeta, Part, Row, Worker, by_seed, maps, plan};
 use ::bench::stats::mean_t;
 use ::bench::task::TrainingSet;
 use clap::ValueEnum;
 use head::{Features, Table};
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::thread;
 
 pub const EXAMPLES: &str = "\
 Examples:
@@ -19,6 +21,8 @@ Examples:
   toolken bench grid gsm8k --data data --out grids/gsm8k --limit 2000
 
 What is done is kept: the same command goes on where it was stopped.";
+
+const MOST_JOBS: NonZeroUsize = NonZeroUsize::new(8).unwrap();
 
 /// Version of the grid's rules.
 const VERSION: u32 = 5;
@@ -56,6 +60,9 @@ pub struct Args {
     /// The seed of that sample
     #[arg(long, default_value_t = 0)]
     sample_seed: u64,
+    /// Heads that are fitted at a time; by default one a core, at most eight
+    #[arg(long)]
+    jobs: Option<NonZeroUsize>,
     /// Print one line of JSON a row instead of a table
     #[arg(long)]
     json: bool,
@@ -137,13 +144,13 @@ impl Args {
         let units = plan(&arena, &parts, self.seeds);
         let worker = Worker::new(model.as_ref(), arena);
         let bar = progress::bar("grid", "fits", units.len() as u64);
-        for unit in &units {
-            if !file.has(unit) {
-                bar.set_message(label(&unit.cell));
-                file.add(worker.work(unit)?)?;
-            }
+        let missing: Vec<_> = units.iter().filter(|unit| !file.has(unit)).collect();
+        bar.set_position((units.len() - missing.len()) as u64);
+        bar.reset_eta();
+        worker.work_all(&missing, self.jobs.unwrap_or_else(jobs), &mut |rows| {
             bar.inc(1);
-        }
+            file.add(rows)
+        })?;
         bar.finish_and_clear();
         if GridFile::maps(&self.out)?.is_empty() {
             file.set_maps(&maps(
@@ -172,10 +179,9 @@ fn by_default(training: TrainingSet) -> On {
     }
 }
 
-/// A cell in a few words.
-fn label(cell: &Cell) -> String {
-    let fold = cell.fold.map_or_else(String::new, |fold| format!(" fold {fold}"));
-    format!("{} seed {}{fold}", cell.method, cell.seed)
+/// One a core; each takes memory of its own, so eight are enough.
+fn jobs() -> NonZeroUsize {
+    thread::available_parallelism().map_or(NonZeroUsize::MIN, |cores| cores.min(MOST_JOBS))
 }
 
 /// The rows' means over seeds.
