@@ -104,11 +104,11 @@ impl Method {
     /// Whether it can be tried on a task with a model at all.
     ///
     /// # Errors
-    /// If the task has no prompt for it, or the model no chat template that it needs.
+    /// If the task has no prompt for it, or the model no chat template that it needs, with tools in it.
     pub fn goes_with(self, task: &Task, lm: &dyn FrozenLm) -> Result<(), BenchError> {
         match self {
             Self::Described => task.prompts.with_descriptions("").map(drop),
-            Self::FunctionCalling => Ok(ChatTemplate::of(lm.tokenizer()).map(drop)?),
+            Self::FunctionCalling => Ok(ChatTemplate::of(lm.tokenizer())?.can_list_tools()?),
             _ => Ok(()),
         }
     }

@@ -57,6 +57,24 @@ fn smollm2_renders_as_in_python() {
     assert!(!template.carries_calls());
 }
 
+/// Tools are not dropped without a word.
+#[test]
+fn tools_are_refused_where_the_template_has_no_place_for_them() {
+    let template = ChatTemplate::of(&tokenizer("smollm2-135m")).expect("a template");
+    let parameters = serde_json::json!({"type": "object", "properties": {"a": {"type": "string"}}});
+    let tool = serde_json::json!({
+        "type": "function",
+        "function": {"name": "one", "description": "b", "parameters": parameters},
+    });
+    let messages = [Message::user("x")];
+    let chat = Chat { tools: &[tool], ..Chat::turn(&messages) };
+    let error = template.render(&chat).expect_err("no place").to_string();
+    assert!(error.contains("no place for tools"), "{error}");
+    let (own, _) = own();
+    own.can_list_tools().expect("it lists them");
+    assert!(own.render(&chat).expect("rendered").contains("one"));
+}
+
 #[test]
 fn a_template_of_macros_loops_and_filters_renders_as_in_python() {
     let (template, oracle) = own();
@@ -70,6 +88,7 @@ fn qwen2_renders_as_in_python() {
     let template = ChatTemplate::of(&tokenizer("qwen2.5-coder-0.5b")).expect("a template");
     agrees(&template, &oracle("qwen2.5-coder-0.5b"));
     assert!(template.carries_calls());
+    template.can_list_tools().expect("it lists them");
 }
 
 #[test]

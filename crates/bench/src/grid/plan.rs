@@ -20,6 +20,8 @@ pub enum Part {
     Lambda,
     /// Few examples a tool, prior by prior, scale by scale, and the prior that is chosen by the training calls.
     Few,
+    /// Names pooled by mean and by maximum, TokenLearning and exact: quick enough for hundreds of tools.
+    Pooling,
     /// Every prior, pooling and source.
     Priors,
     /// Names that say nothing.
@@ -28,25 +30,6 @@ pub enum Part {
     Learning,
     /// Every prior with the other weighting, and with the λ that cross-validation chooses.
     Rest,
-}
-
-impl Part {
-    /// All parts, in order.
-    pub const ALL: [Self; 7] =
-        [Self::Methods, Self::Lambda, Self::Names, Self::Learning, Self::Few, Self::Priors, Self::Rest];
-
-    /// The name on the command line.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Methods => "methods",
-            Self::Lambda => "lambda",
-            Self::Priors => "priors",
-            Self::Names => "names",
-            Self::Learning => "learning",
-            Self::Few => "few",
-            Self::Rest => "rest",
-        }
-    }
 }
 
 /// The units of these parts, without repetition. What depends on no seed has one, unless seeds decide the fold.
@@ -66,6 +49,7 @@ pub fn plan(arena: &Arena<'_>, parts: &[Part], seeds: u64) -> Vec<Unit> {
                 priors().into_iter().map(|p| (Kind::Path, exact(p, Weighting::PerPosition))).collect()
             }
             Part::Names => names(published),
+            Part::Pooling => pooling(published),
             Part::Learning => learning(published),
             Part::Few => few(),
             Part::Rest => {
@@ -138,13 +122,23 @@ fn methods(published: Adam) -> Vec<(Kind, Cell)> {
     ));
     cells.push((Kind::Auto, exact(contexts(), Weighting::PerPosition)));
     cells.extend(PUBLISHED.map(|method| (Kind::Tuned, adam(method, published))));
-    // TokenLearning with the larger pooling, the papers' comparison.
-    let mut max = adam(MethodName::TokenLearning, published);
-    max.prior =
-        Prior::Text { text: Text::Name, source: Source::HeadRows, pool: Pool::Max, scale: Scale::AsIs };
-    cells.push((Kind::Own, max));
+    cells.push((Kind::Own, tokenlearning(Pool::Max, published)));
     cells.push((Kind::PerTool, exact(Prior::Zero, Weighting::PerPosition)));
     cells
+}
+
+/// TokenLearning, with its rows pooled from those of the name's tokens: the paper's comparison.
+fn tokenlearning(pool: Pool, published: Adam) -> Cell {
+    let prior = Prior::Text { text: Text::Name, source: Source::HeadRows, pool, scale: Scale::AsIs };
+    Cell { prior, ..adam(MethodName::TokenLearning, published) }
+}
+
+fn pooling(published: Adam) -> Vec<(Kind, Cell)> {
+    let both = |pool| {
+        let name = text(Text::Name, Source::HeadRows, pool);
+        [(Kind::Own, tokenlearning(pool, published)), (Kind::Auto, exact(name, Weighting::PerPosition))]
+    };
+    [Pool::Mean, Pool::Max].into_iter().flat_map(both).collect()
 }
 
 fn names(published: Adam) -> Vec<(Kind, Cell)> {

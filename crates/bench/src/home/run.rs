@@ -212,7 +212,7 @@ pub fn by_title<'a>(records: impl IntoIterator<Item = &'a HomeRecord>) -> BTreeM
 }
 
 /// The share of tasks that succeed, with an interval that respects titles.
-pub fn success_interval(records: &[HomeRecord]) -> Option<Interval> {
+pub fn success_interval<'a>(records: impl IntoIterator<Item = &'a HomeRecord>) -> Option<Interval> {
     wilson_clustered(&by_title(records).into_values().collect::<Vec<_>>(), LEVEL)
 }
 
@@ -232,7 +232,8 @@ fn kind(reason: &str) -> String {
             c => kind.push(c),
         }
     }
-    kind.split_whitespace().collect::<Vec<_>>().join(" ")
+    let words: Vec<&str> = kind.split_whitespace().collect();
+    if words.is_empty() { "rejected without a word".to_owned() } else { words.join(" ") }
 }
 
 #[cfg(test)]
@@ -255,5 +256,6 @@ mod tests {
             "the last says why"
         );
         assert_eq!(kind("parse: Cannot parse action"), "parse: Cannot parse action");
+        assert_eq!(kind(""), "rejected without a word", "as the original's is");
     }
 }

@@ -1,10 +1,46 @@
 //! Tables of household plans: how many do what the task wants, and whether methods differ.
 
 use super::{PlansOf, p_value, percent};
-use crate::home::{by_title, success_interval, tally};
+use crate::home::{HomeRecord, Tally, by_title, success_interval, tally};
 use crate::page::{Cell, escape, table};
 use crate::stats::{BootstrapTest, LEVEL, RESAMPLES, holm, paired_bootstrap};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Reasons for rejection that get a column each; the rest share one.
+const REASONS: usize = 8;
+
+/// A method's runs, which differ in their seeds alone.
+struct Plans<'a> {
+    method: String,
+    train: String,
+    /// A line a task and seed.
+    records: BTreeMap<(u64, &'a str), &'a HomeRecord>,
+}
+
+impl<'a> Plans<'a> {
+    /// In the order in which the methods come.
+    fn of(runs: &[&'a PlansOf]) -> Vec<Self> {
+        let mut all: Vec<Self> = Vec::new();
+        for run in runs {
+            let (method, train) = (run.meta.method(), run.meta.train.to_string());
+            let seed = run.meta.fold_seed;
+            let records = run.records.iter().map(|record| ((seed, record.task.as_str()), record));
+            match all.iter_mut().find(|plans| plans.method == method && plans.train == train) {
+                Some(plans) => plans.records.extend(records),
+                None => all.push(Self { method, train, records: records.collect() }),
+            }
+        }
+        all
+    }
+
+    fn all(&self) -> impl Iterator<Item = &'a HomeRecord> + '_ {
+        self.records.values().copied()
+    }
+
+    fn seeds(&self) -> usize {
+        self.records.keys().map(|(seed, _)| seed).collect::<BTreeSet<_>>().len()
+    }
+}
 
 /// One table a household, model and set of tasks.
 pub fn tables(runs: &[PlansOf]) -> String {
@@ -16,35 +52,38 @@ pub fn tables(runs: &[PlansOf]) -> String {
     }
     let titled = |((household, model, tasks), runs): ((String, String, String), Vec<&PlansOf>)| {
         let title = format!("household {household}, {tasks} tasks; {model}");
-        format!("<h3>{}</h3>\n{}{}", escape(&title), figures(&runs), reasons(&runs))
+        let plans = Plans::of(&runs);
+        format!("<h3>{}</h3>\n{}{}", escape(&title), figures(&plans), reasons(&plans))
     };
     groups.into_iter().map(titled).collect()
 }
 
-fn figures(runs: &[&PlansOf]) -> String {
-    // The plain exact head is what the others are compared with; where there is none, the first run.
-    let base = runs.iter().find(|run| run.meta.method() == "exact").or(runs.first());
-    let Some(base) = base else { return String::new() };
+fn figures(runs: &[Plans<'_>]) -> String {
+    // The plain exact head is what the others are compared with; where there is none, the first method.
+    let Some(base) = runs.iter().find(|run| run.method == "exact").or(runs.first()) else {
+        return String::new();
+    };
     let pairs: Vec<Option<BootstrapTest>> =
-        runs.iter().map(|run| if std::ptr::eq(*run, *base) { None } else { paired(run, base) }).collect();
+        runs.iter().map(|run| if std::ptr::eq(run, base) { None } else { paired(run, base) }).collect();
     let mut adjusted = holm(&pairs.iter().flatten().map(|pair| pair.p).collect::<Vec<_>>()).into_iter();
     let mut rows = Vec::new();
     for (run, pair) in runs.iter().zip(&pairs) {
-        let all = tally(&run.records);
+        let all = tally(run.all());
         let share = |count: usize| percent(count as f64 / all.tasks.max(1) as f64);
-        let success = success_interval(&run.records).map_or_else(
+        let success = success_interval(run.all()).map_or_else(
             || "–".into(),
             |i| format!("{} [{}, {}]", percent(i.value), percent(i.low), percent(i.high)),
         );
         let apart = |published: bool| {
-            let part = tally(run.records.iter().filter(|record| record.in_published == published));
+            let part = tally(run.all().filter(|record| record.in_published == published));
             format!("{} of {}", part.success, part.tasks)
         };
-        let micros: f64 = run.records.iter().map(|record| record.micros as f64).sum();
-        let prompt: usize = run.records.iter().map(|record| record.tokens.0).sum();
+        let micros: f64 = run.all().map(|record| record.micros as f64).sum();
+        let prompt: usize = run.all().map(|record| record.tokens.0).sum();
         let mut cells = vec![
-            Cell::text(&format!("{}, seed {}", run.meta.method(), run.meta.fold_seed)),
-            Cell::text(&run.meta.train.to_string()),
+            Cell::text(&run.method),
+            Cell::text(&run.train),
+            Cell::number(&run.seeds().to_string()),
             Cell::number(&all.tasks.to_string()),
             Cell::number(&success),
             Cell::number(&share(all.relaxed)),
@@ -69,7 +108,8 @@ fn figures(runs: &[&PlansOf]) -> String {
         &[
             "method",
             "trained on",
-            "tasks",
+            "seeds",
+            "plans",
             "success",
             "relaxed",
             "executable",
@@ -83,15 +123,16 @@ fn figures(runs: &[&PlansOf]) -> String {
             "p (bootstrap over titles, Holm)",
         ],
         &rows,
-        "Percent; Wilson's intervals, widened by how alike tasks of one title fare. Own scripts: what the tasks' own scripts reach in the simulator, the ceiling. The head of \
-         a task has seen neither its title nor its hint, except where it is trained on published-unfiltered. The two columns of \
+        "Percent; a plan a task and seed, Wilson's intervals, widened by how alike plans of one title fare. Own scripts: what the \
+         tasks' own scripts reach in the simulator, the ceiling. Each seed cuts the titles anew; methods are compared over the \
+         plans of seeds that both have. The head of a task has seen neither its title nor its hint, except where it is trained on published-unfiltered. The two columns of \
          published hints are successes of tasks. Seconds are wall time; in a batch the others' share is in it.",
     )
 }
 
 /// Why the simulator rejected plans.
-fn reasons(runs: &[&PlansOf]) -> String {
-    let tallies: Vec<_> = runs.iter().map(|run| tally(&run.records)).collect();
+fn reasons(runs: &[Plans<'_>]) -> String {
+    let tallies: Vec<_> = runs.iter().map(|run| tally(run.all())).collect();
     let mut all: BTreeMap<&str, usize> = BTreeMap::new();
     for (reason, count) in tallies.iter().flat_map(|tally| &tally.reasons) {
         *all.entry(reason).or_default() += count;
@@ -101,31 +142,29 @@ fn reasons(runs: &[&PlansOf]) -> String {
     }
     let mut reasons: Vec<(&str, usize)> = all.into_iter().collect();
     reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    let rows: Vec<Vec<Cell>> = (runs.iter().zip(&tallies))
-        .map(|(run, tally)| {
-            let count = |reason: &str| tally.reasons.get(reason).copied().unwrap_or(0).to_string();
-            let name = Cell::text(&format!(
-                "{}, seed {}, {}",
-                run.meta.method(),
-                run.meta.fold_seed,
-                run.meta.train
-            ));
-            std::iter::once(name)
-                .chain(reasons.iter().map(|(reason, _)| Cell::number(&count(reason))))
-                .collect()
-        })
-        .collect();
-    let header: Vec<&str> =
-        std::iter::once("rejected").chain(reasons.iter().map(|(reason, _)| *reason)).collect();
+    let shown: Vec<&str> = reasons.iter().take(REASONS).map(|(reason, _)| *reason).collect();
+    let others = reasons.len() > REASONS;
+    let row = |(run, tally): (&Plans<'_>, &Tally)| {
+        let counts: Vec<usize> =
+            shown.iter().map(|reason| tally.reasons.get(*reason).copied().unwrap_or(0)).collect();
+        let rest = tally.reasons.values().sum::<usize>() - counts.iter().sum::<usize>();
+        let mut cells = vec![Cell::text(&format!("{}, {}", run.method, run.train))];
+        let counts = counts.into_iter().chain(others.then_some(rest));
+        cells.extend(counts.map(|count| Cell::number(&count.to_string())));
+        cells
+    };
+    let rows: Vec<Vec<Cell>> = runs.iter().zip(&tallies).map(row).collect();
+    let mut header = vec!["rejected"];
+    header.extend(&shown);
+    header.extend(others.then_some("other"));
     table(&header, &rows, "Plans that the simulator rejects, by what it says; &lt;&gt; stands for a thing.")
 }
 
-/// Over the tasks that both runs have, title by title. Nothing to compare if there are none.
-fn paired(a: &PlansOf, b: &PlansOf) -> Option<BootstrapTest> {
-    let shared = |run: &PlansOf, other: &PlansOf| {
-        let tasks: BTreeSet<&str> = other.records.iter().map(|record| record.task.as_str()).collect();
-        let counts = by_title(run.records.iter().filter(|record| tasks.contains(record.task.as_str())));
-        counts.into_values().collect::<Vec<_>>()
+/// Over the plans that both have by task and seed, title by title. Nothing to compare if there are none.
+fn paired(a: &Plans<'_>, b: &Plans<'_>) -> Option<BootstrapTest> {
+    let shared = |plans: &Plans<'_>, other: &Plans<'_>| {
+        let both = plans.records.iter().filter(|(key, _)| other.records.contains_key(key));
+        by_title(both.map(|(_, record)| *record)).into_values().collect::<Vec<_>>()
     };
     let (of_a, of_b) = (shared(a, b), shared(b, a));
     let successes = |counts: &[(usize, usize)]| counts.iter().map(|(n, _)| *n as f64).collect::<Vec<_>>();

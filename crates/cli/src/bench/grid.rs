@@ -88,6 +88,8 @@ enum Which {
     Learning,
     /// Few examples a tool: priors, their scales, and the prior that the training calls choose
     Few,
+    /// Names pooled by mean and by maximum
+    Pooling,
     /// Every prior, source and pooling
     Priors,
     /// Every prior with the other weighting, and with the chosen λ
@@ -102,6 +104,7 @@ impl From<Which> for Part {
             Which::Names => Self::Names,
             Which::Learning => Self::Learning,
             Which::Few => Self::Few,
+            Which::Pooling => Self::Pooling,
             Which::Priors => Self::Priors,
             Which::Rest => Self::Rest,
         }

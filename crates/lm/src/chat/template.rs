@@ -48,6 +48,7 @@ pub struct ChatTemplate {
     bos: String,
     eos: String,
     carries_calls: bool,
+    lists_tools: bool,
     /// What keeps control tokens out of the messages' texts; a template without a tokenizer knows of none.
     shield: Option<Shield>,
 }
@@ -79,9 +80,11 @@ impl ChatTemplate {
             bos: bos.unwrap_or_default().to_owned(),
             eos: eos.unwrap_or_default().to_owned(),
             carries_calls: false,
+            lists_tools: false,
             shield: None,
         };
         template.carries_calls = template.shows_calls();
+        template.lists_tools = template.shows_tools();
         Ok(template)
     }
 
@@ -118,6 +121,21 @@ impl ChatTemplate {
         self.carries_calls
     }
 
+    /// Whether the template shows tools to the model.
+    ///
+    /// # Errors
+    /// [`LmError::Chat`] if it would drop them without a word.
+    pub fn can_list_tools(&self) -> Result<(), LmError> {
+        if self.lists_tools {
+            return Ok(());
+        }
+        Err(LmError::Chat(
+            "the template has no place for tools, so the model would not see them: use a model whose template lists tools \
+             (Qwen2.5's does), or tool tokens, which need none in the prompt"
+                .into(),
+        ))
+    }
+
     /// The text of a conversation.
     ///
     /// A template that knows nothing of calls would drop them without a word. For such a one calls are written into the
@@ -128,8 +146,11 @@ impl ChatTemplate {
     /// [`Tokenizer::encode_rendered`].
     ///
     /// # Errors
-    /// [`LmError::Chat`] if the template refuses the conversation or fails on it.
+    /// [`LmError::Chat`] if the template refuses the conversation, fails on it or has no place for its tools.
     pub fn render(&self, chat: &Chat<'_>) -> Result<String, LmError> {
+        if !chat.tools.is_empty() {
+            self.can_list_tools()?;
+        }
         let Some(shield) = &self.shield else { return self.render_calls(chat) };
         let messages: Cow<[Message]> = match chat.messages.iter().all(|m| m.is_shielded(shield)) {
             true => Cow::Borrowed(chat.messages),
@@ -174,6 +195,20 @@ impl ChatTemplate {
         ];
         let text = self.render_as_is(&Chat::whole(&messages));
         text.is_ok_and(|text| text.to_lowercase().contains(NAME) && text.contains(RESULT))
+    }
+
+    /// Renders a tool's definition to see whether the template shows it.
+    fn shows_tools(&self) -> bool {
+        const NAME: &str = "probe_of_a_name";
+        let function = serde_json::json!({
+            "name": NAME,
+            "description": "a",
+            "parameters": {"type": "object", "properties": {"b": {"type": "string", "description": "c"}}, "required": ["b"]},
+        });
+        let tool = serde_json::json!({"type": "function", "function": function});
+        let messages = [Message::user("a")];
+        let chat = Chat { tools: &[tool], ..Chat::turn(&messages) };
+        self.render_as_is(&chat).is_ok_and(|text| text.to_lowercase().contains(NAME))
     }
 }
 
