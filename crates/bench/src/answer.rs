@@ -19,6 +19,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::num::NonZeroUsize;
 
+/// What the lines begin with in which ReAct's tool tokens stand; its thoughts are words.
+const ACTION: &str = "Action:";
+
 /// Turns of one question in function calling.
 const MOST_TURNS: usize = 8;
 
@@ -174,6 +177,8 @@ impl Answerer<'_> {
             insert,
             settings: Settings {
                 calling: if tokens { self.task.calling() } else { Calling::Off },
+                in_lines: matches!(self.method, Method::ToolTokens { react: true, .. })
+                    .then(|| ACTION.to_owned()),
                 arguments: self.arguments,
                 bias: self.bias,
                 max_tokens: if tokens && self.task.calling() == Calling::Force {

@@ -3,8 +3,8 @@
 use crate::BenchError;
 use crate::grid::{Names, STATES, held_out_bias, of_text, texts, together};
 use head::{
-    AdamSettings, Head, Method, MethodName, Pool, Prior, Scale, Search, Solver, Source, Start, Subset, Table,
-    Text, ToolText, choose_lambda, fit,
+    AdamSettings, Head, Method, MethodName, Penalty, Pool, Prior, Scale, Search, Solver, Source, Start,
+    Subset, Table, Text, ToolText, Weighting, choose_lambda, fit,
 };
 use lm::FrozenLm;
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,12 @@ pub struct HeadPlan {
     pub seed: u64,
     /// W0.
     pub prior: PriorName,
+    /// λ, where it is neither chosen nor the method's own.
+    pub lambda: Option<f64>,
+    /// How positions are averaged, where it is not as the method does.
+    pub weighting: Option<Weighting>,
+    /// What the tools are called, where it is not as the method was published with.
+    pub names: Option<Names>,
 }
 
 /// Priors by name, each at the mean norm of the word head's rows, so that sources are compared and not scales.
@@ -147,7 +153,7 @@ pub fn fit_head(
     let texts = texts(table.tools(), own, names);
     let build = |part: &Subset| method.prior.build(lm, &texts, Some((table, part)));
     let prior = build(&all)?;
-    if plan.method == MethodName::Exact {
+    if plan.method == MethodName::Exact && plan.lambda.is_none() {
         let search = Search { seed: plan.seed, ..Search::default() };
         let start = if method.prior.needs_examples() { Start::Of(&build) } else { Start::Rows(&prior) };
         return Ok(choose_lambda(table, &all, start, &method, &search, &mut |_, _| ())?.fit.head);
@@ -159,17 +165,29 @@ pub fn fit_head(
 }
 
 impl HeadPlan {
+    /// A method as it was published, with seed 0.
+    pub fn new(method: MethodName, adam: (f64, usize)) -> Self {
+        let prior = PriorName::Own;
+        Self { method, adam, seed: 0, prior, lambda: None, weighting: None, names: None }
+    }
+
     /// All that decides the fit, and what priors call the tools.
     pub fn method(&self) -> (Method, Names) {
         let mut method = Method::named(self.method);
         if let Some(prior) = self.prior.prior(self.seed) {
             method.prior = prior;
         }
-        let by_id = match self.prior {
-            PriorName::Own => self.method == MethodName::TokenLearningCode,
-            prior => prior == PriorName::Id,
+        let names = match self.prior {
+            PriorName::Id => Names::Id,
+            PriorName::Own => self.names.unwrap_or(Names::published(self.method)),
+            _ => self.names.unwrap_or_default(),
         };
-        let names = if by_id { Names::Id } else { Names::Own };
+        if let Some(lambda) = self.lambda {
+            method.penalty = Penalty::Squared { lambda };
+        }
+        if let Some(weighting) = self.weighting {
+            method.training.weighting = weighting;
+        }
         if let Prior::Uniform { seed } = &mut method.prior {
             *seed = self.seed;
         }

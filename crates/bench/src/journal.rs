@@ -6,7 +6,7 @@
 use crate::BenchError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
@@ -61,6 +61,10 @@ impl<R: Serialize + DeserializeOwned> Journal<R> {
             .truncate(false)
             .open(&path)
             .map_err(|e| BenchError::io(&path, e))?;
+        if let Err(TryLockError::WouldBlock) = file.try_lock() {
+            let message = "another process is writing here: wait for it, or give another directory";
+            return Err(BenchError::data(path, message.to_owned()));
+        }
         let records = parse(&whole_lines(&mut file, &path)?, &path)?;
         Ok((Self { path, file, records: PhantomData }, records))
     }
@@ -102,8 +106,10 @@ pub fn meta<M: DeserializeOwned>(folder: &Path, names: Names) -> Result<M, Bench
 /// As [`Journal::open`].
 pub fn read<R: DeserializeOwned>(folder: &Path, names: Names) -> Result<Vec<R>, BenchError> {
     let path = folder.join(names.records);
-    let text = fs::read_to_string(&path).map_err(|e| BenchError::io(&path, e))?;
-    parse(text.rfind('\n').map_or("", |end| &text[..end]), &path)
+    let mut bytes = fs::read(&path).map_err(|e| BenchError::io(&path, e))?;
+    bytes.truncate(bytes.iter().rposition(|&byte| byte == b'\n').unwrap_or(0));
+    let text = String::from_utf8(bytes).map_err(|e| BenchError::data(&path, e.to_string()))?;
+    parse(&text, &path)
 }
 
 /// Writes a file whole, or not at all.

@@ -14,6 +14,7 @@
 //! | `react-exact` | thoughts and actions | tool tokens |
 
 use crate::BenchError;
+use crate::score::Scoring;
 use crate::task::Task;
 use head::MethodName;
 use lm::{ChatTemplate, FrozenLm};
@@ -108,6 +109,11 @@ impl Method {
     pub fn goes_with(self, task: &Task, lm: &dyn FrozenLm) -> Result<(), BenchError> {
         match self {
             Self::Described => task.prompts.with_descriptions("").map(drop),
+            Self::React | Self::ToolTokens { react: true, .. } if task.scoring == Scoring::Relation => {
+                Err(BenchError::Setting(format!(
+                    "{self} goes with arithmetic: a question about a relation is one lookup, with no worked thoughts to show"
+                )))
+            }
             Self::FunctionCalling => Ok(ChatTemplate::of(lm.tokenizer())?.can_list_tools()?),
             _ => Ok(()),
         }

@@ -57,7 +57,8 @@ pub fn html(grids: &[Grid], runs: &[RunOf], plans: &[PlansOf]) -> Result<String,
     models.sort_unstable();
     models.dedup();
     let lead = format!(
-        "{} grids, {} runs; models: {}. Intervals are of 95 %; p-values are two-sided, corrected by Holm within a table; \
+        "{} grids, {} runs; models: {}. Intervals are of 95 %; p-values are two-sided, corrected by Holm within a table where its head says so; what is \
+         detectable is so at 0.05, uncorrected; \
          * below 0.05, ** below 0.01, *** below 0.001.",
         grids.len(),
         runs.len() + plans.len(),
@@ -92,9 +93,9 @@ pub fn html(grids: &[Grid], runs: &[RunOf], plans: &[PlansOf]) -> Result<String,
             page.section(id, title, &html);
         }
     }
-    if !runs.is_empty() {
-        page.section("questions", "Questions", browser::HTML);
-        page.script(&browser::script(runs)?);
+    if !(runs.is_empty() && plans.is_empty()) {
+        page.section("questions", "Questions and plans", browser::HTML);
+        page.script(&browser::script(runs, plans)?);
     }
     Ok(page.render())
 }

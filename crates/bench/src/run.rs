@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 const NAMES: Names = Names { meta: "run.toml", records: "questions.jsonl" };
 
 /// Version of a run's rules.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// Everything needed to repeat a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -60,15 +60,36 @@ impl RunMeta {
     pub fn label(&self) -> String {
         let mut parts = vec![self.method.to_string()];
         parts.extend((self.rounding != "reference").then(|| format!("rounding {}", self.rounding)));
+        parts.extend((!self.facts.is_empty()).then(|| "facts added".to_owned()));
         if let Some(head) = &self.head {
             parts.extend(head.prior.map(|prior| format!("prior {prior}")));
             parts.extend(head.training.map(|set| format!("on {set}")));
+            parts.extend(head.names.map(|names| format!("names {names}")));
+            parts.extend(head.lambda.map(|lambda| format!("λ {lambda:e}")));
+            parts.push(head.weighting.to_string());
+            parts.push(format!("{} texts", head.examples));
             parts.extend(head.per_tool.map(|count| format!("{count} a tool")));
             parts.extend(head.adam.map(|(rate, epochs)| Adam { rate, epochs }.to_string()));
             parts.extend((head.arguments != "demos").then(|| format!("arguments {}", head.arguments)));
             parts.extend([format!("bias {}", head.bias_rule), format!("seed {}", head.seed)]);
         }
         parts.join(", ")
+    }
+
+    /// Whether it is the exact head as it is by default, which others are compared with.
+    pub fn is_plain_exact(&self) -> bool {
+        let plain = |head: &HeadOfRun| {
+            (head.prior, head.training, head.per_tool) == (None, None, None)
+                && head.lambda.is_none()
+                && head.names.is_none()
+                && head.weighting == Weighting::default()
+        };
+        self.method.to_string() == "exact" && self.head.as_ref().is_some_and(plain)
+    }
+
+    /// The model, and the arithmetic that it was run in.
+    pub fn model_and_engine(&self) -> String {
+        format!("{}, {}", self.model, self.engine)
     }
 }
 
@@ -92,6 +113,12 @@ pub struct HeadOfRun {
     /// Examples a tool at most, where they are few.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per_tool: Option<usize>,
+    /// λ, where it was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lambda: Option<f64>,
+    /// What the tools were called, where it was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub names: Option<crate::grid::Names>,
     /// How positions were averaged.
     pub weighting: Weighting,
     /// How the bias was chosen: `published`, `auto` or `given`.

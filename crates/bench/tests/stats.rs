@@ -42,19 +42,20 @@ fn wilsons_interval() {
 fn wilsons_interval_of_clusters() {
     // y: 0s and 1s of the clusters, g: their numbers.
     // se = statsmodels.api.OLS(y, ones).fit(cov_type="cluster", cov_kwds={"groups": g}).bse[0]
-    // n = 25 / (se**2 / (0.4 * 0.6 / 24)); proportion_confint(0.4 * n, n, method="wilson")
+    // n = 25 / (se**2 / (0.4 * 0.6 / 24)); Wilson's formula (statsmodels' proportion_confint) with z = scipy.stats.t.ppf(.975, 5)
     let found = wilson_clustered(&[(3, 4), (0, 5), (2, 2), (1, 7), (0, 1), (4, 6)], 0.95).unwrap();
     close(found.value, 0.4);
-    close(found.low, 0.16625721127506365);
-    close(found.high, 0.6902864198030564);
+    close(found.low, 0.12639050293883652);
+    close(found.high, 0.7544200803352514);
     assert_eq!(found.n, 25);
-    // Clusters of one item are items; clusters whose items are copies are one item each.
-    let items = [(1, 1), (0, 1), (0, 1), (1, 1), (0, 1)];
-    let (found, plain) = (wilson_clustered(&items, 0.95).unwrap(), wilson(2, 5, 0.95).unwrap());
-    close(found.low, plain.low);
-    close(found.high, plain.high);
-    let none = wilson_clustered(&[(0, 9); 7], 0.95).unwrap();
-    close(none.high, wilson(0, 7, 0.95).unwrap().high);
+    // Many clusters of one item are items; clusters whose items are copies are one item each.
+    let items: Vec<(usize, usize)> = (0..100_000).map(|i| (usize::from(i % 5 < 2), 1)).collect();
+    let (found, plain) = (wilson_clustered(&items, 0.95).unwrap(), wilson(40_000, 100_000, 0.95).unwrap());
+    assert!((found.low - plain.low).abs() < 1e-6 && (found.high - plain.high).abs() < 1e-6, "{found:?}");
+    let (copies, single) = ([(0, 9); 7], [(0, 1); 7]);
+    close(wilson_clustered(&copies, 0.95).unwrap().high, wilson_clustered(&single, 0.95).unwrap().high);
+    let one = wilson_clustered(&[(2, 9)], 0.95).unwrap();
+    assert_eq!((one.low, one.high), (0.0, 1.0));
     assert_eq!(wilson_clustered(&[], 0.95), None);
 }
 
@@ -103,14 +104,19 @@ fn effect_size_of_shares() {
 
 #[test]
 fn detectable_differences() {
-    // scipy.optimize.brentq(lambda d: za*psi**.5 + zb*max(psi-d*d, 0)**.5 - n**.5*d, 0, psi, xtol=1e-14) with
-    // za, zb = scipy.stats.norm.ppf([.975, .8])
-    for (n, discordant, expected) in
-        [(60, 0.3, 0.19423432246248448), (568, 0.1, 0.037096073308729265), (1755, 0.05, 0.01494371256774249)]
-    {
+    // scipy.optimize.brentq(lambda d: za*max(psi, d)**.5 + zb*max(max(psi, d)-d*d, 0)**.5 - n**.5*d, 1e-9, 1, xtol=1e-15)
+    // with za, zb = scipy.stats.norm.ppf([.975, .8])
+    for (n, discordant, expected) in [
+        (60, 0.3, 0.19423432246248448),
+        (568, 0.1, 0.037096073308729265),
+        (1755, 0.05, 0.01494371256774249),
+        (10, 0.3, 0.6158377170969115),
+        (60, 0.0, 0.12575657340820168),
+    ] {
         close(minimal_detectable_difference(n, discordant, 0.05, 0.8).unwrap(), expected);
     }
-    assert_eq!(minimal_detectable_difference(10, 0.3, 0.05, 0.8), None);
+    assert_eq!(minimal_detectable_difference(3, 0.0, 0.05, 0.8), None);
+    assert_eq!(minimal_detectable_difference(0, 0.0, 0.05, 0.8), None);
     // (scipy.stats.t.ppf(.975, 4) + scipy.stats.t.ppf(.8, 4)) * 0.02 / 5**.5
     close(minimal_detectable_shift(5, 0.02, 0.05, 0.8).unwrap(), 0.03324952300054415);
 }
@@ -142,4 +148,13 @@ fn paired_bootstrap_agrees_with_the_t_test() {
     assert!((found.p - t.p).abs() < 0.02, "{} {}", found.p, t.p);
     let same = paired_bootstrap(&a, &a, &[1.0; 200], 1000, 1, 0.95).unwrap();
     assert_eq!((same.difference.value, same.p), (0.0, 1.0));
+}
+
+#[test]
+fn few_pairs_are_tested_by_all_their_signs() {
+    // scipy.stats.permutation_test((a, b), lambda x, y, axis: (x - y).sum(axis=axis), permutation_type="samples",
+    // n_resamples=np.inf).pvalue
+    let (a, b) = ([3.0, 1.0, 4.0, 1.0, 5.0, 9.0, 2.0, 6.0], [2.0, 0.0, 1.0, 1.0, 3.0, 4.0, 3.0, 1.0]);
+    close(paired_bootstrap(&a, &b, &[1.0; 8], 100, 0, 0.95).unwrap().p, 0.0625);
+    close(paired_bootstrap(&a, &[0.0; 8], &[1.0; 8], 100, 0, 0.95).unwrap().p, 0.0078125);
 }

@@ -538,7 +538,8 @@ fn household_plans_are_the_same_in_batches_alone_and_after_a_kill() {
         }
         let whole = plans(&together);
         if kind == "few" {
-            assert_eq!(figures["method"], "exact@3-bm25");
+            let method = figures["method"].as_str().expect("a method");
+            assert!(method.starts_with("exact@3-bm25"), "{method}");
             for plan in &whole {
                 let lines = plan["plan"].as_array().expect("lines").iter().filter_map(|line| line.as_str());
                 let words: Vec<&str> = lines.flat_map(|line| line.split([' ', '(', ')'])).collect();

@@ -206,8 +206,9 @@ impl Row {
         }
         let best_word = best(words).ok_or_else(|| self.no_word())?;
         let forced = settings.calling == Calling::Force && self.counts.chosen == 0;
+        let elsewhere = settings.in_lines.as_ref().is_some_and(|start| !self.transcript.is_in_line(start));
         let tools = match settings.calling {
-            _ if self.constraint.is_some() => Vec::new(),
+            _ if self.constraint.is_some() || elsewhere => Vec::new(),
             Calling::Off => Vec::new(),
             Calling::Auto | Calling::Force => {
                 // Greedily a tool that is below the best word is not called: only the trace may show it.

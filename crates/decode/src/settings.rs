@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 pub struct Settings {
     /// Who may call tools, and when. Default: [`Calling::Auto`].
     pub calling: Calling,
+    /// Tools are candidates only in lines of the generated text that begin with this; elsewhere there are words alone.
+    /// Default: everywhere.
+    pub in_lines: Option<String>,
     /// Where a call's arguments are written. Default: [`Arguments::InPlace`].
     pub arguments: Arguments,
     /// Added to every tool's logit; `None` takes the head's own bias. Default: `None`.
@@ -45,6 +48,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             calling: Calling::Auto,
+            in_lines: None,
             arguments: Arguments::InPlace,
             bias: None,
             temperature: 0.0,

@@ -101,6 +101,12 @@ impl Transcript {
         stop + unfinished.unwrap_or(0)
     }
 
+    /// Whether the line that is being written begins with this.
+    pub fn is_in_line(&self, start: &str) -> bool {
+        let last = self.bytes.rsplit(|&byte| byte == b'\n').next().unwrap_or_default();
+        last.starts_with(start.as_bytes())
+    }
+
     /// The whole text; what is no UTF-8 becomes U+FFFD.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.bytes).into_owned()

@@ -76,7 +76,7 @@ pub use lambda::{
     Bias, Curve, CurvePoint, Rule, ScaleSelection, Search, Selection, Start, choose_lambda, choose_scale,
 };
 pub use method::{Method, MethodName, Solver};
-pub use metrics::{ExampleScores, Metrics, Scores, ToolMetrics};
+pub use metrics::{GroupScores, Metrics, Scores, ToolMetrics};
 pub use name::{bare_name, words_of_name};
 pub use neighbours::{Neighbour, nearest_words};
 pub use objective::{Objective, Training, Weighting};

@@ -6,6 +6,7 @@
 
 use crate::{Head, HeadError, Subset, Table, WORD, Weighting, products::scores};
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
 
 /// The figures of a head on a set of examples. A share over nothing is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -57,11 +58,13 @@ pub struct ToolMetrics {
     pub f1: Option<f64>,
 }
 
-/// One example's figures.
+/// The figures of a group of examples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct ExampleScores {
-    /// Which example of the features.
-    pub example: u32,
+pub struct GroupScores {
+    /// Which group of the features.
+    pub group: u32,
+    /// Its examples.
+    pub examples: u32,
     /// Its labelled positions.
     pub positions: u32,
     /// Those of them that are calls.
@@ -72,6 +75,8 @@ pub struct ExampleScores {
     pub recalled: u32,
     /// The sum of its positions' cross-entropy, in nats.
     pub loss: f64,
+    /// The sum of its examples' mean cross-entropy.
+    pub example_loss: f64,
 }
 
 /// What a head says at some positions; from it every figure and the best bias follow.
@@ -181,14 +186,24 @@ impl Scores {
         means.iter().sum::<f64>() / means.len() as f64
     }
 
-    /// What became of each example, greedily with a bias, in the order of the examples: for comparisons that respect
-    /// that the positions of one example belong together.
-    pub fn by_example(&self, table: &Table<'_>, bias: f32) -> Vec<ExampleScores> {
-        let mut all = vec![ExampleScores::default(); table.groups().len()];
+    /// What became of each group of examples, greedily with a bias, in the order of their numbers: for comparisons that
+    /// respect that the positions of one example, and examples that are near repetitions, belong together.
+    pub fn by_group(&self, table: &Table<'_>, bias: f32) -> Vec<GroupScores> {
+        let mut all: BTreeMap<u32, GroupScores> = BTreeMap::new();
+        let mut lengths: HashMap<u32, f64> = HashMap::new();
+        for &id in &self.ids {
+            *lengths.entry(table.example[id as usize]).or_default() += 1.0;
+        }
+        for &example in lengths.keys() {
+            let group = table.groups()[example as usize];
+            let new = GroupScores { group, ..GroupScores::default() };
+            all.entry(group).or_insert(new).examples += 1;
+        }
         for (i, &id) in self.ids.iter().enumerate() {
             let at = id as usize;
-            let scores = &mut all[table.example[at] as usize];
-            scores.example = table.example[at];
+            let example = table.example[at];
+            let Some(scores) = all.get_mut(&table.groups()[example as usize]) else { continue };
+            scores.example_loss += self.loss(table, i) / lengths[&example];
             scores.positions += 1;
             scores.loss += self.loss(table, i);
             if table.tool[at] != WORD {
@@ -198,8 +213,7 @@ impl Scores {
                 scores.recalled += u32::from(chosen && self.best_logit[i] + bias > table.max[at]);
             }
         }
-        all.retain(|scores| scores.positions > 0);
-        all
+        all.into_values().collect()
     }
 
     /// All figures, greedy ones with a bias.

@@ -5,6 +5,7 @@ use crate::BenchError;
 use head::{HeadError, Subset, Table, ToolText};
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
+use std::collections::HashSet;
 
 /// Folds of a corpus without a test of its own.
 const FOLDS: usize = 5;
@@ -98,7 +99,7 @@ impl<'a> Arena<'a> {
                 let score_on = all.folds(self.train, FOLDS, cell.seed)?.swap_remove(fold);
                 (all.minus(&score_on), self.train, score_on)
             }
-            // Of few examples a tool, all others are scored.
+            // Of few examples a tool, all others are scored, but for those that nearly repeat one of the few.
             (None, None) if cell.per_tool.is_some() => (all.clone(), self.train, all),
             (_, fold) => {
                 return Err(HeadError::Setting(format!("the fold {fold:?} is none of {:?}", self.folds())));
@@ -109,13 +110,21 @@ impl<'a> Arena<'a> {
             None => fit_on,
         };
         let rest = self.test.is_none() && cell.fold.is_none();
-        let score_on = if rest { score_on.minus(&fit_on) } else { score_on };
+        let score_on = if rest { of_other_groups(self.train, &fit_on) } else { score_on };
         if score_on.is_empty() {
             let message = "no example is left to score: fit on fewer a tool, or bring a test of its own";
             return Err(HeadError::Setting(message.into()));
         }
         Ok(Split { train: self.train, fit_on, test, score_on })
     }
+}
+
+/// The examples of groups that none of these is of.
+fn of_other_groups(table: &Table<'_>, these: &Subset) -> Subset {
+    let groups = table.groups();
+    let taken: HashSet<u32> =
+        (0..).zip(groups).filter(|(e, _)| these.contains(*e)).map(|(_, &g)| g).collect();
+    Subset::of(groups.len(), |example| !taken.contains(&groups[example as usize]))
 }
 
 /// At most `count` examples of each tool's first calls, drawn by the seed. An example counts for the tool it calls first.

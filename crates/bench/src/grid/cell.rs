@@ -1,6 +1,6 @@
 //! What a cell of the grid is, and what is found in it.
 
-use head::{ExampleScores, MethodName, Metrics, Prior, Weighting};
+use head::{GroupScores, MethodName, Metrics, Prior, Weighting};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -57,7 +57,23 @@ pub enum Names {
     Func,
 }
 
+impl fmt::Display for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Own => "own",
+            Self::Id => "id",
+            Self::Tool => "tool",
+            Self::Func => "func",
+        })
+    }
+}
+
 impl Names {
+    /// The names that a method was published with: the release calls relations by their ids.
+    pub fn published(method: MethodName) -> Self {
+        if method == MethodName::TokenLearningCode { Self::Id } else { Self::Own }
+    }
+
     /// The name of the tool at place `k`, whose own is `own`.
     pub fn of(self, k: usize, own: &str) -> String {
         match self {
@@ -167,8 +183,8 @@ pub struct Row {
     /// Greedy figures along the bias, where it was calibrated.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub along_bias: Vec<AtBias>,
-    /// Every scored example.
-    pub examples: Vec<ExampleScores>,
+    /// Every scored group of examples: of FuncQA's, the texts that differ in their numbers alone.
+    pub groups: Vec<GroupScores>,
     /// Seconds that the fit took; a path's are shared among its rows.
     pub seconds: f64,
 }
@@ -179,13 +195,16 @@ pub fn by_seed<'r>(
     rows: impl IntoIterator<Item = &'r Row>,
     value: impl Fn(&Row) -> Option<f64>,
 ) -> BTreeMap<u64, f64> {
-    let mut folds: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
+    let mut folds: BTreeMap<u64, Vec<Option<f64>>> = BTreeMap::new();
     for row in rows {
-        if let Some(value) = value(row) {
-            folds.entry(row.unit.cell.seed).or_default().push(value);
-        }
+        folds.entry(row.unit.cell.seed).or_default().push(value(row));
     }
     let whole = folds.values().map(Vec::len).max().unwrap_or(0);
     folds.retain(|_, values| values.len() == whole);
-    folds.into_iter().map(|(seed, values)| (seed, values.iter().sum::<f64>() / values.len() as f64)).collect()
+    // A fold in which there is nothing to say, no call for a precision, leaves it to the others.
+    let mean = |values: Vec<Option<f64>>| {
+        let said: Vec<f64> = values.into_iter().flatten().collect();
+        (!said.is_empty()).then(|| said.iter().sum::<f64>() / said.len() as f64)
+    };
+    folds.into_iter().filter_map(|(seed, values)| Some((seed, mean(values)?))).collect()
 }

@@ -94,7 +94,7 @@ pub fn rows(
             }
             vec![row]
         }
-        Kind::Path => fit_path(split.train, &split.fit_on, &prior, &method, lambdas(cell))?
+        Kind::Path => along_lambda(&split, &prior, &method, lambdas(cell))?
             .iter()
             .map(|found| {
                 let lambda = Lambda::Fixed(found.head.meta.lambda.unwrap_or(0.0));
@@ -134,10 +134,29 @@ pub fn rows(
     Ok(rows)
 }
 
-/// λ = 0 has no use for W0, and the longest way: a path takes it for one prior, the zero one, with all examples.
+/// To an optimum λ = 0 has no use for W0, and the longest way: a path takes it for one prior, the zero one, with all
+/// examples. An optimiser that stops early keeps of W0 what it keeps.
 fn lambdas(cell: &Cell) -> &'static [f64] {
     let all = &LAMBDAS;
-    if cell.prior == Prior::Zero && cell.per_tool.is_none() { all } else { &all[1..] }
+    let zero = cell.adam.is_some() || cell.prior == Prior::Zero && cell.per_tool.is_none();
+    if zero { all } else { &all[1..] }
+}
+
+/// A fit for each λ.
+fn along_lambda(
+    split: &Split<'_>,
+    prior: &Matrix,
+    method: &Method,
+    lambdas: &[f64],
+) -> Result<Vec<Fit>, HeadError> {
+    if matches!(method.solver, Solver::Exact(_)) {
+        return fit_path(split.train, &split.fit_on, prior, method, lambdas);
+    }
+    let one = |&lambda: &f64| {
+        let method = Method { penalty: Penalty::Squared { lambda }, ..method.clone() };
+        fit(split.train, &split.fit_on, prior, &method, &mut |_| ())
+    };
+    lambdas.iter().map(one).collect()
 }
 
 /// The method of a cell; λ is set by whoever fits.
@@ -171,7 +190,7 @@ fn row(unit: &Unit, lambda: Lambda, found: &Fit, seen: &Scores, split: &Split<'_
         metrics: seen.metrics(split.test, unit.cell.weighting, 0.0),
         chosen_bias: None,
         along_bias: Vec::new(),
-        examples: seen.by_example(split.test, 0.0),
+        groups: seen.by_group(split.test, 0.0),
         seconds: 0.0,
     }
 }

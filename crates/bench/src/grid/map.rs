@@ -1,7 +1,7 @@
 //! Where a head's rows came from and went to, in the plane that shows most of it.
 
 use crate::BenchError;
-use crate::heads::{HeadPlan, PriorName, fit_head};
+use crate::heads::{HeadPlan, fit_head};
 use head::{Head, Method, MethodName, Search, Subset, Table, ToolText, choose_lambda, nearest_words};
 use lm::{FrozenLm, Matrix, RowSource};
 use serde::{Deserialize, Serialize};
@@ -72,7 +72,7 @@ pub fn maps(
     texts: &[ToolText],
     published: (f64, usize),
 ) -> Result<Vec<(String, MapOfRows)>, BenchError> {
-    let plan = |method| HeadPlan { method, adam: published, seed: 0, prior: PriorName::Own };
+    let plan = |method| HeadPlan::new(method, published);
     let learned = fit_head(lm, table, texts, &plan(MethodName::TokenLearning))?;
     let method = Method::named(MethodName::Exact);
     let all = Subset::all(table.groups().len());

@@ -3,7 +3,7 @@
 use super::candidates::{STATES, of_text, together};
 use super::fitted::is_random;
 use super::{Adam, Arena, Cell, Kind, Names, Unit};
-use head::{Method, MethodName, Pool, Prior, Scale, Source, Text, Weighting};
+use head::{Method, MethodName, Pool, Prior, Scale, Search, Source, Text, Weighting};
 
 /// Examples a tool along a learning curve.
 const LEARNING: [usize; 6] = [1, 2, 4, 8, 16, 32];
@@ -16,7 +16,7 @@ pub enum Part {
     /// The methods as published, the same with the learning rate that cross-validation chooses, and ours with the λ that
     /// it chooses.
     Methods,
-    /// λ from 0 to 1, both weightings, for each of a few priors.
+    /// λ from 0 to 1: exact with both weightings, for each of a few priors; TokenLearning as published.
     Lambda,
     /// Few examples a tool, prior by prior, scale by scale, and the prior that is chosen by the training calls.
     Few,
@@ -41,9 +41,9 @@ pub fn plan(arena: &Arena<'_>, parts: &[Part], seeds: u64) -> Vec<Unit> {
             Part::Methods => methods(published),
             Part::Lambda => {
                 let priors = [Prior::Zero, text(Text::Name, Source::HeadRows, Pool::Mean), contexts()];
-                both_weightings()
-                    .flat_map(|w| priors.clone().map(|prior| (Kind::Path, exact(prior, w))))
-                    .collect()
+                let exact = both_weightings().flat_map(|w| priors.clone().map(|prior| exact(prior, w)));
+                let published = adam(MethodName::TokenLearning, published);
+                exact.chain([published]).map(|cell| (Kind::Path, cell)).collect()
             }
             Part::Priors => {
                 priors().into_iter().map(|p| (Kind::Path, exact(p, Weighting::PerPosition))).collect()
@@ -60,13 +60,17 @@ pub fn plan(arena: &Arena<'_>, parts: &[Part], seeds: u64) -> Vec<Unit> {
         };
         for (kind, cell) in cells {
             let folds = if *part == Part::Few { vec![None] } else { arena.folds() };
-            let random =
-                folds.len() > 1 || cell.adam.is_some() || cell.per_tool.is_some() || is_random(&cell.prior);
+            // λ auto cuts folds of its own.
+            let random = matches!(kind, Kind::Auto | Kind::Chosen)
+                || folds.len() > 1
+                || cell.adam.is_some()
+                || cell.per_tool.is_some()
+                || is_random(&cell.prior);
             for seed in 0..if random { seeds } else { 1 } {
                 for &fold in &folds {
                     let prior = seeded(&cell.prior, seed);
                     let unit = Unit { kind, cell: Cell { prior, seed, fold, ..cell.clone() } };
-                    if (*part != Part::Few || is_worth(arena, &unit.cell)) && !units.contains(&unit) {
+                    if (*part != Part::Few || is_worth(arena, &unit)) && !units.contains(&unit) {
                         units.push(unit);
                     }
                 }
@@ -99,7 +103,7 @@ fn adam(method: MethodName, adam: Adam) -> Cell {
     Cell {
         method,
         prior,
-        names: Names::Own,
+        names: Names::published(method),
         weighting: training.weighting,
         adam: Some(adam),
         per_tool: None,
@@ -145,7 +149,9 @@ fn names(published: Adam) -> Vec<(Kind, Cell)> {
     let mut cells = Vec::new();
     for names in [Names::Own, Names::Tool, Names::Func] {
         for method in [MethodName::TokenLearning, MethodName::TokenLearningCode] {
-            cells.push((Kind::Own, Cell { names, ..adam(method, published) }));
+            let own = adam(method, published);
+            let names = if names == Names::Own { own.names } else { names };
+            cells.push((Kind::Own, Cell { names, ..own }));
         }
         let name = text(Text::Name, Source::HeadRows, Pool::Mean);
         cells.push((Kind::Auto, Cell { names, ..exact(name, Weighting::PerPosition) }));
@@ -166,15 +172,16 @@ fn learning(published: Adam) -> Vec<(Kind, Cell)> {
     cells
 }
 
-/// So many examples a tool may leave none to score, or be no more than fewer are.
-fn is_worth(arena: &Arena<'_>, cell: &Cell) -> bool {
-    let drawn = |count| {
-        let cell = Cell { per_tool: Some(count), ..cell.clone() };
-        arena.split(&cell).map(|split| split.fit_on.len()).ok()
-    };
+/// So many examples a tool may leave none to score, be no more than fewer are, or be too few to choose λ by.
+fn is_worth(arena: &Arena<'_>, unit: &Unit) -> bool {
+    let cell = &unit.cell;
+    let drawn = |count| arena.split(&Cell { per_tool: Some(count), ..cell.clone() }).ok();
     let fewer = FEW.into_iter().filter(|&count| Some(count) < cell.per_tool).max();
-    let here = cell.per_tool.and_then(drawn);
-    here.is_some() && here != fewer.and_then(drawn)
+    let Some(here) = cell.per_tool.and_then(drawn) else { return false };
+    let search = Search::default();
+    let can_choose = || here.fit_on.folds(here.train, search.folds, cell.seed).is_ok();
+    (unit.kind != Kind::Chosen || can_choose())
+        && fewer.and_then(drawn).is_none_or(|fewer| fewer.fit_on.len() != here.fit_on.len())
 }
 
 fn few() -> Vec<(Kind, Cell)> {

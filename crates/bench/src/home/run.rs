@@ -59,7 +59,7 @@ impl HomeMeta {
             PriorName::Own => String::new(),
             prior => format!(", prior {prior}"),
         };
-        let lambda = head.lambda.map_or_else(String::new, |lambda| format!(", λ {lambda:.0e}"));
+        let lambda = head.lambda.map_or_else(String::new, |lambda| format!(", λ {lambda:e}"));
         let (rate, epochs) = head.adam;
         let adam = match head.method {
             MethodName::Exact => String::new(),

@@ -19,7 +19,7 @@
   const answer = (name, found) => {
     const box = make("div");
     if (!found) { box.append(make("p", name + ": no answer")); return box; }
-    box.append(make("p", name + ": " + (found.strict ? "right" : found.lax ? "right as the reference scores, strictly wrong" : "wrong"), found.strict ? "right" : "wrong"));
+    box.append(make("p", name + ": " + (found.strict ? "right" : found.lax ? "right by the laxer rule, strictly wrong" : "wrong"), found.strict ? "right" : "wrong"));
     box.append(make("pre", found.text.trim()));
     for (const call of found.calls) box.append(make("pre", call));
     if (found.ranked.length) box.append(make("p", "retrieved: " + found.ranked.slice(0, 5).join(", "), "note"));

@@ -1,9 +1,11 @@
 //! A browser over single questions with their traces.
 
-use super::RunOf;
+use super::{PlansOf, RunOf};
 use crate::BenchError;
+use crate::home::HomeRecord;
 use crate::page::script_json;
 use serde::Serialize;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// What the script fills.
@@ -30,7 +32,7 @@ struct Asked<'a> {
 
 #[derive(Serialize)]
 struct Answer<'a> {
-    text: &'a str,
+    text: Cow<'a, str>,
     strict: bool,
     lax: bool,
     calls: Vec<String>,
@@ -44,11 +46,11 @@ struct Answer<'a> {
 ///
 /// # Errors
 /// If the data cannot be written as JSON.
-pub fn script(runs: &[RunOf]) -> Result<String, BenchError> {
+pub fn script(runs: &[RunOf], plans: &[PlansOf]) -> Result<String, BenchError> {
     let mut tasks: BTreeMap<String, BTreeMap<&str, Asked<'_>>> = BTreeMap::new();
     for run in runs {
         let meta = &run.meta;
-        let questions = tasks.entry(format!("{}, {}", meta.task, meta.model)).or_default();
+        let questions = tasks.entry(format!("{}, {}", meta.task, meta.model_and_engine())).or_default();
         let label = meta.label();
         for record in &run.records {
             let question = &record.question;
@@ -68,7 +70,7 @@ pub fn script(runs: &[RunOf]) -> Result<String, BenchError> {
                 }
             });
             let answer = Answer {
-                text: &answered.text,
+                text: Cow::Borrowed(&answered.text),
                 strict: record.score.strict,
                 lax: record.score.lax,
                 calls: calls.collect(),
@@ -79,10 +81,43 @@ pub fn script(runs: &[RunOf]) -> Result<String, BenchError> {
             asked.answers.insert(label.clone(), answer);
         }
     }
+    for run in plans {
+        let meta = &run.meta;
+        let questions = tasks
+            .entry(format!("household {}, {}, {}", meta.household, meta.model, meta.engine))
+            .or_default();
+        let label = format!("{}, {}, seed {}", meta.method(), meta.train, meta.fold_seed);
+        for record in &run.records {
+            let asked = questions.entry(record.task.as_str()).or_insert_with(|| Asked {
+                id: &record.task,
+                text: &record.title,
+                expected: "what the task wants",
+                tools: &[],
+                answers: BTreeMap::new(),
+            });
+            asked.answers.insert(label.clone(), plan(record));
+        }
+    }
     let data: BTreeMap<String, Vec<Asked<'_>>> =
         tasks.into_iter().map(|(task, asked)| (task, asked.into_values().collect())).collect();
     let json = script_json(&data).map_err(|e| BenchError::Setting(format!("the report's questions: {e}")))?;
     Ok(format!("const DATA = {json};\n{SCRIPT}"))
+}
+
+/// A plan, its lines as the text and the simulator's reason below it.
+fn plan(record: &HomeRecord) -> Answer<'_> {
+    let score = &record.score;
+    let reason =
+        score.reason.as_ref().map(|reason| format!("rejected after {} lines: {reason}", score.steps));
+    Answer {
+        text: Cow::Owned(record.plan.join("\n")),
+        strict: score.success,
+        lax: score.relaxed,
+        failed: reason.is_some(),
+        calls: reason.into_iter().collect(),
+        decisions: Vec::new(),
+        ranked: &[],
+    }
 }
 
 fn decision(decision: &decode::Decision) -> String {

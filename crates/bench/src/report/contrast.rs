@@ -1,10 +1,11 @@
-//! Two kinds of rows against each other: over seeds, and over the scored examples.
+//! Two kinds of rows against each other: over seeds, and over the groups of examples that are scored.
 
 use crate::grid::{Row, by_seed};
 use crate::stats::{
     BootstrapTest, Interval, LEVEL, PairedT, RESAMPLES, mean, mean_t, minimal_detectable_shift,
     paired_bootstrap, paired_t, variance,
 };
+use head::Weighting;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is compared.
@@ -28,9 +29,12 @@ impl Figure {
         }
     }
 
-    /// An example's share in the figure, and its weight.
-    fn of_example(self, scores: &head::ExampleScores) -> (f64, f64) {
+    /// A group's share in the figure, and its weight.
+    fn of_group(self, scores: &head::GroupScores, weighting: Weighting) -> (f64, f64) {
         match self {
+            Self::CrossEntropy if weighting == Weighting::PerExample => {
+                (scores.example_loss, scores.examples.into())
+            }
             Self::Choice => (scores.chosen.into(), scores.calls.into()),
             Self::Recall => (scores.recalled.into(), scores.calls.into()),
             Self::CrossEntropy => (scores.loss, scores.positions.into()),
@@ -41,45 +45,48 @@ impl Figure {
 /// A comparison of a with b.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Contrast {
-    /// The mean of a and of b over seeds.
+    /// The figure of a and of b, over what both scored.
     pub means: (f64, f64),
     /// The paired t-test over seeds; where one of them depends on no seed, its one value stands for all.
     pub seeds: Option<PairedT>,
-    /// The paired bootstrap over examples.
-    pub examples: Option<BootstrapTest>,
-    /// The smallest difference that the examples would show with probability 0.8.
+    /// The paired bootstrap over groups of examples.
+    pub groups: Option<BootstrapTest>,
+    /// The smallest difference that the groups would show with probability 0.8.
     pub detectable: Option<f64>,
 }
 
-/// Compares rows of two kinds, paired by seed and by example; nothing if they share none.
+/// Compares rows of two kinds, paired by seed and by group of examples; nothing if they share none.
 ///
 /// Where a seed decides the folds, only the folds that both have are compared: others are other training examples.
 pub fn contrast(a: &[&Row], b: &[&Row], figure: Figure) -> Option<Contrast> {
     let (a, b) = (&of_shared_folds(a, b), &of_shared_folds(b, a));
     let of = |rows: &[&Row]| by_seed(rows.iter().copied(), |row| figure.of(row));
     let (values_a, values_b) = (of(a), of(b));
-    let means = (mean(&values(&values_a))?, mean(&values(&values_b))?);
+    let means_over_seeds = (mean(&values(&values_a))?, mean(&values(&values_b))?);
     let (pairs_a, pairs_b): (Vec<f64>, Vec<f64>) = paired(&values_a, &values_b).into_iter().unzip();
-    let (of_a, of_b) = (by_example(a, figure), by_example(b, figure));
+    let (of_a, of_b) = (by_group(a, figure), by_group(b, figure));
     let shared: Vec<(f64, f64, f64)> = of_a
         .iter()
-        .filter_map(|(example, &(x, weight))| Some((x, of_b.get(example)?.0, weight)))
+        .filter_map(|(group, &(x, weight))| Some((x, of_b.get(group)?.0, weight)))
         .filter(|(_, _, weight)| *weight > 0.0)
         .collect();
     let column = |of: fn(&(f64, f64, f64)) -> f64| shared.iter().map(of).collect::<Vec<f64>>();
     let weights = column(|s| s.2);
-    let examples = paired_bootstrap(&column(|s| s.0), &column(|s| s.1), &weights, RESAMPLES, 0, LEVEL);
-    let share = weights.iter().sum::<f64>() / weights.len().max(1) as f64;
+    let groups = paired_bootstrap(&column(|s| s.0), &column(|s| s.1), &weights, RESAMPLES, 0, LEVEL);
+    let all: f64 = weights.iter().sum();
+    let of_all = |of: fn(&(f64, f64, f64)) -> f64| column(of).iter().sum::<f64>() / all;
+    let means = if all > 0.0 { (of_all(|s| s.0), of_all(|s| s.1)) } else { means_over_seeds };
+    let share = all / weights.len().max(1) as f64;
     let differences: Vec<f64> = shared.iter().map(|(a, b, _)| (a - b) / share).collect();
     let detectable = variance(&differences)
         .and_then(|spread| minimal_detectable_shift(differences.len(), spread.sqrt(), 0.05, 0.8));
-    Some(Contrast { means, seeds: paired_t(&pairs_a, &pairs_b, LEVEL), examples, detectable })
+    Some(Contrast { means, seeds: paired_t(&pairs_a, &pairs_b, LEVEL), groups, detectable })
 }
 
 impl Contrast {
-    /// The p-value that tables correct: over examples, else over seeds.
+    /// The p-value that tables correct: over groups of examples, else over seeds.
     pub fn p(&self) -> f64 {
-        self.examples.map(|test| test.p).or(self.seeds.map(|test| test.p)).unwrap_or(1.0)
+        self.groups.map(|test| test.p).or(self.seeds.map(|test| test.p)).unwrap_or(1.0)
     }
 }
 
@@ -111,24 +118,31 @@ fn paired(a: &BTreeMap<u64, f64>, b: &BTreeMap<u64, f64>) -> Vec<(f64, f64)> {
     }
 }
 
-/// Every scored example's mean over the seeds that scored it.
-fn by_example(rows: &[&Row], figure: Figure) -> BTreeMap<u32, (f64, f64)> {
-    let mut sums: BTreeMap<u32, (f64, f64, f64)> = BTreeMap::new();
-    for scores in rows.iter().flat_map(|row| &row.examples) {
-        let (value, weight) = figure.of_example(scores);
-        let sum = sums.entry(scores.example).or_default();
-        *sum = (sum.0 + value, sum.1 + weight, sum.2 + 1.0);
+/// Every scored group's mean over the seeds that scored it.
+fn by_group(rows: &[&Row], figure: Figure) -> BTreeMap<u32, (f64, f64)> {
+    let mut sums: BTreeMap<u32, (f64, f64, BTreeSet<u64>)> = BTreeMap::new();
+    for row in rows {
+        for scores in &row.groups {
+            let (value, weight) = figure.of_group(scores, row.unit.cell.weighting);
+            let sum = sums.entry(scores.group).or_default();
+            (sum.0, sum.1) = (sum.0 + value, sum.1 + weight);
+            sum.2.insert(row.unit.cell.seed);
+        }
     }
-    sums.into_iter().map(|(example, (value, weight, n))| (example, (value / n, weight / n))).collect()
+    let mean = |(value, weight, seeds): (f64, f64, BTreeSet<u64>)| {
+        let n = seeds.len() as f64;
+        (value / n, weight / n)
+    };
+    sums.into_iter().map(|(group, sum)| (group, mean(sum))).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::grid::{Cell, Kind, Lambda, Names, Unit};
-    use head::{ExampleScores, MethodName, Metrics, Prior, Weighting};
+    use head::{GroupScores, MethodName, Metrics, Prior, Weighting};
 
-    /// A row of one fold that scores ten examples of a call each, the first `right` of them rightly.
+    /// A row of one fold that scores ten groups of a call each, the first `right` of them rightly.
     fn row(seed: u64, right: u32) -> Row {
         let cell = Cell {
             method: MethodName::Exact,
@@ -140,12 +154,12 @@ mod tests {
             seed,
             fold: Some(0),
         };
-        let example = |at| ExampleScores {
-            example: at,
+        let group = |at| GroupScores {
+            group: at,
             positions: 1,
             calls: 1,
             chosen: (at < right).into(),
-            ..ExampleScores::default()
+            ..GroupScores::default()
         };
         Row {
             unit: Unit { kind: Kind::Auto, cell },
@@ -159,7 +173,7 @@ mod tests {
             metrics: Metrics { choice: Some(f64::from(right) / 10.0), ..Metrics::default() },
             chosen_bias: None,
             along_bias: Vec::new(),
-            examples: (0..10).map(example).collect(),
+            groups: (0..10).map(group).collect(),
             seconds: 0.0,
         }
     }
@@ -170,7 +184,7 @@ mod tests {
         let (first, second, other) = (row(0, 6), row(1, 10), row(0, 6));
         let found = contrast(&[&first, &second], &[&other], Figure::Choice).unwrap();
         assert_eq!(found.means, (0.6, 0.6));
-        assert_eq!(found.examples.unwrap().difference.value, 0.0);
+        assert_eq!(found.groups.unwrap().difference.value, 0.0);
         assert!(contrast(&[&second], &[&other], Figure::Choice).is_none(), "no cut in common");
     }
 }

@@ -8,9 +8,6 @@ use crate::page::{Cell, figure, side_by_side, table};
 use crate::stats::Interval;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Lines of the drawing, the most telling first; the table has all.
-const DRAWN: usize = 8;
-
 /// One line: what it is called, and its rows by the number of examples a tool.
 type Line<'g> = (String, BTreeMap<usize, Vec<&'g Row>>);
 
@@ -69,7 +66,7 @@ pub fn section(grid: &Grid) -> String {
             let i = found(rows, of)?;
             Some(Point { x: count as f64, y: i.value, low: i.low.max(0.0), high: i.high.min(1.0) })
         };
-        let series = lines.iter().take(DRAWN).map(|(name, by_count)| Series {
+        let series = lines.iter().map(|(name, by_count)| Series {
             name: name.clone(),
             points: by_count.iter().filter_map(point).collect(),
         });

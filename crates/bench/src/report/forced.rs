@@ -3,9 +3,9 @@
 use super::contrast::{Contrast, Figure, contrast, over_seeds};
 use super::{Grid, p_value, percent};
 use crate::grid::{Kind, Lambda, Names, Row, by_seed, summary};
-use crate::page::{Cell, escape, table};
-use crate::stats::holm;
-use head::{MethodName, Pool, Prior, Text, Weighting};
+use crate::page::{Cell, table};
+use crate::stats::{LEVEL, holm, wilson_clustered};
+use head::{GroupScores, MethodName, Pool, Prior, Text, Weighting};
 use std::collections::BTreeMap;
 
 /// Rows that differ in their seed alone, in the order of their first.
@@ -25,7 +25,12 @@ pub fn groups(grid: &Grid, keep: impl Fn(&Row) -> bool) -> Vec<(String, Vec<&Row
 
 /// Whether a row is of full data and own names.
 pub fn plain(row: &Row) -> bool {
-    row.unit.cell.per_tool.is_none() && row.unit.cell.names == Names::Own
+    row.unit.cell.per_tool.is_none() && has_own_names(row)
+}
+
+/// Whether a row's names are those of its method.
+fn has_own_names(row: &Row) -> bool {
+    row.unit.cell.names == Names::published(row.unit.cell.method)
 }
 
 /// The rows that others are compared with: the exact optimum, zero prior, λ by cross-validation.
@@ -38,7 +43,8 @@ fn ours(row: &Row) -> bool {
 
 /// Methods as published and ours, each against ours.
 pub fn methods(grid: &Grid) -> String {
-    let all = groups(grid, |row| plain(row) && row.unit.kind != Kind::Path && !is_rest(row));
+    let mut all = groups(grid, |row| plain(row) && row.unit.kind != Kind::Path && !is_rest(row));
+    all.sort_by_key(|(_, rows)| !rows.first().is_some_and(|row| ours(row)));
     let base: Vec<&Row> = grid.rows.iter().filter(|row| ours(row)).collect();
     against(&all, &base, "The first row is what the others are compared with.")
 }
@@ -51,25 +57,22 @@ fn is_rest(row: &Row) -> bool {
 
 /// Names that say nothing.
 pub fn names(grid: &Grid) -> String {
-    let others = groups(grid, |row| row.unit.cell.names != Names::Own);
-    let mut html = String::new();
+    let others = groups(grid, |row| !has_own_names(row));
+    let mut found = Vec::new();
     for (name, rows) in &others {
         let Some(first) = rows.first() else { continue };
         let twin = |row: &&Row| {
             let (a, b) = (&row.unit.cell, &first.unit.cell);
             row.unit.kind == first.unit.kind
-                && a.names == Names::Own
+                && has_own_names(row)
                 && (a.method, &a.prior, a.weighting, a.adam, a.per_tool)
                     == (b.method, &b.prior, b.weighting, b.adam, b.per_tool)
         };
         let own: Vec<&Row> = grid.rows.iter().filter(twin).collect();
-        let found = contrast(rows, &own, Figure::Choice);
         // Ids as names are a prior of their own among few examples a tool, with no twin.
-        if found.is_some() {
-            html += &format!("<p>{}</p>{}", escape(name), lines(&[("this, against own names", found)]));
-        }
+        found.push((format!("{name} − own names"), contrast(rows, &own, Figure::Choice)));
     }
-    html
+    lines(&found)
 }
 
 /// The papers' claims, each as a comparison.
@@ -88,6 +91,10 @@ pub fn claims(grid: &Grid) -> String {
     let (mean, max) = (pooled(Pool::Mean), pooled(Pool::Max));
     let toolkengpt = own(MethodName::ToolkenGpt);
     let exact: Vec<&Row> = grid.rows.iter().filter(|row| ours(row)).collect();
+    let along = of(Kind::Path, MethodName::TokenLearning);
+    let at = |lambda: f64| -> Vec<&Row> {
+        along.iter().copied().filter(|row| fixed(row) == Some(lambda)).collect()
+    };
     let found: Vec<(&str, Option<Contrast>)> = vec![
         ("TokenLearning (paper) − ToolkenGPT, choice", contrast(&mean, &toolkengpt, Figure::Choice)),
         ("TokenLearning (paper) − ToolkenGPT, recall", contrast(&mean, &toolkengpt, Figure::Recall)),
@@ -104,16 +111,18 @@ pub fn claims(grid: &Grid) -> String {
             "exact − ToolkenGPT with a tuned rate, choice",
             contrast(&exact, &tuned(MethodName::ToolkenGpt), Figure::Choice),
         ),
+        ("TokenLearning (paper), λ 1e-3 − λ 0, choice", contrast(&at(1e-3), &at(0.0), Figure::Choice)),
+        ("TokenLearning (paper), λ 1e-2 − λ 0, choice", contrast(&at(1e-2), &at(0.0), Figure::Choice)),
         ("exact − ToolkenGPT, choice", contrast(&exact, &toolkengpt, Figure::Choice)),
         ("exact − TokenLearning (paper), choice", contrast(&exact, &mean, Figure::Choice)),
     ];
-    if found.iter().all(|(_, contrast)| contrast.is_none()) { String::new() } else { lines(&found) }
+    lines(&found)
 }
 
 /// Comparisons as a table.
-fn lines(found: &[(&str, Option<Contrast>)]) -> String {
+fn lines<S: AsRef<str>>(found: &[(S, Option<Contrast>)]) -> String {
     let known: Vec<(&str, &Contrast)> =
-        found.iter().filter_map(|(name, c)| Some((*name, c.as_ref()?))).collect();
+        found.iter().filter_map(|(name, c)| Some((name.as_ref(), c.as_ref()?))).collect();
     if known.is_empty() {
         return String::new();
     }
@@ -122,7 +131,7 @@ fn lines(found: &[(&str, Option<Contrast>)]) -> String {
         .iter()
         .zip(adjusted)
         .map(|((name, c), p)| {
-            let difference = c.examples.map(|test| test.difference);
+            let difference = c.groups.map(|test| test.difference);
             vec![
                 Cell::text(name),
                 Cell::number(&percent(c.means.0)),
@@ -144,15 +153,16 @@ fn lines(found: &[(&str, Option<Contrast>)]) -> String {
             "%",
             "%",
             "difference, points",
-            "p, examples (Holm)",
+            "p, groups (Holm)",
             "p, seeds",
             "d_z, seeds",
             "detectable, points",
         ],
         &rows,
-        "Intervals and p over examples by paired bootstrap; over seeds by paired t; where a set is \
+        "Intervals and p over groups of examples (of FuncQA: texts of one template) by paired bootstrap; over seeds by paired t, \
+         not corrected; where a set is \
          scored on its folds a seed is a cut into folds and its figure the folds' mean, so seeds share examples and their \
-         intervals are of the method on this set, not of new examples. Detectable: what the examples show with \
+         intervals are of the method on this set, not of new examples. Detectable: what the groups show with \
          probability 0.8.",
     )
 }
@@ -172,34 +182,37 @@ fn against(all: &[(String, Vec<&Row>)], base: &[&Row], note: &str) -> String {
         .iter()
         .zip(&contrasts)
         .map(|((name, rows), contrast)| {
-            let over = |value: &dyn Fn(&Row) -> Option<f64>, scale: f64, digits: usize| {
-                let shown = over_seeds(rows.iter().copied(), value).map(|i| {
-                    let half = (i.high - i.value) * scale;
-                    let value = i.value * scale;
-                    if i.n > 1 {
-                        format!("{value:.digits$} ±{half:.digits$}")
-                    } else {
-                        format!("{value:.digits$}")
-                    }
-                });
-                Cell::number(&shown.unwrap_or_else(|| "–".into()))
+            let seeds = by_seed(rows.iter().copied(), |_| Some(0.0)).len();
+            // Of one seed there is an interval over what it scored.
+            let share = |value: &dyn Fn(&Row) -> Option<f64>, right: fn(&GroupScores) -> u32| {
+                let scored = rows.iter().flat_map(|row| &row.groups);
+                let of_calls: Vec<_> = scored.map(|g| (right(g) as usize, g.calls as usize)).collect();
+                match wilson_clustered(&of_calls, LEVEL).filter(|_| seeds == 1) {
+                    Some(i) => Cell::number(&format!(
+                        "{} [{}, {}]",
+                        percent(i.value),
+                        percent(i.low),
+                        percent(i.high)
+                    )),
+                    None => over(rows, value, 100.0, 1),
+                }
             };
             let mut cells = vec![
                 Cell::text(name),
-                Cell::number(&by_seed(rows.iter().copied(), |_| Some(0.0)).len().to_string()),
-                over(&|row| row.metrics.choice, 100.0, 1),
-                over(&|row| row.metrics.recall, 100.0, 1),
-                over(&|row| row.metrics.precision, 100.0, 1),
-                over(&|row| row.metrics.f1, 100.0, 1),
-                over(&|row| row.chosen_bias.and_then(|b| b.f1), 100.0, 1),
-                over(&|row| row.metrics.false_calls, 100.0, 3),
-                over(&|row| row.metrics.call_nll, 1.0, 3),
-                over(&|row| row.metrics.tool_tax, 1000.0, 2),
+                Cell::number(&seeds.to_string()),
+                share(&|row| row.metrics.choice, |g| g.chosen),
+                share(&|row| row.metrics.recall, |g| g.recalled),
+                over(rows, &|row| row.metrics.precision, 100.0, 1),
+                over(rows, &|row| row.metrics.f1, 100.0, 1),
+                over(rows, &|row| row.chosen_bias.and_then(|b| b.f1), 100.0, 1),
+                over(rows, &|row| row.metrics.false_calls, 100.0, 3),
+                over(rows, &|row| row.metrics.call_nll, 1.0, 3),
+                over(rows, &|row| row.metrics.tool_tax, 1000.0, 2),
             ];
             match contrast {
                 Some(c) => {
                     let p = adjusted.next().unwrap_or(1.0);
-                    let d = c.examples.map(|test| test.difference);
+                    let d = c.groups.map(|test| test.difference);
                     cells.push(Cell::number(&d.map_or_else(
                         || "–".into(),
                         |d| {
@@ -232,9 +245,19 @@ fn against(all: &[(String, Vec<&Row>)], base: &[&Row], note: &str) -> String {
         ],
         &rows,
         &format!(
-            "Percent, means over seeds with Student's interval; NLL and tax in nats. Greedy figures without a bias but where said. {note}"
+            "Percent, means over seeds with Student's interval; of one seed choice and recall have Wilson's, widened by how alike a group's \
+             calls fare. NLL and tax in nats. Greedy figures without a bias but where said. {note}"
         ),
     )
+}
+
+/// The mean of a figure over seeds, with half of its interval.
+fn over(rows: &[&Row], value: &dyn Fn(&Row) -> Option<f64>, scale: f64, digits: usize) -> Cell {
+    let shown = over_seeds(rows.iter().copied(), value).map(|i| {
+        let (value, half) = (i.value * scale, (i.high - i.value) * scale);
+        if i.n > 1 { format!("{value:.digits$} ±{half:.digits$}") } else { format!("{value:.digits$}") }
+    });
+    Cell::number(&shown.unwrap_or_else(|| "–".into()))
 }
 
 fn same(a: &[&Row], b: &[&Row]) -> bool {

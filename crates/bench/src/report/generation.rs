@@ -7,14 +7,14 @@ use crate::stats::{LEVEL, Paired, cohens_h, holm, minimal_detectable_difference,
 use decode::Finish;
 use std::collections::BTreeMap;
 
-/// One table a task, model and set of questions.
+/// One table a task, model with its engine, and set of questions.
 pub fn tables(runs: &[RunOf]) -> String {
     let mut groups: BTreeMap<(String, String, String), Vec<&RunOf>> = BTreeMap::new();
     for run in runs.iter().filter(|run| !run.records.is_empty()) {
         let meta = &run.meta;
         let questions =
             meta.limit.map_or_else(|| "all".to_owned(), |n| format!("{n} (seed {})", meta.sample_seed));
-        groups.entry((meta.task.to_string(), meta.model.clone(), questions)).or_default().push(run);
+        groups.entry((meta.task.to_string(), meta.model_and_engine(), questions)).or_default().push(run);
     }
     groups
         .into_iter()
@@ -30,7 +30,7 @@ pub fn tables(runs: &[RunOf]) -> String {
 
 fn of_task(runs: &[&RunOf]) -> String {
     // The plain exact head is what the others are compared with; where there is none, the first run.
-    let base = runs.iter().find(|run| run.meta.method.to_string() == "exact").or(runs.first());
+    let base = runs.iter().find(|run| run.meta.is_plain_exact()).or(runs.first());
     let Some(base) = base else { return String::new() };
     let pairs: Vec<Option<Paired>> =
         runs.iter().map(|run| (!std::ptr::eq(*run, *base)).then(|| paired(run, base))).collect();
@@ -81,6 +81,10 @@ fn of_task(runs: &[&RunOf]) -> String {
                         .map_or("–".into(), |x| format!("{x:.0}")),
                 ),
                 Cell::number(
+                    &mean(run, |r| r.answered.tokens.aside as f64)
+                        .map_or("–".into(), |x| format!("{x:.0}")),
+                ),
+                Cell::number(
                     &mean(run, |r| r.answered.micros as f64 / 1e3)
                         .map_or("–".into(), |x| format!("{x:.0}")),
                 ),
@@ -117,20 +121,25 @@ fn of_task(runs: &[&RunOf]) -> String {
         "first tool right",
         "tokens",
         "prompt tokens",
+        "read for arguments",
         "ms a question",
     ];
     if relations {
         columns.extend(["answer right", "unforced too", "did not fit"]);
     }
-    columns.extend(["points against exact", "alone right", "p (McNemar, Holm)", "Cohen's h", "detectable"]);
+    columns.extend(["points", "alone right", "p (McNemar, Holm)", "Cohen's h", "detectable"]);
     table(
         &columns,
         &rows,
-        "Percent; Wilson's intervals. Alone right: questions that this method alone, and that exact alone, has right. \
-         Detectable: the difference that so many questions show with probability 0.8 at the discordance seen. Milliseconds of a \
+        &format!(
+            "Percent; Wilson's intervals. What is compared is compared with {}. Alone right: questions that this method alone, \
+             and that that one alone, has right. Read for arguments: tokens beside the prompt, worked calls that many share not counted. \
+         Detectable: the difference that so many questions show with probability 0.8 at the discordance seen, or at the least that it takes. Milliseconds of a \
          question include its batch's. Where relations are asked for, right is the relation: of tool tokens the best of them, \
          called whatever the words say; unforced too: it also beat every word. Did not fit: prompts longer than the model's \
          context, which count as wrong.",
+            escape(&base.meta.label())
+        ),
     )
 }
 

@@ -14,7 +14,7 @@ pub fn section(grid: &Grid) -> String {
     for (weighting, name) in weightings {
         let mut series: Vec<(String, Vec<&Row>)> = Vec::new();
         for row in grid.rows.iter().filter(|row| shown(row) && row.unit.cell.weighting == weighting) {
-            let name = prior_name(&row.unit.cell.prior);
+            let name = line(row);
             match series.iter_mut().find(|(known, _)| *known == name) {
                 Some((_, rows)) => rows.push(row),
                 None => series.push((name, vec![row])),
@@ -37,7 +37,9 @@ pub fn section(grid: &Grid) -> String {
             };
             figures.push(figure(
                 &lines.svg(),
-                &format!("Exact optimum, weighting {name}. Bands: Student's 95 % over seeds."),
+                &format!(
+                    "Weighting {name}; exact where no optimiser is named. Bands: Student's 95 % over seeds."
+                ),
             ));
         }
     }
@@ -45,12 +47,22 @@ pub fn section(grid: &Grid) -> String {
     html + &regrets(grid)
 }
 
-/// The priors of the part `lambda`: few enough for one picture.
+/// What a line is called: of exact its prior.
+fn line(row: &Row) -> String {
+    let cell = &row.unit.cell;
+    match cell.adam {
+        Some(adam) => format!("{}, {adam}", cell.method),
+        None => prior_name(&cell.prior),
+    }
+}
+
+/// The rows of the part `lambda`: few enough for one picture.
 fn shown(row: &Row) -> bool {
     let cell = &row.unit.cell;
     plain(row)
         && row.unit.kind == Kind::Path
-        && (matches!(cell.prior, Prior::Zero | Prior::Contexts { .. })
+        && (cell.adam.is_some()
+            || matches!(cell.prior, Prior::Zero | Prior::Contexts { .. })
             || prior_name(&cell.prior) == "name, head rows, mean")
 }
 
@@ -69,18 +81,23 @@ fn along(rows: &[&Row], what: Figure) -> Vec<Point> {
 /// λ auto and λ per tool against the best and the worst fixed λ, known in hindsight.
 fn regrets(grid: &Grid) -> String {
     let mut rows = Vec::new();
-    let mut bases: Vec<(&Prior, Weighting)> = Vec::new();
+    let mut bases: Vec<(String, Weighting)> = Vec::new();
     for row in
         grid.rows.iter().filter(|row| plain(row) && matches!(row.unit.kind, Kind::Auto | Kind::PerTool))
     {
-        let key = (&row.unit.cell.prior, row.unit.cell.weighting);
+        let key = (prior_name(&row.unit.cell.prior), row.unit.cell.weighting);
         if !bases.contains(&key) {
             bases.push(key);
         }
     }
     for (prior, weighting) in bases {
-        let same =
-            |row: &&Row| plain(row) && row.unit.cell.prior == *prior && row.unit.cell.weighting == weighting;
+        let same = |row: &&Row| {
+            let cell = &row.unit.cell;
+            plain(row)
+                && cell.adam.is_none()
+                && prior_name(&cell.prior) == prior
+                && cell.weighting == weighting
+        };
         let mut lambdas: Vec<f64> =
             grid.rows.iter().filter(same).filter_map(fixed).filter(|&lambda| lambda > 0.0).collect();
         lambdas.sort_unstable_by(f64::total_cmp);
@@ -105,13 +122,13 @@ fn regrets(grid: &Grid) -> String {
                 let worst = found.iter().max_by(|a, b| better(&a.1).total_cmp(&better(&b.1)));
                 let (Some(best), Some(worst)) = (best, worst) else { continue };
                 let mut cells = vec![
-                    Cell::text(&format!("{}, {weighting}", prior_name(prior))),
+                    Cell::text(&format!("{prior}, {weighting}")),
                     Cell::text(name),
                     Cell::text(unit),
                     Cell::number(&format!("{:.4}", best.1.means.0)),
                 ];
                 for (lambda, c) in [best, worst] {
-                    let d = c.examples.map(|test| test.difference);
+                    let d = c.groups.map(|test| test.difference);
                     cells.push(Cell::number(&format!("{lambda:e}: {:.4}", c.means.1)));
                     cells.push(Cell::number(&d.map_or_else(
                         || "–".into(),
@@ -143,6 +160,6 @@ fn regrets(grid: &Grid) -> String {
         ],
         &rows,
         "The best and the worst fixed λ are known in hindsight, on what is scored; λ = 0, whose infimum need not be \
-         attained, is not among them. Intervals and p by paired bootstrap over examples, not corrected.",
+         attained, is not among them. Intervals and p by paired bootstrap over groups of examples, not corrected.",
     )
 }

@@ -3,11 +3,11 @@
 use super::Grid;
 use super::contrast::over_seeds;
 use super::forced::{fixed, groups, plain};
-use crate::grid::{Kind, Names, Row, prior_name};
+use crate::grid::{Kind, Row, prior_name};
 use crate::page::plot::{Axis, Bar, Bars, Heat, Lines, Map, Mark, Point, Series};
-use crate::page::{figure, side_by_side};
+use crate::page::{Cell, figure, side_by_side, table};
 use crate::stats::Interval;
-use head::{MethodName, Prior, Weighting};
+use head::{Method, MethodName, Prior, ToolMetrics, Weighting};
 
 /// λ at which priors are compared: one that holds W near W0, and one that hardly does.
 const SHOWN: [f64; 2] = [1e-3, 1e-5];
@@ -19,6 +19,7 @@ pub fn priors(grid: &Grid) -> String {
         let at = |row: &Row| {
             plain(row)
                 && row.unit.kind == Kind::Path
+                && row.unit.cell.adam.is_none()
                 && row.unit.cell.weighting == Weighting::PerPosition
                 && fixed(row) == Some(lambda)
         };
@@ -69,8 +70,11 @@ pub fn learning(grid: &Grid) -> String {
     if !grid.rows.iter().any(other) {
         return String::new();
     }
+    // Without a test of its own a set is scored in folds; what is in none is of the comparison of priors.
+    let folded = grid.meta.test_corpus.is_none();
     let of = |row: &Row| {
         row.unit.cell.per_tool.is_some()
+            && row.unit.cell.fold.is_some() == folded
             && (row.unit.cell.method != MethodName::Exact || fixed(row) == Some(LAMBDA))
     };
     // Examples a tool, choice, recall.
@@ -152,13 +156,53 @@ pub fn confusion(grid: &Grid) -> String {
         figures
             .push(figure(&heat.svg(), &crate::page::escape(&format!("{name}; greedy, no bias, all seeds."))));
     }
-    if figures.is_empty() { String::new() } else { side_by_side(&figures) }
+    if figures.is_empty() { String::new() } else { side_by_side(&figures) + &by_tool(&chosen) }
+}
+
+/// Precision, recall and F1 of every tool, method by method.
+fn by_tool(methods: &[(String, Vec<&Row>)]) -> String {
+    let shown: Vec<_> = methods
+        .iter()
+        .filter(|(_, rows)| {
+            rows[0].unit.cell.weighting == Method::named(rows[0].unit.cell.method).training.weighting
+        })
+        .collect();
+    let mut columns = vec!["tool".to_owned(), "calls".to_owned()];
+    columns.extend(shown.iter().map(|(name, _)| format!("{name}: precision, recall, F1")));
+    let percent = |x: Option<f64>| x.map_or_else(|| "–".into(), super::percent);
+    let Some((_, first)) = shown.first() else { return String::new() };
+    let rows: Vec<Vec<Cell>> = (0..first[0].metrics.tools.len())
+        .map(|tool| {
+            let calls: usize = first.iter().map(|row| row.metrics.tools[tool].calls).sum();
+            let mut cells =
+                vec![Cell::text(&first[0].metrics.tools[tool].tool), Cell::number(&calls.to_string())];
+            for (_, rows) in &shown {
+                let sum = |of: fn(&ToolMetrics) -> f64| -> f64 {
+                    rows.iter().map(|row| of(&row.metrics.tools[tool])).sum()
+                };
+                let (calls, called) = (sum(|t| t.calls as f64), sum(|t| t.called as f64));
+                // Of those called for, the share that was called; right of what was called follows from it.
+                let right = sum(|t| t.recall.unwrap_or(0.0) * t.calls as f64);
+                let share = |of: f64| (of > 0.0).then(|| right / of);
+                let both = calls + called;
+                let f1 = (both > 0.0).then(|| 2.0 * right / both);
+                cells.push(Cell::number(&format!(
+                    "{} / {} / {}",
+                    percent(share(called)),
+                    percent(share(calls)),
+                    percent(f1)
+                )));
+            }
+            cells
+        })
+        .collect();
+    let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+    table(&columns, &rows, "Percent; greedy, no bias, over all seeds and folds together.")
 }
 
 /// Greedy figures along the bias.
 pub fn bias(grid: &Grid) -> String {
-    let all =
-        groups(grid, |row| plain(row) && !row.along_bias.is_empty() && row.unit.cell.names == Names::Own);
+    let all = groups(grid, |row| plain(row) && !row.along_bias.is_empty());
     let mut figures = Vec::new();
     for method in [MethodName::Exact, MethodName::ToolkenGpt, MethodName::TokenLearning] {
         let Some((name, rows)) = all.iter().find(|(_, rows)| rows[0].unit.cell.method == method) else {

@@ -1,9 +1,11 @@
 //! Tables of household plans: how many do what the task wants, and whether methods differ.
 
 use super::{PlansOf, p_value, percent};
-use crate::home::{HomeRecord, Tally, by_title, success_interval, tally};
+use crate::home::{HomeMeta, HomeRecord, Tally, by_title, success_interval, tally};
 use crate::page::{Cell, escape, table};
-use crate::stats::{BootstrapTest, LEVEL, RESAMPLES, holm, paired_bootstrap};
+use crate::stats::{
+    BootstrapTest, LEVEL, RESAMPLES, cohens_h, holm, minimal_detectable_shift, paired_bootstrap, variance,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Reasons for rejection that get a column each; the rest share one.
@@ -11,6 +13,8 @@ const REASONS: usize = 8;
 
 /// A method's runs, which differ in their seeds alone.
 struct Plans<'a> {
+    /// What they are of, without the seeds.
+    meta: HomeMeta,
     method: String,
     train: String,
     /// A line a task and seed.
@@ -22,12 +26,19 @@ impl<'a> Plans<'a> {
     fn of(runs: &[&'a PlansOf]) -> Vec<Self> {
         let mut all: Vec<Self> = Vec::new();
         for run in runs {
-            let (method, train) = (run.meta.method(), run.meta.train.to_string());
             let seed = run.meta.fold_seed;
             let records = run.records.iter().map(|record| ((seed, record.task.as_str()), record));
-            match all.iter_mut().find(|plans| plans.method == method && plans.train == train) {
+            let mut meta = run.meta.clone();
+            meta.fold_seed = 0;
+            meta.head.iter_mut().for_each(|head| head.seed = 0);
+            match all.iter_mut().find(|plans| plans.meta == meta) {
                 Some(plans) => plans.records.extend(records),
-                None => all.push(Self { method, train, records: records.collect() }),
+                None => all.push(Self {
+                    method: meta.method(),
+                    train: meta.train.to_string(),
+                    meta,
+                    records: records.collect(),
+                }),
             }
         }
         all
@@ -47,8 +58,9 @@ pub fn tables(runs: &[PlansOf]) -> String {
     let mut groups: BTreeMap<(String, String, String), Vec<&PlansOf>> = BTreeMap::new();
     for run in runs.iter().filter(|run| !run.records.is_empty()) {
         let meta = &run.meta;
+        let model = format!("{}, {}", meta.model, meta.engine);
         let tasks = meta.limit.map_or_else(|| "all".to_owned(), |n| format!("{n} (seed {})", meta.fold_seed));
-        groups.entry((meta.household.to_string(), meta.model.clone(), tasks)).or_default().push(run);
+        groups.entry((meta.household.to_string(), model, tasks)).or_default().push(run);
     }
     let titled = |((household, model, tasks), runs): ((String, String, String), Vec<&PlansOf>)| {
         let title = format!("household {household}, {tasks} tasks; {model}");
@@ -63,9 +75,10 @@ fn figures(runs: &[Plans<'_>]) -> String {
     let Some(base) = runs.iter().find(|run| run.method == "exact").or(runs.first()) else {
         return String::new();
     };
-    let pairs: Vec<Option<BootstrapTest>> =
+    let pairs: Vec<Option<Pair>> =
         runs.iter().map(|run| if std::ptr::eq(run, base) { None } else { paired(run, base) }).collect();
-    let mut adjusted = holm(&pairs.iter().flatten().map(|pair| pair.p).collect::<Vec<_>>()).into_iter();
+    let mut adjusted = holm(&pairs.iter().flatten().map(|pair| pair.test.p).collect::<Vec<_>>()).into_iter();
+    let titles = by_title(base.all()).len();
     let mut rows = Vec::new();
     for (run, pair) in runs.iter().zip(&pairs) {
         let all = tally(run.all());
@@ -97,10 +110,15 @@ fn figures(runs: &[Plans<'_>]) -> String {
         ];
         match pair {
             Some(pair) => {
-                cells.push(Cell::number(&format!("{:+.1}", 100.0 * pair.difference.value)));
+                let d = pair.test.difference;
+                let points = [d.value, d.low, d.high].map(|x| 100.0 * x);
+                cells
+                    .push(Cell::number(&format!("{:+.1} [{:+.1}, {:+.1}]", points[0], points[1], points[2])));
                 cells.push(Cell::number(&p_value(adjusted.next().unwrap_or(1.0))));
+                cells.push(Cell::number(&format!("{:+.2}", pair.effect)));
+                cells.push(Cell::number(&pair.detectable.map_or_else(|| "–".into(), percent)));
             }
-            None => cells.extend(["–"; 2].map(Cell::number)),
+            None => cells.extend(["–"; 4].map(Cell::number)),
         }
         rows.push(cells);
     }
@@ -119,14 +137,22 @@ fn figures(runs: &[Plans<'_>]) -> String {
             "hint nowhere in them",
             "prompt tokens",
             "seconds a task",
-            "points against exact",
-            "p (bootstrap over titles, Holm)",
+            "points",
+            "p (titles, Holm)",
+            "Cohen's h",
+            "detectable",
         ],
         &rows,
-        "Percent; a plan a task and seed, Wilson's intervals, widened by how alike plans of one title fare. Own scripts: what the \
+        &format!(
+            "Percent; points and p are against {}, p by the signs of the {} titles' differences: of so few none is below {}. A plan a task \
+             and seed, Wilson's intervals, widened by how alike plans of one title fare. Own scripts: what the \
          tasks' own scripts reach in the simulator, the ceiling. Each seed cuts the titles anew; methods are compared over the \
          plans of seeds that both have. The head of a task has seen neither its title nor its hint, except where it is trained on published-unfiltered. The two columns of \
-         published hints are successes of tasks. Seconds are wall time; in a batch the others' share is in it.",
+         published hints are successes of tasks. Detectable: what so many titles show with probability 0.8. Seconds are wall time; in a batch the others' share is in it.",
+            escape(&base.method),
+            titles,
+            p_value(1.0 / 2.0_f64.powi(titles.saturating_sub(1).min(1_000) as i32))
+        ),
     )
 }
 
@@ -160,8 +186,16 @@ fn reasons(runs: &[Plans<'_>]) -> String {
     table(&header, &rows, "Plans that the simulator rejects, by what it says; &lt;&gt; stands for a thing.")
 }
 
+/// A comparison of successes.
+struct Pair {
+    test: BootstrapTest,
+    /// Cohen's h.
+    effect: f64,
+    detectable: Option<f64>,
+}
+
 /// Over the plans that both have by task and seed, title by title. Nothing to compare if there are none.
-fn paired(a: &Plans<'_>, b: &Plans<'_>) -> Option<BootstrapTest> {
+fn paired(a: &Plans<'_>, b: &Plans<'_>) -> Option<Pair> {
     let shared = |plans: &Plans<'_>, other: &Plans<'_>| {
         let both = plans.records.iter().filter(|(key, _)| other.records.contains_key(key));
         by_title(both.map(|(_, record)| *record)).into_values().collect::<Vec<_>>()
@@ -169,5 +203,13 @@ fn paired(a: &Plans<'_>, b: &Plans<'_>) -> Option<BootstrapTest> {
     let (of_a, of_b) = (shared(a, b), shared(b, a));
     let successes = |counts: &[(usize, usize)]| counts.iter().map(|(n, _)| *n as f64).collect::<Vec<_>>();
     let tasks: Vec<f64> = of_a.iter().map(|(_, n)| *n as f64).collect();
-    paired_bootstrap(&successes(&of_a), &successes(&of_b), &tasks, RESAMPLES, 0, LEVEL)
+    let (of_a, of_b) = (successes(&of_a), successes(&of_b));
+    let test = paired_bootstrap(&of_a, &of_b, &tasks, RESAMPLES, 0, LEVEL)?;
+    let all: f64 = tasks.iter().sum();
+    let share = |of: &[f64]| of.iter().sum::<f64>() / all;
+    let differences: Vec<f64> =
+        of_a.iter().zip(&of_b).map(|(a, b)| (a - b) * tasks.len() as f64 / all).collect();
+    let detectable = variance(&differences)
+        .and_then(|spread| minimal_detectable_shift(differences.len(), spread.sqrt(), 0.05, 0.8));
+    Some(Pair { test, effect: cohens_h(share(&of_a), share(&of_b)), detectable })
 }

@@ -34,12 +34,13 @@ pub fn mean_t(values: &[f64], level: f64) -> Option<Interval> {
 
 /// A share and its Wilson score interval (Wilson 1927). `None` of nothing.
 pub fn wilson(successes: usize, n: usize, level: f64) -> Option<Interval> {
-    (n > 0).then(|| wilson_of(successes as f64 / n as f64, n, n as f64, level))
+    (n > 0).then(|| wilson_of(successes as f64 / n as f64, n, n as f64, z_quantile(0.5 + level / 2.0)))
 }
 
 /// A share of items that come in clusters, each `(successes, items)`: Wilson's interval for as many independent items as
-/// would know the share so well, n over the design effect (Kish 1965; never taken to be below 1). Where all items fare alike
-/// nothing shows that effect, and a cluster counts as one item. `None` of nothing.
+/// would know the share so well, n over the design effect (Kish 1965; never taken to be below 1), with the quantile of Student's t,
+/// since a few clusters say little of how alike their items are. Where all items fare alike nothing shows that effect, and a
+/// cluster counts as one item. `None` of nothing; of one cluster anything is possible.
 pub fn wilson_clustered(clusters: &[(usize, usize)], level: f64) -> Option<Interval> {
     let (successes, n) =
         clusters.iter().fold((0, 0), |(s, n), &(successes, items)| (s + successes, n + items));
@@ -57,12 +58,14 @@ pub fn wilson_clustered(clusters: &[(usize, usize)], level: f64) -> Option<Inter
     } else {
         count
     };
-    Some(wilson_of(share, n, known, level))
+    if count < 2.0 {
+        return Some(Interval { value: share, low: 0.0, high: 1.0, n });
+    }
+    Some(wilson_of(share, n, known, t_quantile(0.5 + level / 2.0, count - 1.0)))
 }
 
-/// Wilson's interval of a share of `n` items that is known as of `count` independent ones.
-fn wilson_of(share: f64, n: usize, count: f64, level: f64) -> Interval {
-    let z = z_quantile(0.5 + level / 2.0);
+/// Wilson's interval of a share of `n` items that is known as of `count` independent ones, `z` standard errors wide.
+fn wilson_of(share: f64, n: usize, count: f64, z: f64) -> Interval {
     let denominator = 1.0 + z * z / count;
     let centre = (share + z * z / (2.0 * count)) / denominator;
     let half = z / denominator * (share * (1.0 - share) / count + z * z / (4.0 * count * count)).sqrt();
@@ -93,12 +96,7 @@ pub fn bootstrap(
 }
 
 /// The statistic on every resample.
-pub(super) fn resampled(
-    n: usize,
-    resamples: usize,
-    seed: u64,
-    statistic: impl Fn(&[usize]) -> f64,
-) -> Vec<f64> {
+fn resampled(n: usize, resamples: usize, seed: u64, statistic: impl Fn(&[usize]) -> f64) -> Vec<f64> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut drawn = vec![0; n];
     (0..resamples)

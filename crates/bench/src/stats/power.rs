@@ -4,19 +4,18 @@ use super::interval::{t_quantile, z_quantile};
 
 /// The smallest difference of two shares that McNemar's test on `n` questions finds at level `alpha` with probability
 /// `power`, when the methods differ on a share `discordant` of them: the δ with
-/// √n·δ = z_{1−α/2} √ψ + z_{power} √(ψ − δ²) (Connor 1987). It is never more than ψ: there `None`, since even one method
-/// winning every question on which they differ would go unseen.
+/// √n·δ = z_{1−α/2} √ψ + z_{power} √(ψ − δ²) (Connor 1987). Methods that differ by δ differ on a share δ of questions at least,
+/// so that where ψ is less it is taken to be δ: that two methods never differed on few questions does not say that any
+/// difference would have been seen. `None` if so few questions show none.
 pub fn minimal_detectable_difference(n: usize, discordant: f64, alpha: f64, power: f64) -> Option<f64> {
-    if n == 0 || discordant <= 0.0 {
-        return None;
-    }
     let (z_alpha, z_power) = (z_quantile(1.0 - alpha / 2.0), z_quantile(power));
     let lacking = |delta: f64| {
+        let discordant = discordant.max(delta);
         z_alpha * discordant.sqrt() + z_power * (discordant - delta * delta).max(0.0).sqrt()
             - (n as f64).sqrt() * delta
     };
-    // `lacking` falls as δ grows.
-    let (mut low, mut high) = (0.0, discordant);
+    // `lacking` is above 0 up to one δ, and below from there on.
+    let (mut low, mut high) = (0.0, 1.0);
     if lacking(high) > 0.0 {
         return None;
     }

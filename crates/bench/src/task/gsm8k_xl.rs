@@ -43,12 +43,12 @@ pub fn task(data: &Path) -> Result<Task, BenchError> {
         id: id(i),
         text: fill(&entry.question, entry),
         answer: number(entry.enhanced_result),
-        tools: entry.enhanced_process.iter().filter_map(|p| operator(p)).map(str::to_owned).collect(),
+        tools: tools_of(entry),
         answers: Vec::new(),
     };
     Ok(Task {
         name: TaskName::Gsm8kXl,
-        version: 1,
+        version: 2,
         questions: entries.iter().enumerate().map(question).collect(),
         prompts: Prompts::toolkengpt(&folder.join("template"), &tools, instruction)?,
         texts: super::own_texts(&tools),
@@ -57,6 +57,13 @@ pub fn task(data: &Path) -> Result<Task, BenchError> {
         published_bias: 3.0,
         max_tokens: 220,
     })
+}
+
+/// The tools of a solution's equations; none where the first is no single tool's, as the first tool is then not known.
+fn tools_of(entry: &Entry) -> Vec<String> {
+    let operators: Vec<_> = entry.enhanced_process.iter().map(|equation| operator(equation)).collect();
+    let known = operators.first().is_some_and(Option::is_some);
+    operators.into_iter().flatten().filter(|_| known).map(str::to_owned).collect()
 }
 
 /// The gold solutions with the enlarged numbers, as a corpus to score heads on, teacher-forced.

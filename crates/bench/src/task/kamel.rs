@@ -4,6 +4,7 @@
 //! answered by a knowledge base of KAMEL's facts and of the test questions' own.
 
 use super::relations::{self, Asked};
+use super::training::without_numbers;
 use super::{Question, Task, TaskName, files};
 use crate::BenchError;
 use corpus::import::{
@@ -232,7 +233,20 @@ pub fn synthetic(data: &Path, n: u16) -> Result<(Vec<Example>, Vec<String>), Ben
     let known: HashSet<&str> = tools.iter().map(String::as_str).collect();
     let all = import.corpus.examples().iter();
     let kept = all.filter(|e| !e.calls.is_empty() && e.calls.iter().all(|c| known.contains(c.tool.as_str())));
-    Ok((kept.cloned().collect(), tools))
+    Ok((kept.map(|example| Example { group: Some(pattern(example)), ..example.clone() }).collect(), tools))
+}
+
+/// A text without what its calls are about: many differ in that alone, and folds must not have such in both parts.
+fn pattern(example: &Example) -> String {
+    let mut masked = example.text.clone();
+    for call in &example.calls {
+        let quoted = call.args.iter().flat_map(|args| args.split('"').skip(1).step_by(2));
+        let result = &example.text[call.start..call.end];
+        for about in quoted.chain([result.trim()]).filter(|about| !about.is_empty()) {
+            masked = masked.replace(about, "*");
+        }
+    }
+    without_numbers(&masked)
 }
 
 /// Supervised texts: forty facts a relation. A fact that a test question asks for is none of them.

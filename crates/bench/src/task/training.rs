@@ -195,13 +195,14 @@ fn funcqa(data: &Path) -> Result<Corpus, BenchError> {
     };
     let path = data.join("toolkengpt/funcqa/train.json");
     let import = toolkengpt(&path, Layout::FuncQa, tokens).map_err(|e| BenchError::import(&path, e))?;
-    let grouped = |example: &Example| Example { group: Some(template(&example.text)), ..example.clone() };
+    let grouped =
+        |example: &Example| Example { group: Some(without_numbers(&example.text)), ..example.clone() };
     Ok(Corpus::new(import.corpus.examples().iter().map(grouped).collect())?)
 }
 
 /// A text with every number as `#`: FuncQA asks the same question with other numbers, up to seventeen times, and folds must
 /// not have one in both parts.
-fn template(text: &str) -> String {
+pub(super) fn without_numbers(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut in_number = false;
     for c in text.trim().chars() {
@@ -258,11 +259,11 @@ mod tests {
     #[test]
     fn a_template_is_a_text_without_its_numbers() {
         assert_eq!(
-            template(" Q: What is ln of 3,541.5?\nA: ln(3,541.5)=8.2"),
+            without_numbers(" Q: What is ln of 3,541.5?\nA: ln(3,541.5)=8.2"),
             "q: what is ln of #?\na: ln(#)=#"
         );
-        assert_eq!(template("Q: 3^x=27."), template("Q: 10^x=1000."));
-        assert_ne!(template("Q: 3^x=27"), template("Q: 3^x=27!"));
+        assert_eq!(without_numbers("Q: 3^x=27."), without_numbers("Q: 10^x=1000."));
+        assert_ne!(without_numbers("Q: 3^x=27"), without_numbers("Q: 3^x=27!"));
     }
 
     #[test]

@@ -25,7 +25,7 @@ What is done is kept: the same command goes on where it was stopped.";
 const MOST_JOBS: NonZeroUsize = NonZeroUsize::new(8).unwrap();
 
 /// Version of the grid's rules.
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -168,7 +168,15 @@ impl Args {
             rows.iter().try_for_each(output::json)?;
         } else {
             output::text(format_args!("{}\n", table(&rows)))?;
-            output::text(format_args!("{} rows in {}\n", rows.len(), self.out.display()))?;
+            output::text(format_args!(
+                "{}, {} examples (corpus {}), {}: {} rows in {}\n",
+                training,
+                meta.examples,
+                &meta.corpus[..8.min(meta.corpus.len())],
+                meta.model,
+                rows.len(),
+                self.out.display()
+            ))?;
         }
         Ok(Exit::Done)
     }

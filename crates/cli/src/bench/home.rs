@@ -164,7 +164,7 @@ impl Args {
             }
         }
         bar.finish_and_clear();
-        self.show(&home, &HomeRun::read(&self.out)?)?;
+        self.show(&home, &HomeRun::meta(&self.out)?, &HomeRun::read(&self.out)?)?;
         Ok(Exit::Done)
     }
 
@@ -247,19 +247,16 @@ impl Args {
         Ok(planned.into_iter().map(|planned| Written { planned, unreadable: None }).collect())
     }
 
-    fn show(&self, home: &HomeData, records: &[HomeRecord]) -> anyhow::Result<()> {
+    fn show(&self, home: &HomeData, meta: &HomeMeta, records: &[HomeRecord]) -> anyhow::Result<()> {
         let all = tally(records);
-        let name = match self.method {
-            Way::Tokens(head, among) => Method::ToolTokens { head, among, react: false }.to_string(),
-            Way::InContext => "in-context".to_owned(),
-        };
+        let name = meta.method();
         let parts = [
             ("hint in the published texts", tally(records.iter().filter(|record| record.in_published))),
             ("hint nowhere in them", tally(records.iter().filter(|record| !record.in_published))),
         ];
         if self.json {
             output::json(&json!({
-                "household": self.household.to_string(), "method": name, "prior": self.prior.to_string(),
+                "household": self.household.to_string(), "method": name, "run": meta, "prior": self.prior.to_string(),
                 "train": self.train.to_string(), "simulator": self.simulator, "tokens": home.vocabulary.kinds().len(),
                 "training_texts": home.corpus.examples().len(), "left_out": home.left_out, "figures": all,
                 "interval": success_interval(records), "hint_in_published": parts[0].1,
@@ -285,7 +282,11 @@ impl Args {
             });
         }
         let mut text = format!(
-            "{name}: {} tokens, {} training texts, trained on {}.\n{table}\n",
+            "{name}, seed {}, household {}, {}, {}: {} tokens, {} training texts, trained on {}.\n{table}\n",
+            self.seed,
+            self.household,
+            meta.model,
+            meta.engine,
             home.vocabulary.kinds().len(),
             home.corpus.examples().len(),
             self.train

@@ -6,6 +6,7 @@ use crate::extract::Source;
 use crate::fit::with_source;
 use crate::{exit::Exit, output, progress};
 use ::bench::answer::Answerer;
+use ::bench::grid::Names;
 use ::bench::heads::{HeadPlan, PriorName, fit_head};
 use ::bench::method::Method;
 use ::bench::run::{HeadOfRun, Record, Run, RunMeta, VERSION};
@@ -13,7 +14,7 @@ use ::bench::stats::{LEVEL, wilson};
 use ::bench::task::{Task, TaskName, TrainingSet, few};
 use anyhow::{Context, bail};
 use clap::ValueEnum;
-use head::{Head, HeadError, Table};
+use head::{Head, HeadError, Table, Weighting};
 use lm::FrozenLm;
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -80,6 +81,15 @@ pub struct Args {
     /// name-and-description, contexts or irrelevant
     #[arg(long, default_value = "own")]
     prior: PriorName,
+    /// λ, if it is neither to be chosen nor the method's own
+    #[arg(long)]
+    lambda: Option<f64>,
+    /// How positions are averaged, if not as the method does: per-position or per-example
+    #[arg(long, value_parser = named::<Weighting>)]
+    weighting: Option<Weighting>,
+    /// What the tools are called: own, id, tool (`tool_1`) or func (`func_42`)
+    #[arg(long, value_parser = named::<Names>)]
+    names: Option<Names>,
     /// More facts for the knowledge base, JSON lines with relation, subject and answers, and aliases if the subject has other
     /// names (answers [] to add only those); may be given again
     #[arg(long, value_name = "FILE")]
@@ -122,6 +132,9 @@ enum Round {
 
 impl Args {
     pub fn run(self) -> anyhow::Result<Exit> {
+        if let Some(lambda) = self.lambda.filter(|lambda| !(lambda.is_finite() && *lambda >= 0.0)) {
+            bail!("--lambda {lambda}: expected a number that is not negative");
+        }
         let data = self.data.data.as_deref();
         let mut task = self.task.load(data)?;
         if let Some(limit) = self.limit {
@@ -217,7 +230,7 @@ impl Args {
             run.add(Record { question, score, answered })
         })?;
         bar.finish_and_clear();
-        self.show(&Run::read(&self.out)?)?;
+        self.show(&Run::meta(&self.out)?, &Run::read(&self.out)?)?;
         Ok(Exit::Done)
     }
 
@@ -228,7 +241,14 @@ impl Args {
     fn plan(&self, method: head::MethodName) -> HeadPlan {
         let (rate, epochs) = self.training().published();
         let adam = (self.rate.unwrap_or(rate), self.epochs.unwrap_or(epochs));
-        HeadPlan { method, adam, seed: self.seed, prior: self.prior }
+        HeadPlan {
+            seed: self.seed,
+            prior: self.prior,
+            lambda: self.lambda,
+            weighting: self.weighting,
+            names: self.names,
+            ..HeadPlan::new(method, adam)
+        }
     }
 
     fn of_head(&self, plan: &HeadPlan, corpus: &::corpus::Corpus) -> HeadOfRun {
@@ -245,6 +265,8 @@ impl Args {
             prior: (plan.prior != PriorName::Own).then_some(plan.prior),
             training: (self.training() != self.task.training()).then(|| self.training()),
             per_tool: self.per_tool,
+            lambda: self.lambda,
+            names: self.names,
             weighting: method.training.weighting,
             bias_rule,
             adam: matches!(method.solver, head::Solver::Adam(_)).then_some(plan.adam),
@@ -303,7 +325,7 @@ impl Args {
         Ok(head)
     }
 
-    fn show(&self, records: &[Record]) -> anyhow::Result<()> {
+    fn show(&self, meta: &RunMeta, records: &[Record]) -> anyhow::Result<()> {
         let count = |right: &dyn Fn(&Record) -> bool| records.iter().filter(|record| right(record)).count();
         let (strict, lax) = (count(&|r| r.score.strict), count(&|r| r.score.lax));
         let (calls, failed) = records.iter().fold((0, 0), |(calls, failed), r| {
@@ -316,7 +338,7 @@ impl Args {
         let relations = records.iter().any(|r| r.score.answer.is_some());
         if self.json {
             output::json(&json!({
-                "task": self.task, "method": self.method, "questions": records.len(), "strict": strict, "lax": lax,
+                "task": self.task, "method": self.method, "run": meta, "questions": records.len(), "strict": strict, "lax": lax,
                 "interval": interval, "calls": calls, "failed_calls": failed,
                 "answered": relations.then_some(answered), "unforced": relations.then_some(greedy),
             }))?;
@@ -331,9 +353,10 @@ impl Args {
             )
         });
         output::text(format_args!(
-            "{} on {}: {strict} of {} right{within}; as the reference scores {lax}; {calls} calls, {failed} of them failed\n",
-            self.method,
+            "{} on {}, {}: {strict} of {} right{within}; as the reference scores {lax}; {calls} calls, {failed} of them failed\n",
+            meta.label(),
             self.task,
+            meta.model_and_engine(),
             records.len()
         ))?;
         if relations {
@@ -343,4 +366,9 @@ impl Args {
         }
         Ok(())
     }
+}
+
+/// A value by the name that files give it.
+fn named<T: serde::de::DeserializeOwned>(name: &str) -> Result<T, String> {
+    serde_json::from_value(json!(name)).map_err(|e| e.to_string())
 }

@@ -167,7 +167,8 @@ impl<'r, 'a> Row<'r, 'a> {
         let settings = self.prepared.request.settings.clone();
         let forced = settings.calling == Calling::Force && self.counts.chosen == 0;
         let schema = self.prepared.request.schema.clone();
-        let off = settings.calling == Calling::Off || schema.is_some();
+        let elsewhere = settings.in_lines.as_ref().is_some_and(|start| !self.transcript.is_in_line(start));
+        let off = settings.calling == Calling::Off || elsewhere || schema.is_some();
         // After one tool and so many more only words are left.
         let tools = !off && self.failed.len() <= settings.max_backtracks;
         let mut bias: BTreeMap<u32, f32> = self.no_tools().into_iter().collect();
@@ -185,7 +186,11 @@ impl<'r, 'a> Row<'r, 'a> {
         bias.extend(banned.map(|&id| (id, f32::NEG_INFINITY)));
         let bias: Vec<(u32, f32)> = bias.into_iter().filter(|(_, bias)| *bias != 0.0).collect();
         // What holds for the next token alone is asked for by itself.
-        let one = forced || self.after_number || !self.failed.is_empty() || self.turn.is_some();
+        let one = forced
+            || self.after_number
+            || !self.failed.is_empty()
+            || self.turn.is_some()
+            || settings.in_lines.is_some();
         let stop_tokens = if tools { self.tokens.clone() } else { Vec::new() };
         let top = match settings.logprobs {
             Some(count) => count.max(settings.alternatives),
