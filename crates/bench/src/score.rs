@@ -39,6 +39,9 @@ pub struct Score {
     /// Where a relation is what is scored: whether the question was answered as well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<bool>,
+    /// The same, of all that it has for an answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub complete: Option<bool>,
     /// Where the call was forced: whether the right tool beat every word too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub greedy: Option<bool>,

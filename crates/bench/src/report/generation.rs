@@ -91,6 +91,7 @@ fn of_task(runs: &[&RunOf]) -> String {
             ];
             if relations {
                 cells.push(Cell::number(&share_of(run, |r| r.score.answer)));
+                cells.push(Cell::number(&share_of(run, |r| r.score.complete)));
                 cells.push(Cell::number(&share_of(run, |r| r.score.greedy)));
                 cells.push(Cell::number(&too_long(run).to_string()));
             }
@@ -125,7 +126,7 @@ fn of_task(runs: &[&RunOf]) -> String {
         "ms a question",
     ];
     if relations {
-        columns.extend(["answer right", "unforced too", "did not fit"]);
+        columns.extend(["answer right", "all answers", "unforced too", "did not fit"]);
     }
     columns.extend(["points", "alone right", "p (McNemar, Holm)", "Cohen's h", "detectable"]);
     table(
@@ -136,7 +137,7 @@ fn of_task(runs: &[&RunOf]) -> String {
              and that that one alone, has right. Read for arguments: tokens beside the prompt, worked calls that many share not counted. \
          Detectable: the difference that so many questions show with probability 0.8 at the discordance seen, or at the least that it takes. Milliseconds of a \
          question include its batch's. Where relations are asked for, right is the relation: of tool tokens the best of them, \
-         called whatever the words say; unforced too: it also beat every word. Did not fit: prompts longer than the model's \
+         called whatever the words say; answer right: one of the expected objects is named; all answers: each of them; unforced too: it also beat every word. Did not fit: prompts longer than the model's \
          context, which count as wrong.",
             escape(&base.meta.label())
         ),

@@ -144,16 +144,22 @@ fn figures(runs: &[Plans<'_>]) -> String {
         ],
         &rows,
         &format!(
-            "Percent; points and p are against {}, p by the signs of the {} titles' differences: of so few none is below {}. A plan a task \
+            "Percent; points and p are against {}, p by the signs of the {} titles' differences: so many cannot bring it below {}. A plan a task \
              and seed, Wilson's intervals, widened by how alike plans of one title fare. Own scripts: what the \
          tasks' own scripts reach in the simulator, the ceiling. Each seed cuts the titles anew; methods are compared over the \
          plans of seeds that both have. The head of a task has seen neither its title nor its hint, except where it is trained on published-unfiltered. The two columns of \
          published hints are successes of tasks. Detectable: what so many titles show with probability 0.8. Seconds are wall time; in a batch the others' share is in it.",
             escape(&base.method),
             titles,
-            p_value(1.0 / 2.0_f64.powi(titles.saturating_sub(1).min(1_000) as i32))
+            least_p(titles)
         ),
     )
+}
+
+/// The least p that signs of so many differences can come to: all of one sign, either way.
+fn least_p(differences: usize) -> String {
+    let p = 2.0_f64.powi(1 - differences.min(1_000) as i32).min(1.0);
+    if p < 0.001 { "a thousandth".to_owned() } else { format!("{p:.3}") }
 }
 
 /// Why the simulator rejected plans.

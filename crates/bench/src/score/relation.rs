@@ -16,6 +16,7 @@ static NAMED: LazyLock<Regex> = LazyLock::new(|| super::pattern(r#"[<"]([A-Za-z_
 
 /// Scores an answer to a question whose first tool is the gold relation.
 pub fn score(question: &Question, answered: &Answered) -> Score {
+    let result = first_result(answered);
     let gold = question.tools.first().map_or("", String::as_str);
     let first = answered.calls.first();
     let called = first.map(|call| call.tool.clone()).or_else(|| named(&answered.text));
@@ -27,7 +28,10 @@ pub fn score(question: &Question, answered: &Answered) -> Score {
     Score {
         strict: called.as_deref() == Some(gold),
         lax: reference(&output, gold, question),
-        answer: Some(says(first.and_then(|call| call.result.as_deref()).unwrap_or(&answered.text), question)),
+        answer: Some(question.answers.iter().any(|object| says(result, object))),
+        complete: Some(
+            !question.answers.is_empty() && question.answers.iter().all(|object| says(result, object)),
+        ),
         greedy: answered.decisions.first().map(|decision| {
             let best = decision.alternatives.first().map(|best| &best.token);
             best == Some(&Token::Tool(gold.to_owned()))
@@ -55,11 +59,16 @@ fn reference(output: &str, gold: &str, question: &Question) -> bool {
     question.answers.iter().flatten().any(|label| !label.is_empty() && output.contains(label.as_str()))
 }
 
-/// Whether a text names one of the expected objects, by any of its labels; case, accents and punctuation do not count.
-fn says(text: &str, question: &Question) -> bool {
+/// What answers the question: the first call's result, else the text.
+fn first_result(answered: &Answered) -> &str {
+    answered.calls.first().and_then(|call| call.result.as_deref()).unwrap_or(&answered.text)
+}
+
+/// Whether a text names an object, by any of its labels; case, accents and punctuation do not count.
+fn says(text: &str, labels: &[String]) -> bool {
     let text = format!(" {} ", fold(text));
     let label = |label: &String| Some(fold(label)).filter(|label| !label.is_empty());
-    question.answers.iter().flatten().filter_map(label).any(|label| text.contains(&format!(" {label} ")))
+    labels.iter().filter_map(label).any(|label| text.contains(&format!(" {label} ")))
 }
 
 #[cfg(test)]
@@ -138,5 +147,13 @@ mod tests {
         assert_eq!(scored(" La môme.", None), (false, false, yes, None));
         assert_eq!(scored(" La Môme.", None), (false, true, yes, None));
         assert_eq!(scored("", None), (false, false, no, None));
+    }
+
+    #[test]
+    fn all_answers_are_all_objects_by_any_label() {
+        let complete = |text: &str| score(&question(), &answered(text, None)).complete;
+        assert_eq!(complete("La Môme, 12"), Some(true));
+        assert_eq!(complete("La Môme, edith piaf"), Some(false));
+        assert_eq!(complete(""), Some(false));
     }
 }
