@@ -59,6 +59,7 @@ impl RunMeta {
     /// The method, and what tells its runs apart.
     pub fn label(&self) -> String {
         let mut parts = vec![self.method.to_string()];
+        parts.extend((self.version != VERSION).then(|| format!("rules of version {}", self.version)));
         parts.extend((self.rounding != "reference").then(|| format!("rounding {}", self.rounding)));
         parts.extend((!self.facts.is_empty()).then(|| "facts added".to_owned()));
         if let Some(head) = &self.head {

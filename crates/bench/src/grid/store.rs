@@ -12,6 +12,9 @@ use std::path::{Path, PathBuf};
 const NAMES: Names = Names { meta: "grid.toml", records: "grid.jsonl" };
 const MAPS: &str = "maps.json";
 
+/// Version of the grid's rules.
+pub const VERSION: u32 = 6;
+
 /// What a grid is of: everything besides its cells.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GridMeta {
@@ -74,8 +77,15 @@ impl GridFile {
     /// All rows of a grid's directory.
     ///
     /// # Errors
-    /// As [`GridFile::open`].
+    /// As [`GridFile::open`]; if it was made by other rules.
     pub fn read(folder: &Path) -> Result<Vec<Row>, BenchError> {
+        let version = Self::meta(folder)?.version;
+        if version != VERSION {
+            let message = format!(
+                "a grid by the rules of version {version}, these are of version {VERSION}: make it again in another directory"
+            );
+            return Err(BenchError::data(folder.join(NAMES.meta), message));
+        }
         Ok(journal::read::<Vec<Row>>(folder, NAMES)?.into_iter().flatten().collect())
     }
 

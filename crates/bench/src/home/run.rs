@@ -54,7 +54,11 @@ pub struct HomeMeta {
 impl HomeMeta {
     /// The method in a few words.
     pub fn method(&self) -> String {
-        let Some(head) = &self.head else { return "in-context".to_owned() };
+        let version = match self.version {
+            VERSION => String::new(),
+            other => format!(", rules of version {other}"),
+        };
+        let Some(head) = &self.head else { return format!("in-context{version}") };
         let prior = match head.prior {
             PriorName::Own => String::new(),
             prior => format!(", prior {prior}"),
@@ -67,7 +71,7 @@ impl HomeMeta {
         };
         let simulator = if self.simulator { ", simulator asked" } else { "" };
         let name = Method::ToolTokens { head: head.method, among: self.among, react: false };
-        format!("{name}{prior}{lambda}{adam}{simulator}")
+        format!("{name}{prior}{lambda}{adam}{simulator}{version}")
     }
 }
 

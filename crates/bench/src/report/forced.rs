@@ -208,6 +208,7 @@ fn against(all: &[(String, Vec<&Row>)], base: &[&Row], note: &str) -> String {
                 over(rows, &|row| row.metrics.false_calls, 100.0, 3),
                 over(rows, &|row| row.metrics.call_nll, 1.0, 3),
                 over(rows, &|row| row.metrics.tool_tax, 1000.0, 2),
+                Cell::number(&chosen(rows)),
             ];
             match contrast {
                 Some(c) => {
@@ -239,6 +240,7 @@ fn against(all: &[(String, Vec<&Row>)], base: &[&Row], note: &str) -> String {
             "false calls",
             "call NLL",
             "tool tax ×1000",
+            "λ or rate chosen",
             "choice − first",
             "p (Holm)",
             "detectable",
@@ -249,6 +251,21 @@ fn against(all: &[(String, Vec<&Row>)], base: &[&Row], note: &str) -> String {
              calls fare. NLL and tax in nats. Greedy figures without a bias but where said. {note}"
         ),
     )
+}
+
+/// What cross-validation chose, from the least to the most.
+fn chosen(rows: &[&Row]) -> String {
+    let of = |row: &&Row| match row.unit.kind {
+        Kind::Auto => row.value,
+        Kind::Tuned => row.chosen_rate,
+        _ => None,
+    };
+    let all: Vec<f64> = rows.iter().filter_map(of).collect();
+    match (all.iter().copied().reduce(f64::min), all.iter().copied().reduce(f64::max)) {
+        (Some(least), Some(most)) if least < most => format!("{least:.1e} – {most:.1e}"),
+        (Some(one), _) => format!("{one:.1e}"),
+        _ => "–".into(),
+    }
 }
 
 /// The mean of a figure over seeds, with half of its interval.

@@ -3,7 +3,7 @@
 use super::Data;
 use crate::extract::Source;
 use crate::{exit::Exit, output, progress};
-use ::bench::grid::{Arena, GridFile, GridMeta, Part, Row, Worker, by_seed, maps, plan};
+use ::bench::grid::{Arena, GridFile, GridMeta, Part, Row, VERSION, Worker, by_seed, maps, plan};
 use ::bench::stats::mean_t;
 use ::bench::task::TrainingSet;
 use clap::ValueEnum;
@@ -23,9 +23,6 @@ Examples:
 What is done is kept: the same command goes on where it was stopped.";
 
 const MOST_JOBS: NonZeroUsize = NonZeroUsize::new(8).unwrap();
-
-/// Version of the grid's rules.
-const VERSION: u32 = 6;
 
 #[derive(clap::Args)]
 pub struct Args {

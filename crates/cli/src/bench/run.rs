@@ -188,9 +188,12 @@ impl Args {
         let head = match plan.zip(corpus.as_ref()) {
             Some((plan, corpus)) if exported.is_some() => exported
                 .map(|head| {
-                    let other = head.meta.method.as_ref().filter(|method| method.name != plan.method);
-                    let fault = if let Some(method) = other {
+                    let (wanted, _) = plan.method();
+                    let found = head.meta.method.as_ref();
+                    let fault = if let Some(method) = found.filter(|method| method.name != plan.method) {
                         format!("is of another method ({})", method.name)
+                    } else if found.is_some_and(|method| method.prior != wanted.prior) {
+                        "was fitted with another prior".to_owned()
                     } else if head.meta.corpus_digest != corpus.digest() {
                         "was fitted on another corpus".to_owned()
                     } else {

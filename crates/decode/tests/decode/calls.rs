@@ -1,5 +1,6 @@
 //! What is chosen and where results go.
 
+use crate::elsewhere::served;
 use crate::mock::{Mock, ask, ask_with};
 use std::collections::BTreeMap;
 use toolken_decode::{
@@ -102,6 +103,22 @@ fn tools_can_be_switched_off() {
     let mock = adder();
     assert_eq!(mock.run(ask_with("A:", off)).text, " five.");
     assert_eq!(Engine::words_only(&mock).run(&[ask("A:")]).unwrap()[0].text, " five.");
+}
+
+#[test]
+fn tools_can_be_kept_to_some_lines() {
+    let mock = Mock::new(&["add"])
+        .scores("A:", &[("@add", 5.0), ("x", 3.0)])
+        .scores("A:x", &[("\n", 3.0)])
+        .scores("A:x\n", &[("@add", 5.0), ("!", 3.0)])
+        .scores("A:x\n!", &[("@add", 5.0), ("x", 3.0)])
+        .says("<add>(", "2, 3)");
+    let lines = Settings { in_lines: Some("!".into()), ..Settings::default() };
+    let here = mock.run(ask_with("A:", lines.clone()));
+    assert_eq!(here.text, "x\n! 5");
+    let (head, tools) = (mock.head(), mock.tool_set());
+    let mut there = Engine::new(&mock, &head, &tools).unwrap().served_by(served(&mock, 60)).unwrap();
+    assert_eq!(there.run(&[ask_with("A:", lines)]).unwrap()[0].text, here.text, "by another engine");
 }
 
 #[test]
