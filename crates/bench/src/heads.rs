@@ -28,6 +28,8 @@ pub struct HeadPlan {
     pub weighting: Option<Weighting>,
     /// What the tools are called, where it is not as the method was published with.
     pub names: Option<Names>,
+    /// Whether only calls are trained on: the release's default.
+    pub calls_only: bool,
 }
 
 /// Priors by name, each at the mean norm of the word head's rows, so that sources are compared and not scales.
@@ -168,7 +170,7 @@ impl HeadPlan {
     /// A method as it was published, with seed 0.
     pub fn new(method: MethodName, adam: (f64, usize)) -> Self {
         let prior = PriorName::Own;
-        Self { method, adam, seed: 0, prior, lambda: None, weighting: None, names: None }
+        Self { method, adam, seed: 0, prior, lambda: None, weighting: None, names: None, calls_only: false }
     }
 
     /// All that decides the fit, and what priors call the tools.
@@ -188,6 +190,7 @@ impl HeadPlan {
         if let Some(weighting) = self.weighting {
             method.training.weighting = weighting;
         }
+        method.training.calls_only = self.calls_only;
         if let Prior::Uniform { seed } = &mut method.prior {
             *seed = self.seed;
         }

@@ -68,6 +68,7 @@ impl RunMeta {
             parts.extend(head.names.map(|names| format!("names {names}")));
             parts.extend(head.lambda.map(|lambda| format!("λ {lambda:e}")));
             parts.push(head.weighting.to_string());
+            parts.extend(head.calls_only.then(|| "calls only".to_owned()));
             parts.push(format!("{} texts", head.examples));
             parts.extend(head.per_tool.map(|count| format!("{count} a tool")));
             parts.extend(head.adam.map(|(rate, epochs)| Adam { rate, epochs }.to_string()));
@@ -83,6 +84,7 @@ impl RunMeta {
             (head.prior, head.training, head.per_tool) == (None, None, None)
                 && head.lambda.is_none()
                 && head.names.is_none()
+                && !head.calls_only
                 && head.weighting == Weighting::default()
         };
         self.method.to_string() == "exact" && self.head.as_ref().is_some_and(plain)
@@ -120,6 +122,9 @@ pub struct HeadOfRun {
     /// What the tools were called, where it was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub names: Option<crate::grid::Names>,
+    /// Whether it was trained on calls alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub calls_only: bool,
     /// How positions were averaged.
     pub weighting: Weighting,
     /// How the bias was chosen: `published`, `auto` or `given`.

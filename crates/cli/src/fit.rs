@@ -39,6 +39,9 @@ pub struct Args {
     /// per-position or per-example; by default the method's own
     #[arg(long)]
     weighting: Option<String>,
+    /// Train on the positions of calls alone, as the references' release does by default: nothing then teaches a head not to call
+    #[arg(long)]
+    calls_only: bool,
     /// Folds of the cross-validation
     #[arg(long, default_value_t = 5)]
     folds: usize,
@@ -142,6 +145,7 @@ impl Args {
             })?;
             method.training = Training { weighting, ..method.training };
         }
+        method.training.calls_only = self.calls_only;
         if let Some(lambda) = self.lambda.as_deref().filter(|lambda| !matches!(*lambda, "auto" | "one-se")) {
             let value: f64 = lambda
                 .parse()

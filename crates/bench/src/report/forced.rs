@@ -159,9 +159,8 @@ fn lines<S: AsRef<str>>(found: &[(S, Option<Contrast>)]) -> String {
             "detectable, points",
         ],
         &rows,
-        "Intervals and p over groups of examples (of FuncQA: texts of one template) by paired bootstrap; over seeds by paired t, \
-         not corrected; where a set is \
-         scored on its folds a seed is a cut into folds and its figure the folds' mean, so seeds share examples and their \
+        "Intervals over groups of examples (of FuncQA: texts of one template) by paired bootstrap, p by the signs of the groups' \
+         differences; over seeds by paired t, not corrected; where a set is scored on its folds a seed is a cut into folds and its figure the folds' mean, so seeds share examples and their \
          intervals are of the method on this set, not of new examples. Detectable: what the groups show with \
          probability 0.8.",
     )

@@ -160,6 +160,6 @@ fn regrets(grid: &Grid) -> String {
         ],
         &rows,
         "The best and the worst fixed λ are known in hindsight, on what is scored; λ = 0, whose infimum need not be \
-         attained, is not among them. Intervals and p by paired bootstrap over groups of examples, not corrected.",
+         attained, is not among them. Intervals by paired bootstrap over groups of examples, p by the signs of their differences, not corrected.",
     )
 }

@@ -87,6 +87,9 @@ pub struct Args {
     /// How positions are averaged, if not as the method does: per-position or per-example
     #[arg(long, value_parser = named::<Weighting>)]
     weighting: Option<Weighting>,
+    /// Train the head on the positions of calls alone, the release's default
+    #[arg(long)]
+    calls_only: bool,
     /// What the tools are called: own, id, tool (`tool_1`) or func (`func_42`)
     #[arg(long, value_parser = named::<Names>)]
     names: Option<Names>,
@@ -250,6 +253,7 @@ impl Args {
             lambda: self.lambda,
             weighting: self.weighting,
             names: self.names,
+            calls_only: self.calls_only,
             ..HeadPlan::new(method, adam)
         }
     }
@@ -270,6 +274,7 @@ impl Args {
             per_tool: self.per_tool,
             lambda: self.lambda,
             names: self.names,
+            calls_only: self.calls_only,
             weighting: method.training.weighting,
             bias_rule,
             adam: matches!(method.solver, head::Solver::Adam(_)).then_some(plan.adam),
