@@ -23,7 +23,7 @@ pub use cell::{Adam, AtBias, Cell, Kind, Lambda, Names, Row, Unit, by_seed};
 pub use describe::{prior_name, summary};
 pub use fitted::held_out_bias;
 pub use map::{MapOfRows, Placed, map_of_rows, maps};
-pub use plan::{Part, plan};
+pub use plan::{FEW, Part, plan};
 pub use store::{GridFile, GridMeta, VERSION};
 
 use crate::BenchError;

@@ -8,7 +8,7 @@ use head::{Method, MethodName, Pool, Prior, Scale, Search, Source, Text, Weighti
 /// Examples a tool along a learning curve.
 const LEARNING: [usize; 6] = [1, 2, 4, 8, 16, 32];
 /// Examples a tool in the comparison of priors.
-const FEW: [usize; 6] = [1, 2, 5, 10, 20, 40];
+pub const FEW: [usize; 6] = [1, 2, 5, 10, 20, 40];
 
 /// A part of the grid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +32,9 @@ pub enum Part {
     Rest,
 }
 
-/// The units of these parts, without repetition. What depends on no seed has one, unless seeds decide the fold.
-pub fn plan(arena: &Arena<'_>, parts: &[Part], seeds: u64) -> Vec<Unit> {
+/// The units of these parts, without repetition. What depends on no seed has one, unless seeds decide the fold. `few` are the
+/// numbers of examples a tool of [`Part::Few`].
+pub fn plan(arena: &Arena<'_>, parts: &[Part], seeds: u64, few: &[usize]) -> Vec<Unit> {
     let mut units: Vec<Unit> = Vec::new();
     let published = Adam { rate: arena.published.0, epochs: arena.published.1 };
     for part in parts {
@@ -51,7 +52,7 @@ pub fn plan(arena: &Arena<'_>, parts: &[Part], seeds: u64) -> Vec<Unit> {
             Part::Names => names(published),
             Part::Pooling => pooling(published),
             Part::Learning => learning(published),
-            Part::Few => few(),
+            Part::Few => few_examples(few),
             Part::Rest => {
                 let auto = priors().into_iter().map(|p| (Kind::Auto, exact(p, Weighting::PerPosition)));
                 let other = priors().into_iter().map(|p| (Kind::Path, exact(p, Weighting::PerExample)));
@@ -184,7 +185,7 @@ fn is_worth(arena: &Arena<'_>, unit: &Unit) -> bool {
         && fewer.and_then(drawn).is_none_or(|fewer| fewer.fit_on.len() != here.fit_on.len())
 }
 
-fn few() -> Vec<(Kind, Cell)> {
+fn few_examples(counts: &[usize]) -> Vec<(Kind, Cell)> {
     let rows = |text| of_text(text, Source::HeadRows, 1.0);
     let own = |prior| (prior, Names::Own);
     let mut priors = vec![
@@ -199,8 +200,10 @@ fn few() -> Vec<(Kind, Cell)> {
         own(rows(Text::Unrelated { seed: 0 })),
     ];
     priors.extend([0.3, 3.0].map(|factor| own(of_text(Text::Description, STATES, factor))));
+    let scale = Scale::Unit { factor: 1.0, centred: true };
+    priors.push(own(Prior::Text { text: Text::Description, source: STATES, pool: Pool::Mean, scale }));
     let mut cells = Vec::new();
-    for count in FEW {
+    for &count in counts {
         let cell =
             |prior, names| Cell { per_tool: Some(count), names, ..exact(prior, Weighting::PerPosition) };
         cells.push((Kind::Chosen, cell(Prior::Zero, Names::Own)));

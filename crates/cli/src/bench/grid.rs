@@ -3,7 +3,7 @@
 use super::Data;
 use crate::extract::Source;
 use crate::{exit::Exit, output, progress};
-use ::bench::grid::{Arena, GridFile, GridMeta, Part, Row, VERSION, Worker, by_seed, maps, plan};
+use ::bench::grid::{Arena, FEW, GridFile, GridMeta, Part, Row, VERSION, Worker, by_seed, maps, plan};
 use ::bench::stats::mean_t;
 use ::bench::task::TrainingSet;
 use clap::ValueEnum;
@@ -51,6 +51,9 @@ pub struct Args {
     /// Seeds of everything random; on FuncQA each cuts the examples into five folds anew
     #[arg(long, default_value_t = 5)]
     seeds: u64,
+    /// Examples a tool in the part `few`, if not all of 1, 2, 5, 10, 20 and 40
+    #[arg(long, value_delimiter = ',')]
+    per_tool: Vec<NonZeroUsize>,
     /// At most so many training examples, a seeded sample
     #[arg(long)]
     limit: Option<usize>,
@@ -141,7 +144,9 @@ impl Args {
         };
         let mut file = GridFile::open(&self.out, &meta)?;
         let parts: Vec<Part> = self.parts.iter().map(|&part| part.into()).collect();
-        let units = plan(&arena, &parts, self.seeds);
+        let given: Vec<usize> = self.per_tool.iter().map(|count| count.get()).collect();
+        let few = if given.is_empty() { FEW.to_vec() } else { given };
+        let units = plan(&arena, &parts, self.seeds, &few);
         let worker = Worker::new(model.as_ref(), arena);
         let bar = progress::bar("grid", "fits", units.len() as u64);
         let missing: Vec<_> = units.iter().filter(|unit| !file.has(unit)).collect();
