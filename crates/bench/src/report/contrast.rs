@@ -80,7 +80,9 @@ pub fn contrast(a: &[&Row], b: &[&Row], figure: Figure) -> Option<Contrast> {
     let differences: Vec<f64> = shared.iter().map(|(a, b, _)| (a - b) / share).collect();
     let detectable = variance(&differences)
         .and_then(|spread| minimal_detectable_shift(differences.len(), spread.sqrt(), 0.05, 0.8));
-    Some(Contrast { means, seeds: paired_t(&pairs_a, &pairs_b, LEVEL), groups, detectable })
+    // Where no seed changes anything, seeds show nothing.
+    let seeds = paired_t(&pairs_a, &pairs_b, LEVEL).filter(|test| test.d_z.is_finite());
+    Some(Contrast { means, seeds, groups, detectable })
 }
 
 impl Contrast {
