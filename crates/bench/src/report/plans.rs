@@ -144,7 +144,7 @@ fn figures(runs: &[Plans<'_>]) -> String {
         ],
         &rows,
         &format!(
-            "Percent; points and p are against {}, p by the signs of the {} titles' differences: so many cannot bring it below {}. A plan a task \
+            "Percent; points and p are against {}, p by the signs of the {} titles' differences: so many cannot bring it below {}, and intervals resampled from few titles are too narrow. A plan a task \
              and seed, Wilson's intervals, widened by how alike plans of one title fare. Own scripts: what the \
          tasks' own scripts reach in the simulator, the ceiling. Each seed cuts the titles anew; methods are compared over the \
          plans of seeds that both have. The head of a task has seen neither its title nor its hint, except where it is trained on published-unfiltered. The two columns of \
