@@ -171,6 +171,7 @@ mod tests {
         let (mut journal, found) = open(folder.path(), &of).unwrap();
         assert!(found.is_empty());
         journal.add(&[10, 200]).unwrap();
+        drop(journal);
         let path = folder.path().join(NAMES.records);
         let whole = fs::read(&path).unwrap();
         for len in 0..=whole.len() {
@@ -195,6 +196,9 @@ mod tests {
         let message = open(folder.path(), &[("seed".to_owned(), 2)]).unwrap_err().to_string();
         assert!(message.contains("it.toml") && message.contains("another directory"), "{message}");
         journal.add(&[1, 2]).unwrap();
+        let message = open(folder.path(), &[("seed".to_owned(), 1)]).unwrap_err().to_string();
+        assert!(message.contains("another process"), "{message}");
+        drop(journal);
         fs::write(folder.path().join(NAMES.records), "1\nx\n3\n").unwrap();
         let message = open(folder.path(), &[("seed".to_owned(), 1)]).unwrap_err().to_string();
         assert!(message.contains("it.jsonl") && message.contains("line 2"), "{message}");

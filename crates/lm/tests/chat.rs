@@ -57,9 +57,9 @@ fn smollm2_renders_as_in_python() {
     assert!(!template.carries_calls());
 }
 
-/// Tools are not dropped without a word.
+/// Whoever needs tools in the prompt is told where they would be dropped.
 #[test]
-fn tools_are_refused_where_the_template_has_no_place_for_them() {
+fn a_template_without_a_place_for_tools_says_so() {
     let template = ChatTemplate::of(&tokenizer("smollm2-135m")).expect("a template");
     let parameters = serde_json::json!({"type": "object", "properties": {"a": {"type": "string"}}});
     let tool = serde_json::json!({
@@ -68,7 +68,8 @@ fn tools_are_refused_where_the_template_has_no_place_for_them() {
     });
     let messages = [Message::user("x")];
     let chat = Chat { tools: &[tool], ..Chat::turn(&messages) };
-    let error = template.render(&chat).expect_err("no place").to_string();
+    assert!(!template.render(&chat).expect("rendered without them").contains("one"));
+    let error = template.can_list_tools().expect_err("no place").to_string();
     assert!(error.contains("no place for tools"), "{error}");
     let (own, _) = own();
     own.can_list_tools().expect("it lists them");

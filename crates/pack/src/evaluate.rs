@@ -209,13 +209,14 @@ pub fn evaluate(
 /// Decides every message as the model itself does it: all tools listed in the prompt, the call written as text.
 ///
 /// # Errors
-/// The model's.
+/// The model's; if its chat template has no place for tools.
 pub fn native_calls(
     lm: &dyn FrozenLm,
     tools: &ToolSet,
     questions: &[Question],
     on_each: &mut dyn FnMut(&Decided),
 ) -> Result<Vec<Decided>, FitError> {
+    ChatTemplate::of(lm.tokenizer())?.can_list_tools()?;
     let listed: Vec<Value> = tools.iter().map(tools::Tool::definition).collect();
     let extended = Arc::new(Extended::words_only(lm, None));
     let settings = Settings { max_tokens: NATIVE_TURN, ..Settings::default() };

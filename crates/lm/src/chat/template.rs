@@ -121,7 +121,8 @@ impl ChatTemplate {
         self.carries_calls
     }
 
-    /// Whether the template shows tools to the model.
+    /// Whether the template shows tools to the model. One that has no place for them is still good for all that does not depend
+    /// on it: a call's arguments are then written without the tool's definition.
     ///
     /// # Errors
     /// [`LmError::Chat`] if it would drop them without a word.
@@ -146,11 +147,8 @@ impl ChatTemplate {
     /// [`Tokenizer::encode_rendered`].
     ///
     /// # Errors
-    /// [`LmError::Chat`] if the template refuses the conversation, fails on it or has no place for its tools.
+    /// [`LmError::Chat`] if the template refuses the conversation or fails on it.
     pub fn render(&self, chat: &Chat<'_>) -> Result<String, LmError> {
-        if !chat.tools.is_empty() {
-            self.can_list_tools()?;
-        }
         let Some(shield) = &self.shield else { return self.render_calls(chat) };
         let messages: Cow<[Message]> = match chat.messages.iter().all(|m| m.is_shielded(shield)) {
             true => Cow::Borrowed(chat.messages),
