@@ -8,16 +8,20 @@ use crate::method::{Among, Method};
 use crate::retrieve::Ranker;
 use crate::score::Scoring;
 use crate::task::{Question, Task};
-use crate::written::{CallMade, Form, json_calls};
+use crate::written::{CallMade, Form, JsonCall, json_calls};
 use decode::{
     Arguments, Calling, Counts, Decision, Engine, Event, Finish, Generation, Prompt, Request, Served,
     Settings,
 };
-use head::Head;
+use head::{Head, ToolText};
 use lm::{Chat, ChatTemplate, FrozenLm, Message, ToolCall};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
+use std::time::Instant;
+use tools::{Tool, ToolSet};
 
 /// What the lines begin with in which ReAct's tool tokens stand; its thoughts are words.
 const ACTION: &str = "Action:";
@@ -43,8 +47,10 @@ pub struct Answered {
     pub ranked: Vec<String>,
     /// What it cost in tokens.
     pub tokens: Counts,
-    /// Wall time in microseconds; in a batch, the others' share included.
-    pub micros: u64,
+    /// Wall time since the answer before it in microseconds: questions are answered together, and their mean is what one takes.
+    /// 0 in runs that did not measure it so.
+    #[serde(default)]
+    pub took_micros: u64,
     /// Decisions between words and tools.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub decisions: Vec<Decision>,
@@ -80,6 +86,12 @@ impl Answerer<'_> {
     /// If the method needs a head and has none, does not go with the task or the model, or the model fails; the first error of
     /// `done`.
     pub fn answer(&self, questions: &[Question], done: &mut OnAnswer<'_>) -> Result<(), BenchError> {
+        let mut last = Instant::now();
+        let done: &mut OnAnswer<'_> = &mut |i, answered| {
+            let took_micros = last.elapsed().as_micros() as u64;
+            last = Instant::now();
+            done(i, Answered { took_micros, ..answered })
+        };
         let ranked = self.ranked(questions)?;
         match self.method {
             Method::FunctionCalling => self.in_turns(questions, done),
@@ -128,11 +140,11 @@ impl Answerer<'_> {
             .collect::<Result<Vec<_>, _>>()?;
         let mut failed = None;
         engine.batch(self.batch).run_with(&requests, &mut |event| {
-            if let Event::Done { request, generation } = event {
+            if let Event::Done { request, generation } = event
+                && failed.is_none()
+            {
                 let answered = self.answered(generation, &ranked[request]);
-                if failed.is_none() {
-                    failed = done(request, answered).err();
-                }
+                failed = answered.and_then(|answered| done(request, answered)).err();
             }
         })?;
         failed.map_or(Ok(()), Err)
@@ -144,7 +156,11 @@ impl Answerer<'_> {
         let step = vec!["\n\n".to_owned(), "\nQ:".to_owned(), "\nQuestion:".to_owned()];
         let line = vec!["\n".to_owned()];
         let (prompt, stop) = match self.method {
-            Method::ZeroShot => (self.alone(text)?, step),
+            // A chat template's answer ends by itself, and may have paragraphs.
+            Method::ZeroShot => match self.alone(text)? {
+                prompt @ Prompt::Rendered(_) => (prompt, Vec::new()),
+                prompt => (prompt, step),
+            },
             Method::ChainOfThought | Method::ToolTokens { react: false, .. } => {
                 (Prompt::Raw(prompts.plain(text)), line)
             }
@@ -152,10 +168,7 @@ impl Answerer<'_> {
             Method::Described => (Prompt::Raw(prompts.with_descriptions(text)?), line),
             Method::Retrieved(_) => {
                 let tool = ranked.first().map_or("", String::as_str);
-                // Where the relation is the answer, retrieval has given it: what is left is its argument.
-                let alone = prompts.by_tool().get(tool).filter(|_| self.task.scoring == Scoring::Relation);
-                let prompt = alone.map_or_else(|| prompts.with_calls_of(tool, text), |one| one.render(text));
-                (Prompt::Raw(prompt), line)
+                (Prompt::Raw(prompts.with_calls_of(tool, text, self.task.scoring.mark())), line)
             }
             Method::React => (Prompt::Raw(prompts.react(text)), step),
             Method::ToolTokens { react: true, .. } => (Prompt::Raw(prompts.react_with_tokens(text)), step),
@@ -163,7 +176,9 @@ impl Answerer<'_> {
                 return Err(BenchError::Setting("function calling goes in turns".into()));
             }
         };
-        let insert = self.form().map(|form| form.insert(&self.task.tools));
+        let insert =
+            self.form().map(|form| self.callable(ranked).map(|tools| form.insert(&tools))).transpose()?;
+        let steps = matches!(self.method, Method::React | Method::ToolTokens { react: true, .. });
         let disabled_tools = match self.method {
             Method::ToolTokens { among: Some(Among { k, .. }), .. } => {
                 ranked.iter().skip(k).cloned().collect()
@@ -177,8 +192,9 @@ impl Answerer<'_> {
             insert,
             settings: Settings {
                 calling: if tokens { self.task.calling() } else { Calling::Off },
-                in_lines: matches!(self.method, Method::ToolTokens { react: true, .. })
-                    .then(|| ACTION.to_owned()),
+                in_lines: (tokens && steps).then(|| ACTION.to_owned()),
+                // After the answer a step would begin anew.
+                last_line: self.task.scoring.mark().filter(|_| steps).map(str::to_owned),
                 arguments: self.arguments,
                 bias: self.bias,
                 max_tokens: if tokens && self.task.calling() == Calling::Force {
@@ -212,9 +228,18 @@ impl Answerer<'_> {
         }
     }
 
-    fn answered(&self, generation: &Generation, ranked: &[String]) -> Answered {
+    /// The tools that calls in words may name: of a tool that retrieval has chosen, it alone.
+    fn callable(&self, ranked: &[String]) -> Result<Cow<'_, ToolSet>, BenchError> {
+        let chosen = ranked.first().filter(|_| matches!(self.method, Method::Retrieved(_)));
+        match chosen.and_then(|name| self.task.tools.by_name(name)) {
+            Some(tool) => Ok(Cow::Owned(ToolSet::new(vec![tool.clone()])?)),
+            None => Ok(Cow::Borrowed(&self.task.tools)),
+        }
+    }
+
+    fn answered(&self, generation: &Generation, ranked: &[String]) -> Result<Answered, BenchError> {
         let calls = match self.form() {
-            Some(form) => form.calls(&self.task.tools, &generation.text),
+            Some(form) => form.calls(&*self.callable(ranked)?, &generation.text),
             None => {
                 let attempts = generation.decisions.iter().flat_map(|decision| &decision.attempts);
                 attempts
@@ -227,15 +252,15 @@ impl Answerer<'_> {
                     .collect()
             }
         };
-        Answered {
+        Ok(Answered {
             text: generation.text.clone(),
             finish: generation.finish.clone(),
             calls,
             ranked: ranked.to_vec(),
             tokens: generation.tokens,
-            micros: generation.micros,
+            took_micros: 0,
             decisions: generation.decisions.clone(),
-        }
+        })
     }
 
     /// The question without worked answers: through the model's chat template where it has one.
@@ -251,7 +276,8 @@ impl Answerer<'_> {
     /// Function calling: turns of all questions together, until each has answered without a call.
     fn in_turns(&self, questions: &[Question], done: &mut OnAnswer<'_>) -> Result<(), BenchError> {
         let template = ChatTemplate::of(self.lm.tokenizer())?;
-        let schemas = self.schemas();
+        let native = self.native()?;
+        let schemas: Vec<Value> = native.iter().map(Tool::definition).collect();
         let instruction = self.task.prompts.instruction();
         let begin = |question: &Question| Conversation {
             messages: vec![Message::user(format!("{CALL_FIRST}\n\n{}", question.text))],
@@ -285,7 +311,8 @@ impl Answerer<'_> {
                 })
                 .collect::<Result<Vec<_>, BenchError>>()?;
             for (&i, generation) in now.iter().zip(engine.run(&requests)?) {
-                if let Some(answered) = conversations[i].turn(&self.task.tools, &generation) {
+                if let Some(mut answered) = conversations[i].turn(&native, &generation) {
+                    self.by_own_names(&mut answered.calls, &native);
                     done(i, answered)?;
                     open.retain(|&other| other != i);
                 }
@@ -294,9 +321,34 @@ impl Answerer<'_> {
         Ok(())
     }
 
-    /// The tools in the layout of the API.
-    fn schemas(&self) -> Vec<Value> {
-        self.task.tools.iter().map(tools::Tool::definition).collect()
+    /// The tools as the API's users would name them, in the task's order. A relation's id says nothing, so it goes by the name
+    /// that its description gives it, with the id behind where several have that name.
+    fn native(&self) -> Result<ToolSet, BenchError> {
+        let (mut once, mut again) = (BTreeSet::new(), BTreeSet::new());
+        for text in &self.task.texts {
+            if !once.insert(text.name.as_str()) {
+                again.insert(text.name.as_str());
+            }
+        }
+        let named = |(tool, text): (&Tool, &ToolText)| Tool {
+            name: match again.contains(text.name.as_str()) {
+                true => format!("{}_{}", text.name, tool.name),
+                false => text.name.clone(),
+            },
+            description: text.description.clone(),
+            ..tool.clone()
+        };
+        Ok(ToolSet::new(self.task.tools.iter().zip(&self.task.texts).map(named).collect())?)
+    }
+
+    /// Calls of native tools under the names that the task's tools have.
+    fn by_own_names(&self, calls: &mut [CallMade], native: &ToolSet) {
+        let names: BTreeMap<&str, &str> = native.names().zip(self.task.tools.names()).collect();
+        for call in calls {
+            if let Some(name) = names.get(call.tool.as_str()) {
+                call.tool = (*name).to_owned();
+            }
+        }
     }
 }
 
@@ -306,14 +358,14 @@ struct Conversation<'a> {
     /// How to end, while it has not been told.
     closing: Option<&'a str>,
     /// Its calls so far.
-    seen: Vec<(String, Value)>,
+    seen: Vec<JsonCall>,
     answered: Option<Answered>,
     turns: usize,
 }
 
 impl Conversation<'_> {
     /// Takes a turn of the model: runs its calls, asks for the answer, or ends with it.
-    fn turn(&mut self, tools: &tools::ToolSet, generation: &Generation) -> Option<Answered> {
+    fn turn(&mut self, tools: &ToolSet, generation: &Generation) -> Option<Answered> {
         let text = generation.text.trim();
         let calls = json_calls(text);
         let so_far = self.answered.get_or_insert_with(|| Answered {
@@ -322,12 +374,11 @@ impl Conversation<'_> {
             calls: Vec::new(),
             ranked: Vec::new(),
             tokens: Counts::default(),
-            micros: 0,
+            took_micros: 0,
             decisions: Vec::new(),
         });
         let (sum, turn) = (&mut so_far.tokens, &generation.tokens);
         (sum.prompt, sum.chosen) = (sum.prompt + turn.prompt, sum.chosen + turn.chosen);
-        so_far.micros += generation.micros;
         so_far.finish = generation.finish.clone();
         self.turns += 1;
         so_far.text.push_str(if so_far.text.is_empty() { "" } else { "\n" });
@@ -343,14 +394,18 @@ impl Conversation<'_> {
             self.messages.push(Message::user(closing));
             return None;
         }
-        let made: Vec<ToolCall> = calls
-            .iter()
-            .map(|(name, arguments)| ToolCall::new(None, name.clone(), object(arguments)))
-            .collect();
-        self.messages.push(Message::calls("", made));
+        let whole = |call: &JsonCall| {
+            let arguments = call.arguments.as_ref().ok()?;
+            Some(ToolCall::new(None, call.name.clone(), object(arguments)))
+        };
+        self.messages.push(match calls.iter().map(whole).collect::<Option<Vec<_>>>() {
+            Some(made) => Message::calls("", made),
+            // What is no JSON stands as it was written.
+            None => Message::assistant(text),
+        });
         self.seen.extend(calls.iter().cloned());
-        for (name, arguments) in &calls {
-            let made = CallMade::run_named(tools, name, arguments);
+        for call in &calls {
+            let (name, made) = (&call.name, CallMade::run_json(tools, call));
             let result = match (&made.result, &made.error) {
                 (Some(result), _) => result.clone(),
                 (None, reason) => format!("error: {}", reason.as_deref().unwrap_or("no result")),

@@ -1,7 +1,7 @@
 //! The heads of runs: fitted on a task's training set by a method's name.
 
 use crate::BenchError;
-use crate::grid::{Names, STATES, held_out_bias, of_text, texts, together};
+use crate::grid::{Names, STATES, choose, held_out_bias, of_text, texts, together};
 use head::{
     AdamSettings, Head, Method, MethodName, Penalty, Pool, Prior, Scale, Search, Solver, Source, Start,
     Subset, Table, Text, ToolText, Weighting, choose_lambda, fit,
@@ -61,11 +61,13 @@ pub enum PriorName {
     Contexts,
     /// Rows of words that have nothing to do with it.
     Irrelevant,
+    /// The text, source and scale whose rows give the training calls the highest probability.
+    Chosen,
 }
 
 impl PriorName {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Own,
         Self::Zero,
         Self::Random,
@@ -78,6 +80,7 @@ impl PriorName {
         Self::NameAndDescription,
         Self::Contexts,
         Self::Irrelevant,
+        Self::Chosen,
     ];
 
     /// The name.
@@ -95,17 +98,18 @@ impl PriorName {
             Self::NameAndDescription => "name-and-description",
             Self::Contexts => "contexts",
             Self::Irrelevant => "irrelevant",
+            Self::Chosen => "chosen",
         }
     }
 
-    /// The prior, where it is not the method's own.
+    /// The prior, where it is neither the method's own nor chosen by the training calls.
     pub fn prior(self, seed: u64) -> Option<Prior> {
         let rows = |text, pool| {
             let scale = Scale::Unit { factor: 1.0, centred: false };
             Prior::Text { text, source: Source::HeadRows, pool, scale }
         };
         Some(match self {
-            Self::Own => return None,
+            Self::Own | Self::Chosen => return None,
             Self::Zero => Prior::Zero,
             Self::Random => Prior::Uniform { seed },
             Self::Id => rows(Text::BareName, Pool::Mean),
@@ -149,10 +153,14 @@ pub fn fit_head(
     own: &[ToolText],
     plan: &HeadPlan,
 ) -> Result<Head, BenchError> {
-    let (method, names) = plan.method();
+    let (mut method, names) = plan.method();
     let all = Subset::all(table.groups().len());
     // ToolkenGPT's release calls KAMEL's tools by their ids; its other tools are called what they are.
     let texts = texts(table.tools(), own, names);
+    if plan.prior == PriorName::Chosen {
+        let build = |prior: &Prior| prior.build(lm, &texts, Some((table, &all)));
+        method.prior = choose(table, &all, method.training.weighting, &build)?;
+    }
     let build = |part: &Subset| method.prior.build(lm, &texts, Some((table, part)));
     let prior = build(&all)?;
     if plan.method == MethodName::Exact && plan.lambda.is_none() {

@@ -20,4 +20,4 @@ pub use prompt::{Question, tokens};
 pub use run::{HomeMeta, HomeRecord, HomeRun, Tally, VERSION, by_title, success_interval, tally};
 pub use score::PlanScore;
 pub use vocabulary::{END, Kind, Vocabulary};
-pub use words::{WORKED_EXAMPLES, Written, plan_in_words, prompt_in_words};
+pub use words::{Shown, WORKED_EXAMPLES, Written, plan_in_words, prompt_in_words};

@@ -124,6 +124,10 @@ fn percent(x: f64) -> String {
 
 /// A p-value with its marks.
 fn p_value(p: f64) -> String {
-    let stars = crate::stats::stars(p);
-    if p < 0.001 { format!("<0.001 {stars}") } else { format!("{p:.3} {stars}").trim_end().to_owned() }
+    format!("{} {}", uncorrected(p), crate::stats::stars(p)).trim_end().to_owned()
+}
+
+/// The same without marks.
+fn uncorrected(p: f64) -> String {
+    if p < 0.001 { "<0.001".to_owned() } else { format!("{p:.3}") }
 }

@@ -49,6 +49,15 @@ impl<'a> Ranker<'a> {
         Ok(Self { names, kind })
     }
 
+    /// A ranker over texts, known by their places.
+    ///
+    /// # Errors
+    /// The model's.
+    pub fn of_texts(by: Retriever, texts: &[String], lm: &'a dyn FrozenLm) -> Result<Self, BenchError> {
+        let tools = texts.iter().enumerate().map(|(at, text)| Tool::literal(at.to_string(), text.as_str()));
+        Self::new(by, &ToolSet::new(tools.collect())?, lm)
+    }
+
     /// The tools' names, the best first; of equals the earlier.
     ///
     /// # Errors

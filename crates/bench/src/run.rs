@@ -18,13 +18,24 @@ use std::path::{Path, PathBuf};
 
 const NAMES: Names = Names { meta: "run.toml", records: "questions.jsonl" };
 
-/// Version of a run's rules.
-pub const VERSION: u32 = 4;
+/// Version of the rules by which a method answers a task: it goes up when its answers change.
+pub fn rules(method: Method, task: TaskName) -> u32 {
+    let relations = matches!(task, TaskName::Kamel(_) | TaskName::Facts);
+    match method {
+        Method::Retrieved(_) if relations => 4,
+        Method::ZeroShot
+        | Method::React
+        | Method::FunctionCalling
+        | Method::Retrieved(_)
+        | Method::ToolTokens { react: true, .. } => 5,
+        _ => 4,
+    }
+}
 
 /// Everything needed to repeat a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunMeta {
-    /// Version of a run's rules.
+    /// Version of its rules ([`rules`]).
     pub version: u32,
     /// The task.
     pub task: TaskName,
@@ -59,7 +70,10 @@ impl RunMeta {
     /// The method, and what tells its runs apart.
     pub fn label(&self) -> String {
         let mut parts = vec![self.method.to_string()];
-        parts.extend((self.version != VERSION).then(|| format!("rules of version {}", self.version)));
+        parts.extend(
+            (self.version != rules(self.method, self.task))
+                .then(|| format!("rules of version {}", self.version)),
+        );
         parts.extend((self.rounding != "reference").then(|| format!("rounding {}", self.rounding)));
         parts.extend((!self.facts.is_empty()).then(|| "facts added".to_owned()));
         if let Some(head) = &self.head {
@@ -88,6 +102,11 @@ impl RunMeta {
                 && head.weighting == Weighting::default()
         };
         self.method.to_string() == "exact" && self.head.as_ref().is_some_and(plain)
+    }
+
+    /// Which of the task's questions.
+    pub fn questions(&self) -> String {
+        self.limit.map_or_else(|| "all".to_owned(), |n| format!("{n} (seed {})", self.sample_seed))
     }
 
     /// The model, and the arithmetic that it was run in.

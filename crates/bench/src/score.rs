@@ -48,6 +48,14 @@ pub struct Score {
 }
 
 impl Scoring {
+    /// What stands before an answer, where something has to.
+    pub fn mark(&self) -> Option<&str> {
+        match self {
+            Self::Number { mark } => Some(mark),
+            Self::Ending | Self::Relation => None,
+        }
+    }
+
     /// Scores how a question was answered.
     pub fn of(&self, question: &Question, answered: &Answered) -> Score {
         match self {

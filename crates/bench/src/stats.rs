@@ -6,7 +6,7 @@ mod interval;
 mod paired;
 mod power;
 
-pub use interval::{Interval, bootstrap, mean_t, wilson, wilson_clustered};
+pub use interval::{Interval, bootstrap, mean_t, ratio_clustered, wilson, wilson_clustered};
 pub use paired::{
     BootstrapTest, Paired, PairedT, cohens_h, holm, mcnemar_exact, paired_bootstrap, paired_t, stars,
 };

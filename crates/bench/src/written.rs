@@ -23,8 +23,16 @@ pub struct CallMade {
 }
 
 impl CallMade {
-    /// Runs a call whose arguments are named.
-    pub fn run_named(tools: &ToolSet, tool: &str, arguments: &Value) -> Self {
+    /// Runs a call in JSON; of one that is none its fault is what comes of it.
+    pub fn run_json(tools: &ToolSet, call: &JsonCall) -> Self {
+        let tool = call.name.as_str();
+        let arguments = match &call.arguments {
+            Ok(arguments) => arguments,
+            Err((written, reason)) => {
+                let (tool, arguments) = (tool.to_owned(), written.clone());
+                return Self { tool, arguments, result: None, error: Some(reason.clone()) };
+            }
+        };
         let text = tools.by_name(tool).map_or_else(|| arguments.to_string(), |tool| tool.in_order(arguments));
         Self::run(tools, tool, &text)
     }
@@ -118,26 +126,54 @@ impl Form {
     }
 }
 
-/// The calls of a model's turn in JSON, `{"name": …, "arguments": {…}}`, in tags or bare: `(name, arguments)`.
-pub fn json_calls(text: &str) -> Vec<(String, Value)> {
+/// A call in JSON.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JsonCall {
+    /// The tool's name as it was written.
+    pub name: String,
+    /// Its arguments; of a call that is no JSON what was written, and what is wrong with it.
+    pub arguments: Result<Value, (String, String)>,
+}
+
+static BROKEN: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r#"^\{\s*"name"\s*:\s*"([^"\n]*)"\s*,\s*"(?:arguments|parameters)"\s*:([^\n]*)"#)
+});
+
+/// The calls of a model's turn in JSON, `{"name": …, "arguments": {…}}`, in tags or bare, those too that begin so and are no
+/// JSON.
+pub fn json_calls(text: &str) -> Vec<JsonCall> {
     let mut calls = Vec::new();
     let mut from = 0;
     while let Some(start) = text[from..].find('{').map(|at| from + at) {
         let mut stream = serde_json::Deserializer::from_str(&text[start..]).into_iter::<Value>();
-        let parsed = stream.next().and_then(Result::ok);
-        let call = parsed.as_ref().and_then(|value| {
-            let name = value.get("name")?.as_str()?;
-            Some((name.to_owned(), value.get("arguments").or(value.get("parameters"))?.clone()))
-        });
-        from = match call {
-            Some(call) => {
-                calls.push(call);
-                start + stream.byte_offset()
-            }
-            None => start + 1,
+        let call = match stream.next() {
+            Some(Ok(value)) => whole_call(&value).map(|call| (call, stream.byte_offset())),
+            Some(Err(error)) => broken_call(&text[start..], &error),
+            None => None,
         };
+        from = start
+            + match call {
+                Some((call, length)) => {
+                    calls.push(call);
+                    length
+                }
+                None => 1,
+            };
     }
     calls
+}
+
+fn whole_call(value: &Value) -> Option<JsonCall> {
+    let name = value.get("name")?.as_str()?.to_owned();
+    Some(JsonCall { name, arguments: Ok(value.get("arguments").or(value.get("parameters"))?.clone()) })
+}
+
+/// What begins as a call and is no JSON, and how much of the text that is.
+fn broken_call(text: &str, error: &serde_json::Error) -> Option<(JsonCall, usize)> {
+    let found = BROKEN.captures(text).ok().flatten()?;
+    let (name, written) = (found.get(1)?.as_str().to_owned(), found.get(2)?.as_str().trim().to_owned());
+    let reason = format!("the call is no JSON: {error}");
+    Some((JsonCall { name, arguments: Err((written, reason)) }, found.get(0)?.end()))
 }
 
 #[cfg(test)]
@@ -186,7 +222,7 @@ mod tests {
 
     #[test]
     fn json_calls_are_found_in_tags_fences_and_bare() {
-        let call = |name: &str, arguments| (name.to_owned(), arguments);
+        let call = |name: &str, arguments| JsonCall { name: name.to_owned(), arguments: Ok(arguments) };
         assert_eq!(
             json_calls("<tool_call>\n{\"name\": \"add\", \"arguments\": {\"args\": [2, 3]}}\n</tool_call>"),
             [call("add", json!({"args": [2, 3]}))]
@@ -198,9 +234,22 @@ mod tests {
             [call("ln", json!({"x": "5"})), call("log", json!({}))]
         );
         for text in
-            ["", "{", "{\"name\": 1}", "{\"name\": \"add\"}", "{\"name\": \"add\", \"arguments\": {", "{{{{"]
+            ["", "{", "{\"name\": 1}", "{\"name\": \"add\"}", "{\"name\": \"Ann\", \"age\": }", "{{{{"]
         {
             assert_eq!(json_calls(text), [], "{text}");
         }
+    }
+
+    #[test]
+    fn a_call_that_is_no_json_has_failed_and_was_made() {
+        let text = "<tool_call>\n{\"name\": \"add\", \"arguments\": {\"args\": [2, 2 * 3]}}\n{\"name\": \"ln\", \"arguments\": {\"x\": \"5\"}}";
+        let calls = json_calls(text);
+        let names: Vec<&str> = calls.iter().map(|call| call.name.as_str()).collect();
+        assert_eq!(names, ["add", "ln"]);
+        let made = CallMade::run_json(&ToolSet::arithmetic(), &calls[0]);
+        assert_eq!((made.tool.as_str(), made.arguments.as_str()), ("add", "{\"args\": [2, 2 * 3]}}"));
+        assert!(made.error.is_some_and(|error| error.contains("no JSON")));
+        let open = json_calls("{\"name\": \"add\", \"arguments\": {\"args\": [2, 3]");
+        assert!(matches!(&open[..], [JsonCall { arguments: Err(_), .. }]), "{open:?}");
     }
 }

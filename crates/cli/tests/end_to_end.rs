@@ -518,7 +518,7 @@ fn household_plans_are_the_same_in_batches_alone_and_after_a_kill() {
         let text = fs::read_to_string(place.at(folder).join("plans.jsonl")).expect("plans");
         let mut plans: Vec<serde_json::Value> =
             text.lines().map(|line| serde_json::from_str(line).expect("a plan")).collect();
-        plans.iter_mut().for_each(|plan| plan["micros"] = 0.into());
+        plans.iter_mut().for_each(|plan| plan["took_micros"] = 0.into());
         plans.sort_by_key(|plan| plan["task"].to_string());
         plans
     };

@@ -88,7 +88,7 @@ impl Row {
             input: Vec::new(),
             call: None,
             spent: None,
-            transcript: Transcript::new(text, &request.settings.stop),
+            transcript: Transcript::new(text, &request.settings),
             constraint: grammar.as_ref().map(|grammar| grammar.begin()),
             made: Vec::new(),
             turn: None,

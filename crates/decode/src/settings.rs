@@ -33,6 +33,8 @@ pub struct Settings {
     pub max_backtracks: usize,
     /// The text ends before the first of these. Default: none.
     pub stop: Vec<String>,
+    /// The text ends with the first line that this stands in. Default: none.
+    pub last_line: Option<String>,
     /// A decision is put in the trace when P(tool) is at least this: 0 records every token, 1 hardly more than the calls.
     /// Calls, failed or not, are always recorded. Default: 0.1.
     pub record_above: f32,
@@ -59,6 +61,7 @@ impl Default for Settings {
             max_argument_tokens: 64,
             max_backtracks: 4,
             stop: Vec::new(),
+            last_line: None,
             record_above: 0.1,
             alternatives: 5,
             rival_tools: 0,
@@ -130,6 +133,9 @@ impl Settings {
         if self.stop.iter().any(String::is_empty) {
             return refuse("stop", "an empty string", "strings of at least one character");
         }
+        if self.last_line.as_ref().is_some_and(String::is_empty) {
+            return refuse("last_line", "an empty string", "at least one character");
+        }
         Ok(())
     }
 }
@@ -160,6 +166,7 @@ mod tests {
         assert_eq!(with(|s| s.max_calls = 0), "max_calls");
         assert_eq!(with(|s| s.max_argument_tokens = 0), "max_argument_tokens");
         assert_eq!(with(|s| s.stop = vec![String::new()]), "stop");
+        assert_eq!(with(|s| s.last_line = Some(String::new())), "last_line");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! One request's text as it grows: bytes, since a token may hold a part of a character.
 
+use crate::Settings;
 use crate::splice::space_after;
 
 /// The text that was generated after a prompt.
@@ -7,6 +8,7 @@ pub(crate) struct Transcript {
     /// The last bytes of the prompt.
     prompt: Vec<u8>,
     stops: Vec<String>,
+    last_line: Option<String>,
     bytes: Vec<u8>,
     /// The calls behind the results: where in `bytes`, and what stood there before the result.
     calls: Vec<(usize, String)>,
@@ -15,9 +17,10 @@ pub(crate) struct Transcript {
 }
 
 impl Transcript {
-    pub fn new(prompt: &str, stops: &[String]) -> Self {
+    pub fn new(prompt: &str, settings: &Settings) -> Self {
         let prompt = prompt.as_bytes()[prompt.len().saturating_sub(8)..].to_vec();
-        Self { prompt, stops: stops.to_vec(), bytes: Vec::new(), calls: Vec::new(), given: 0 }
+        let (stops, last_line) = (settings.stop.clone(), settings.last_line.clone());
+        Self { prompt, stops, last_line, bytes: Vec::new(), calls: Vec::new(), given: 0 }
     }
 
     /// Bytes generated.
@@ -38,7 +41,7 @@ impl Transcript {
         self.push(format!("{space}{result}").as_bytes())
     }
 
-    /// Adds bytes. If a stop string is then in the text, cuts the text before the first and returns it.
+    /// Adds bytes. If a stop string is then in the text, or the last line is whole, cuts the text before the first and returns it.
     pub fn push(&mut self, bytes: &[u8]) -> Option<String> {
         let longest = self.stops.iter().map(String::len).max().unwrap_or(0);
         // A stop string may have begun in earlier bytes.
@@ -47,11 +50,17 @@ impl Transcript {
         let found = self
             .stops
             .iter()
-            .filter_map(|stop| Some((from + find(&self.bytes[from..], stop.as_bytes())?, stop)));
-        let (at, stop) = found.min_by_key(|(at, _)| *at)?;
-        let stop = stop.clone();
+            .filter_map(|stop| Some((from + find(&self.bytes[from..], stop.as_bytes())?, stop.as_str())));
+        let (at, stop) = found.chain(self.last_line_end().map(|at| (at, "\n"))).min_by_key(|(at, _)| *at)?;
+        let stop = stop.to_owned();
         self.bytes.truncate(at);
         Some(stop)
+    }
+
+    /// Where the line ends that is to be the last.
+    fn last_line_end(&self) -> Option<usize> {
+        let mark = find(&self.bytes, self.last_line.as_ref()?.as_bytes())?;
+        Some(mark + self.bytes[mark..].iter().position(|&byte| byte == b'\n')?)
     }
 
     /// The text so far with its calls written out, as `<add>(1, 2) = 3`.
@@ -121,8 +130,8 @@ fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
 mod tests {
     use super::*;
 
-    fn stops(stops: &[&str]) -> Vec<String> {
-        stops.iter().map(|stop| (*stop).to_string()).collect()
+    fn stops(stops: &[&str]) -> Settings {
+        Settings { stop: stops.iter().map(|stop| (*stop).to_string()).collect(), ..Settings::default() }
     }
 
     #[test]
@@ -133,6 +142,18 @@ mod tests {
         assert_eq!(text.push(b"\n"), None);
         assert_eq!(text.push(b"Q: END").as_deref(), Some("\n\nQ:"));
         assert_eq!(text.text(), "a");
+    }
+
+    #[test]
+    fn the_last_line_is_the_first_that_holds_its_mark() {
+        let settings = Settings { last_line: Some("answer is".into()), ..stops(&["END"]) };
+        let mut text = Transcript::new("", &settings);
+        assert_eq!(text.push(b"Thought: so\nThe ans"), None);
+        assert_eq!(text.push(b"wer is 4"), None);
+        assert_eq!(text.push(b".\nThe answer is 5.\n").as_deref(), Some("\n"));
+        assert_eq!(text.text(), "Thought: so\nThe answer is 4.");
+        let mut text = Transcript::new("", &settings);
+        assert_eq!(text.push(b"The answer is END\n").as_deref(), Some("END"), "whatever comes first");
     }
 
     /// Whatever the pieces, the deltas add up to the final text and hold nothing of the stop string.
@@ -158,7 +179,7 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_text_come_out_alike_in_pieces_and_whole() {
-        let mut text = Transcript::new("", &[]);
+        let mut text = Transcript::new("", &Settings::default());
         let mut given = String::new();
         for byte in b"a\xff\xe2\x82b\xf0\x9f" {
             text.push(&[*byte]);
@@ -179,7 +200,7 @@ mod tests {
 
     #[test]
     fn calls_are_written_out_before_their_results() {
-        let mut text = Transcript::new("A:", &[]);
+        let mut text = Transcript::new("A:", &Settings::default());
         text.push(b" It is");
         let space = text.space();
         text.push_result(space, Some("<add>(1, 2)".into()), "3");

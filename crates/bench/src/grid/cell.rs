@@ -1,6 +1,6 @@
 //! What a cell of the grid is, and what is found in it.
 
-use head::{GroupScores, MethodName, Metrics, Prior, Weighting};
+use head::{GroupScores, MethodName, Metrics, Prior, Text, Weighting};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -85,7 +85,7 @@ impl Names {
 }
 
 /// What a unit does with its cell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// Fits along fixed values of λ.
@@ -113,6 +113,16 @@ pub struct Unit {
 }
 
 impl Unit {
+    /// Whether another seed gives another result: it cuts folds, those of λ included, orders and draws examples, and draws starts.
+    pub fn depends_on_seed(&self) -> bool {
+        let cell = &self.cell;
+        matches!(self.kind, Kind::Auto | Kind::Chosen)
+            || cell.fold.is_some()
+            || cell.adam.is_some()
+            || cell.per_tool.is_some()
+            || matches!(cell.prior, Prior::Uniform { .. } | Prior::Text { text: Text::Unrelated { .. }, .. })
+    }
+
     /// What tells it from others: itself, as JSON.
     pub fn key(&self) -> String {
         serde_json::to_string(self).expect("names and numbers are always JSON")

@@ -4,7 +4,7 @@ use super::arena::Split;
 use super::{Arena, AtBias, Cell, Kind, LAMBDAS, Lambda, Names, Row, Unit, candidates, texts};
 use crate::BenchError;
 use head::{
-    AdamSettings, ExactSettings, Fit, Head, HeadError, Method, Penalty, Prior, Scores, Search, Solver, Start,
+    AdamSettings, ExactSettings, Fit, HeadError, Method, Penalty, Prior, Scores, Search, Solver, Start,
     Subset, ToolText, Training, choose_lambda, empirical_bayes, fit, fit_path,
 };
 use lm::{FrozenLm, Matrix};
@@ -198,30 +198,18 @@ fn row(unit: &Unit, lambda: Lambda, found: &Fit, seen: &Scores, split: &Split<'_
 /// Makes rows of W0 of a prior, from the examples of a part where it needs some.
 type Build<'b> = dyn Fn(&Prior, &Subset) -> Result<Matrix, HeadError> + 'b;
 
-/// The prior and its scale by what they predict: of the candidates the one whose rows, as they are, give the training calls
-/// the highest probability among tools and words. No fit and no fold are needed, since a text's rows have seen no example. (By
-/// held-out loss after fits, a tool whose one example is held out is scored by an offset, which favours small scales: with one
-/// example a tool that took the worse priors.) λ is then chosen by cross-validation.
+/// The prior and its scale by what they predict, then λ by cross-validation.
 fn choose_prior(
     split: &Split<'_>,
     method: &Method,
     build: &Build<'_>,
     seed: u64,
 ) -> Result<(Prior, Fit), HeadError> {
-    let mut best: Option<(f64, Prior)> = None;
-    for prior in candidates::candidates() {
-        let head = Head::new(split.train.tools().to_vec(), build(&prior, &split.fit_on)?)?;
-        let seen = Scores::of(&head, split.train, &split.fit_on)?;
-        let nll = seen.metrics(split.train, method.training.weighting, 0.0).call_nll.unwrap_or(f64::INFINITY);
-        if best.as_ref().is_none_or(|(least, _)| nll < *least) {
-            best = Some((nll, prior));
-        }
-    }
-    let (_, prior) = best.ok_or_else(|| HeadError::Setting("no prior to choose from".into()))?;
+    let (table, part) = (split.train, &split.fit_on);
+    let prior = candidates::choose(table, part, method.training.weighting, &|prior| build(prior, part))?;
     let made = |part: &Subset| build(&prior, part);
     let search = Search { seed, ..Search::default() };
-    let found =
-        choose_lambda(split.train, &split.fit_on, Start::Of(&made), method, &search, &mut |_, _| ())?.fit;
+    let found = choose_lambda(table, part, Start::Of(&made), method, &search, &mut |_, _| ())?.fit;
     Ok((prior, found))
 }
 
@@ -287,9 +275,4 @@ fn held_out(
         pooled.extend(Scores::of(&found.head, table, &held_out)?);
     }
     Ok(pooled)
-}
-
-/// Whether two seeds give different fits of this prior on the same data.
-pub fn is_random(prior: &Prior) -> bool {
-    matches!(prior, Prior::Uniform { .. } | Prior::Text { text: head::Text::Unrelated { .. }, .. })
 }

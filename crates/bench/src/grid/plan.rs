@@ -1,7 +1,6 @@
 //! Which cells a grid has, the most telling first.
 
 use super::candidates::{STATES, of_text, together};
-use super::fitted::is_random;
 use super::{Adam, Arena, Cell, Kind, Names, Unit};
 use head::{Method, MethodName, Pool, Prior, Scale, Search, Source, Text, Weighting};
 
@@ -18,7 +17,8 @@ pub enum Part {
     Methods,
     /// λ from 0 to 1: exact with both weightings, for each of a few priors; TokenLearning as published.
     Lambda,
-    /// Few examples a tool, prior by prior, scale by scale, and the prior that is chosen by the training calls.
+    /// Few examples a tool, prior by prior, scale by scale, the prior that is chosen by the training calls, and the methods as
+    /// published.
     Few,
     /// Names pooled by mean and by maximum, TokenLearning and exact: quick enough for hundreds of tools.
     Pooling,
@@ -52,7 +52,7 @@ pub fn plan(arena: &Arena<'_>, parts: &[Part], seeds: u64, few: &[usize]) -> Vec
             Part::Names => names(published),
             Part::Pooling => pooling(published),
             Part::Learning => learning(published),
-            Part::Few => few_examples(few),
+            Part::Few => few_examples(few, published),
             Part::Rest => {
                 let auto = priors().into_iter().map(|p| (Kind::Auto, exact(p, Weighting::PerPosition)));
                 let other = priors().into_iter().map(|p| (Kind::Path, exact(p, Weighting::PerExample)));
@@ -61,12 +61,8 @@ pub fn plan(arena: &Arena<'_>, parts: &[Part], seeds: u64, few: &[usize]) -> Vec
         };
         for (kind, cell) in cells {
             let folds = if *part == Part::Few { vec![None] } else { arena.folds() };
-            // λ auto cuts folds of its own.
-            let random = matches!(kind, Kind::Auto | Kind::Chosen)
-                || folds.len() > 1
-                || cell.adam.is_some()
-                || cell.per_tool.is_some()
-                || is_random(&cell.prior);
+            let first = Cell { fold: folds.first().copied().flatten(), ..cell.clone() };
+            let random = Unit { kind, cell: first }.depends_on_seed();
             for seed in 0..if random { seeds } else { 1 } {
                 for &fold in &folds {
                     let prior = seeded(&cell.prior, seed);
@@ -185,7 +181,7 @@ fn is_worth(arena: &Arena<'_>, unit: &Unit) -> bool {
         && fewer.and_then(drawn).is_none_or(|fewer| fewer.fit_on.len() != here.fit_on.len())
 }
 
-fn few_examples(counts: &[usize]) -> Vec<(Kind, Cell)> {
+fn few_examples(counts: &[usize], published: Adam) -> Vec<(Kind, Cell)> {
     let rows = |text| of_text(text, Source::HeadRows, 1.0);
     let own = |prior| (prior, Names::Own);
     let mut priors = vec![
@@ -208,6 +204,8 @@ fn few_examples(counts: &[usize]) -> Vec<(Kind, Cell)> {
             |prior, names| Cell { per_tool: Some(count), names, ..exact(prior, Weighting::PerPosition) };
         cells.push((Kind::Chosen, cell(Prior::Zero, Names::Own)));
         cells.extend(priors.iter().map(|(prior, names)| (Kind::Path, cell(prior.clone(), *names))));
+        let few = |method| Cell { per_tool: Some(count), ..adam(method, published) };
+        cells.extend(PUBLISHED.map(|method| (Kind::Own, few(method))));
     }
     cells
 }

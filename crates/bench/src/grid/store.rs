@@ -74,7 +74,7 @@ impl GridFile {
         journal::meta(folder, NAMES)
     }
 
-    /// All rows of a grid's directory.
+    /// All rows of a grid's directory, in an order that does not depend on which was done first.
     ///
     /// # Errors
     /// As [`GridFile::open`]; if it was made by other rules.
@@ -86,7 +86,10 @@ impl GridFile {
             );
             return Err(BenchError::data(folder.join(NAMES.meta), message));
         }
-        Ok(journal::read::<Vec<Row>>(folder, NAMES)?.into_iter().flatten().collect())
+        // Units stand there as they were done, several at a time.
+        let mut units = journal::read::<Vec<Row>>(folder, NAMES)?;
+        units.sort_by_cached_key(|rows| rows.first().map(|row| (row.unit.kind, row.unit.key())));
+        Ok(units.into_iter().flatten().collect())
     }
 
     /// The maps of a grid's directory; none if they are not made yet.

@@ -155,6 +155,9 @@ impl HomeData {
                 Err(reason) => count(&mut left_out, reason, 1),
             }
         }
+        for (example, group) in examples.iter_mut().zip(groups(&sources)) {
+            example.group = Some(group);
+        }
         let corpus = Corpus::with_tools(examples, vocabulary.names())?;
         Ok(Self { household, tasks, vocabulary, corpus, sources, left_out })
     }
@@ -204,8 +207,18 @@ impl HomeData {
         places.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
         let mut titles = HashSet::new();
         places.retain(|&at| titles.insert(&self.sources[at].title));
-        let texts = places.into_iter().take(count);
-        texts.map(|at| without_worked(&self.corpus.examples()[at].text)).collect()
+        self.texts(places.into_iter().take(count)).collect()
+    }
+
+    /// Training texts of a part, and what retrieval knows of each: its title and hint.
+    pub fn candidates(&self, part: &[bool]) -> Vec<(&str, String)> {
+        let places: Vec<usize> = (0..part.len()).filter(|&at| part[at]).collect();
+        let about = places.iter().map(|&at| format!("{}. {}", self.sources[at].title, self.sources[at].hint));
+        self.texts(places.iter().copied()).zip(about).collect()
+    }
+
+    fn texts(&self, places: impl Iterator<Item = usize>) -> impl Iterator<Item = &str> {
+        places.map(|at| without_worked(&self.corpus.examples()[at].text))
     }
 
     /// Whether a task's hint stands word for word in the published texts.
@@ -221,6 +234,32 @@ impl HomeData {
     pub fn question(&self, task: &HomeTask) -> Result<(Question, Home), BenchError> {
         let home = self.tasks.home(task)?;
         Ok((Question::new(&home, &self.vocabulary, &task.title, &task.goal), home))
+    }
+}
+
+/// What must stay in one fold: titles that share a hint, under the first of them.
+fn groups(sources: &[Source]) -> Vec<String> {
+    let mut of_title: BTreeMap<&str, &str> = BTreeMap::new();
+    for source in sources {
+        of_title.insert(&source.title, &source.title);
+    }
+    loop {
+        let mut of_hint: BTreeMap<&str, &str> = BTreeMap::new();
+        for source in sources {
+            let group = of_title[source.title.as_str()];
+            let least = of_hint.entry(&source.hint).or_insert(group);
+            *least = group.min(*least);
+        }
+        let mut joined = false;
+        for source in sources {
+            let least = of_hint[source.hint.as_str()];
+            let group = of_title.entry(&source.title).or_insert(least);
+            joined |= least < *group;
+            *group = least.min(*group);
+        }
+        if !joined {
+            return sources.iter().map(|source| of_title[source.title.as_str()].to_owned()).collect();
+        }
     }
 }
 
@@ -313,6 +352,14 @@ mod tests {
                 "{worked:?}"
             );
         }
+    }
+
+    #[test]
+    fn titles_that_share_a_hint_are_one_group() {
+        let source =
+            |title: &str, hint: &str| Source { title: title.into(), hint: hint.into(), published: false };
+        let all = [source("c", "x"), source("b", "x"), source("b", "y"), source("a", "y"), source("d", "z")];
+        assert_eq!(groups(&all), ["a", "a", "a", "a", "d"]);
     }
 
     #[test]

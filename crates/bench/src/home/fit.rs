@@ -2,10 +2,12 @@
 
 use super::vocabulary::Vocabulary;
 use crate::BenchError;
+use crate::grid::{Names, choose, texts};
 use crate::heads::PriorName;
+use crate::task::own_texts;
 use head::{
-    AdamSettings, Bias, Head, Method, MethodName, Prior, Search, Solver, Start, Subset, Table, ToolText,
-    choose_lambda, fit,
+    AdamSettings, Bias, Head, Method, MethodName, Prior, Search, Solver, Start, Subset, Table, choose_lambda,
+    fit,
 };
 use lm::FrozenLm;
 use serde::{Deserialize, Serialize};
@@ -19,6 +21,9 @@ pub struct PlanMethod {
     pub prior: PriorName,
     /// Adam's rate and epochs, for methods that use it.
     pub adam: (f64, usize),
+    /// What priors call the tokens, where it is not what they are called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub names: Option<Names>,
     /// λ; chosen by cross-validation over titles if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lambda: Option<f64>,
@@ -52,9 +57,11 @@ pub fn fit_part(
         let (rate, epochs) = plan.adam;
         *settings = AdamSettings { rate, epochs, seed: plan.seed, ..*settings };
     }
-    let texts: Vec<ToolText> = (vocabulary.tools().iter())
-        .map(|tool| ToolText { name: tool.name.clone(), description: tool.description.clone() })
-        .collect();
+    let texts = texts(table.tools(), &own_texts(vocabulary.tools()), plan.names.unwrap_or_default());
+    if plan.prior == PriorName::Chosen {
+        let build = |prior: &Prior| prior.build(lm, &texts, Some((table, &part)));
+        method.prior = choose(table, &part, method.training.weighting, &build)?;
+    }
     let build = |part: &Subset| method.prior.build(lm, &texts, Some((table, part)));
     let prior = build(&part)?;
     let mut head = if plan.method == MethodName::Exact && plan.lambda.is_none() {

@@ -9,7 +9,6 @@ use super::vocabulary::{Kind, Vocabulary};
 use crate::BenchError;
 use head::Head;
 use lm::{FrozenLm, Sequence, Specials};
-use std::time::Instant;
 use tools::household::{Action, Home, Line, Thing};
 
 /// Lines that count: ToolkenGPT scores the first eight.
@@ -28,8 +27,6 @@ pub struct Planned {
     pub chosen: usize,
     /// Tokens of the prompt.
     pub prompt: usize,
-    /// Wall time in microseconds; in a batch, the others' share included.
-    pub micros: u64,
 }
 
 /// What is to be planned.
@@ -65,7 +62,6 @@ impl Planner<'_> {
                 "the head's rows are not the household's tokens: fit it anew".into(),
             ));
         }
-        let started = Instant::now();
         let mut plans = Vec::with_capacity(asks.len());
         for ask in asks {
             plans.push(self.begin(ask)?);
@@ -86,13 +82,11 @@ impl Planner<'_> {
                 self.decide(plan, &self.head.logits(states.row(end - 1)))?;
             }
         }
-        let micros = started.elapsed().as_micros() as u64;
         let done = |plan: Plan| Planned {
             lines: plan.lines,
             ended: plan.ended,
             chosen: plan.chosen,
             prompt: plan.prompt,
-            micros,
         };
         Ok(plans.into_iter().map(done).collect())
     }

@@ -52,6 +52,11 @@ impl Question {
         Self { room, objects, title: title.to_owned(), hint: hint.to_owned() }
     }
 
+    /// What it is about, for retrieval.
+    pub fn about(&self) -> String {
+        format!("{}. {}", self.title, self.hint)
+    }
+
     /// The text up to the plan, with its line break, without a worked example.
     pub fn body(&self) -> String {
         let objects: Vec<String> = self.objects.iter().map(|object| format!("'{object}'")).collect();

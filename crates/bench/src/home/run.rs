@@ -3,6 +3,7 @@
 use super::data::{Household, TrainOn};
 use super::fit::PlanMethod;
 use super::score::PlanScore;
+use super::words::Shown;
 use crate::BenchError;
 use crate::grid::Adam;
 use crate::heads::PriorName;
@@ -46,7 +47,10 @@ pub struct HomeMeta {
     pub model_digest: String,
     /// The engine and its arithmetic.
     pub engine: String,
-    /// How heads are fitted; not given for in-context learning.
+    /// What plans in words are shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<Shown>,
+    /// How heads are fitted; not given for plans in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head: Option<PlanMethod>,
 }
@@ -58,11 +62,14 @@ impl HomeMeta {
             VERSION => String::new(),
             other => format!(", rules of version {other}"),
         };
-        let Some(head) = &self.head else { return format!("in-context{version}") };
+        let Some(head) = &self.head else {
+            return format!("{}{version}", self.shown.unwrap_or_default().method());
+        };
         let prior = match head.prior {
             PriorName::Own => String::new(),
             prior => format!(", prior {prior}"),
         };
+        let names = head.names.map_or_else(String::new, |names| format!(", names {names}"));
         let lambda = head.lambda.map_or_else(String::new, |lambda| format!(", λ {lambda:e}"));
         let (rate, epochs) = head.adam;
         let adam = match head.method {
@@ -71,7 +78,7 @@ impl HomeMeta {
         };
         let simulator = if self.simulator { ", simulator asked" } else { "" };
         let name = Method::ToolTokens { head: head.method, among: self.among, react: false };
-        format!("{name}{prior}{lambda}{adam}{simulator}{version}")
+        format!("{name}{prior}{names}{lambda}{adam}{simulator}{version}")
     }
 }
 
@@ -94,10 +101,14 @@ pub struct HomeRecord {
     pub score: PlanScore,
     /// What the task's own script is worth.
     pub gold: PlanScore,
+    /// What its first [`MOST_LINES`](super::MOST_LINES) lines are worth, which is all that a plan may have; not in runs that did not try it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gold_lines: Option<PlanScore>,
     /// Tokens of the prompt, and tokens that were chosen.
     pub tokens: (usize, usize),
-    /// Wall time in microseconds; in a batch, the others' share included.
-    pub micros: u64,
+    /// Its share of the batch's wall time in microseconds; 0 in runs that did not measure it so.
+    #[serde(default)]
+    pub took_micros: u64,
 }
 
 /// A run's directory.
@@ -182,6 +193,10 @@ pub struct Tally {
     pub grounded: usize,
     /// Tasks whose own script does what they want: the ceiling.
     pub gold: usize,
+    /// The same of its first [`MOST_LINES`](super::MOST_LINES) lines, which is all that a plan may have.
+    pub gold_lines: usize,
+    /// Plans that were cut off before they ended.
+    pub cut: usize,
     /// Why plans were rejected, the line and what it is about left out.
     pub reasons: BTreeMap<String, usize>,
 }
@@ -197,6 +212,8 @@ pub fn tally<'a>(records: impl IntoIterator<Item = &'a HomeRecord>) -> Tally {
         tally.executable += usize::from(score.executable);
         tally.grounded += usize::from(score.grounded);
         tally.gold += usize::from(record.gold.success);
+        tally.gold_lines += usize::from(record.gold_lines.as_ref().is_some_and(|gold| gold.success));
+        tally.cut += usize::from(!record.ended);
         if let Some(reason) = &score.reason {
             *tally.reasons.entry(kind(reason)).or_default() += 1;
         }

@@ -2,10 +2,12 @@
 
 use super::plan::{MOST_LINES, Planned};
 use super::prompt::Question;
-use super::vocabulary::END;
+use super::vocabulary::{END, Vocabulary};
 use crate::BenchError;
+use crate::method::{Method, Retriever};
 use decode::{Calling, Engine, Finish, Prompt, Request, Settings};
 use lm::FrozenLm;
+use serde::{Deserialize, Serialize};
 use std::num::NonZeroUsize;
 use tools::household::{Line, parse_line};
 
@@ -13,6 +15,30 @@ use tools::household::{Line, parse_line};
 pub const WORKED_EXAMPLES: usize = 3;
 /// Tokens of an answer at most.
 const MOST_WORDS: usize = 160;
+
+/// What a plan in words is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Shown {
+    /// Worked examples that the seed draws.
+    #[default]
+    Worked,
+    /// The same, below what every action does and every object is.
+    Described,
+    /// The worked examples that retrieval ranks first for what is asked.
+    Retrieved(Retriever),
+}
+
+impl Shown {
+    /// The method's name.
+    pub fn method(self) -> Method {
+        match self {
+            Self::Worked => Method::InContext,
+            Self::Described => Method::Described,
+            Self::Retrieved(by) => Method::Retrieved(by),
+        }
+    }
+}
 
 /// A plan in words, and what of it is no line.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,9 +49,13 @@ pub struct Written {
     pub unreadable: Option<String>,
 }
 
-/// The prompt: worked examples with their plans, then the question.
-pub fn prompt_in_words(worked: &[&str], question: &Question) -> String {
+/// The prompt: what the tokens mean, where that is given, worked examples with their plans, then the question.
+pub fn prompt_in_words(described: Option<&Vocabulary>, worked: &[&str], question: &Question) -> String {
     let mut prompt = String::new();
+    if let Some(vocabulary) = described {
+        let lines = vocabulary.tools().iter().map(|tool| format!("{}: {}\n", tool.name, tool.description));
+        prompt += &format!("What a plan consists of:\n{}\n", lines.collect::<String>());
+    }
     for (number, worked) in (1..).zip(worked) {
         prompt += &format!("Task {number}:\n{worked}\n\n");
     }
@@ -53,13 +83,15 @@ pub fn plan_in_words(
         .collect();
     let generations = Engine::words_only(lm).batch(batch).run(&requests)?;
     let written = |generation: decode::Generation| {
-        let (lines, unreadable) = read_plan(&generation.text);
+        let (lines, mut unreadable) = read_plan(&generation.text);
+        if let Finish::ContextFull { len, max } = generation.finish {
+            unreadable = Some(format!("the prompt did not fit: {len} tokens, the model's context has {max}"));
+        }
         let planned = Planned {
             ended: matches!(generation.finish, Finish::EndOfText | Finish::Stop { .. }),
             lines,
             chosen: generation.tokens.chosen,
             prompt: generation.tokens.prompt,
-            micros: generation.micros,
         };
         Written { planned, unreadable }
     };

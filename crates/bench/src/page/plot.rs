@@ -23,6 +23,11 @@ fn colour(n: usize) -> String {
     format!("var(--s{})", n % COLOURS)
 }
 
+/// Where colours repeat, lines are told apart by dashes.
+fn dashes(n: usize) -> &'static str {
+    ["", " stroke-dasharray=\"6 3\"", " stroke-dasharray=\"2 2\""][(n / COLOURS).min(2)]
+}
+
 /// An SVG of this size in user units; it is scaled to the page's width.
 fn svg(width: f64, height: f64, label: &str, content: &str) -> String {
     format!(
@@ -50,11 +55,13 @@ fn legend(out: &mut String, names: &[&str], left: f64, width: f64, y: f64) -> f6
             (x, row) = (left, row + 1.0);
         }
         let at = y + row * ROW;
+        let fill = if n < COLOURS { colour(n) } else { "none".to_owned() };
         let _ = write!(
             out,
-            "<rect x=\"{x:.1}\" y=\"{:.1}\" width=\"10\" height=\"10\" fill=\"{}\"/>",
+            "<rect x=\"{x:.1}\" y=\"{:.1}\" width=\"10\" height=\"10\" fill=\"{fill}\" stroke=\"{}\" stroke-width=\"1.8\"{}/>",
             at - 9.0,
-            colour(n)
+            colour(n),
+            dashes(n)
         );
         text(out, x + 14.0, at, "start", "", name);
         x += needs;

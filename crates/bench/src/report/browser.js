@@ -33,14 +33,15 @@
   };
   const kept = question => {
     const [x, y] = [question.answers[a.value], question.answers[b.value]];
-    const [p, q] = [!!(x && x.strict), !!(y && y.strict)];
+    // What one of them was not asked is neither right nor wrong.
+    const [both, p, q] = [x && y, !!(x && x.strict), !!(y && y.strict)];
     const words = find.value.trim().toLowerCase();
     if (words && !(question.text + " " + question.id).toLowerCase().includes(words)) return false;
     switch (show.value) {
-      case "ab": return p && !q;
-      case "ba": return q && !p;
-      case "both": return p && q;
-      case "none": return !p && !q;
+      case "ab": return both && p && !q;
+      case "ba": return both && q && !p;
+      case "both": return both && p && q;
+      case "none": return both && !p && !q;
       case "failed": return !!((x && x.failed) || (y && y.failed));
       default: return true;
     }

@@ -50,7 +50,14 @@ pub fn script(runs: &[RunOf], plans: &[PlansOf]) -> Result<String, BenchError> {
     let mut tasks: BTreeMap<String, BTreeMap<&str, Asked<'_>>> = BTreeMap::new();
     for run in runs {
         let meta = &run.meta;
-        let questions = tasks.entry(format!("{}, {}", meta.task, meta.model_and_engine())).or_default();
+        let task = format!(
+            "{}, version {}, {} questions; {}",
+            meta.task,
+            meta.task_version,
+            meta.questions(),
+            meta.model_and_engine()
+        );
+        let questions = tasks.entry(task).or_default();
         let label = meta.label();
         for record in &run.records {
             let question = &record.question;

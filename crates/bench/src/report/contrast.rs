@@ -3,7 +3,7 @@
 use crate::grid::{Row, by_seed};
 use crate::stats::{
     BootstrapTest, Interval, LEVEL, PairedT, RESAMPLES, mean, mean_t, minimal_detectable_shift,
-    paired_bootstrap, paired_t, variance,
+    paired_bootstrap, paired_t, ratio_clustered, variance,
 };
 use head::Weighting;
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,7 +59,7 @@ pub struct Contrast {
 ///
 /// Where a seed decides the folds, only the folds that both have are compared: others are other training examples.
 pub fn contrast(a: &[&Row], b: &[&Row], figure: Figure) -> Option<Contrast> {
-    let (a, b) = (&of_shared_folds(a, b), &of_shared_folds(b, a));
+    let (a, b) = (&of_shared_seeds(a, b), &of_shared_seeds(b, a));
     let of = |rows: &[&Row]| by_seed(rows.iter().copied(), |row| figure.of(row));
     let (values_a, values_b) = (of(a), of(b));
     let means_over_seeds = (mean(&values(&values_a))?, mean(&values(&values_b))?);
@@ -92,11 +92,12 @@ impl Contrast {
     }
 }
 
-/// Those of `rows` that are in no fold, or in one that the others have too.
-fn of_shared_folds<'r>(rows: &[&'r Row], others: &[&Row]) -> Vec<&'r Row> {
+/// Those of `rows` whose seed and fold the others have too; all, where a seed changes nothing on one of the sides.
+fn of_shared_seeds<'r>(rows: &[&'r Row], others: &[&Row]) -> Vec<&'r Row> {
     let place = |row: &Row| (row.unit.cell.seed, row.unit.cell.fold);
-    let folds: BTreeSet<_> = others.iter().map(|row| place(row)).collect();
-    let shared = |row: &&Row| row.unit.cell.fold.is_none() || folds.contains(&place(row));
+    let there: BTreeSet<_> = others.iter().map(|row| place(row)).collect();
+    let fixed = others.iter().all(|row| !row.unit.depends_on_seed());
+    let shared = |row: &&Row| fixed || !row.unit.depends_on_seed() || there.contains(&place(row));
     rows.iter().copied().filter(shared).collect()
 }
 
@@ -106,6 +107,20 @@ pub fn over_seeds<'r>(
     value: impl Fn(&Row) -> Option<f64>,
 ) -> Option<Interval> {
     mean_t(&values(&by_seed(rows, value)), LEVEL)
+}
+
+/// A figure with the interval that a band shows: Student's over seeds; where there is one seed, or none changes anything, that
+/// of the ratio over groups of examples.
+pub fn band<'r>(rows: impl IntoIterator<Item = &'r Row>, figure: Figure) -> Option<Interval> {
+    let rows: Vec<&Row> = rows.into_iter().collect();
+    let seeds = over_seeds(rows.iter().copied(), |row| figure.of(row))?;
+    if seeds.n > 1 {
+        return Some(seeds);
+    }
+    let groups: Vec<(f64, f64)> = by_group(&rows, figure).into_values().collect();
+    let over_groups = ratio_clustered(&groups, LEVEL)?;
+    let half = over_groups.high - over_groups.value;
+    Some(Interval { low: seeds.value - half, high: seeds.value + half, ..seeds })
 }
 
 fn values(of: &BTreeMap<u64, f64>) -> Vec<f64> {
@@ -121,7 +136,7 @@ fn paired(a: &BTreeMap<u64, f64>, b: &BTreeMap<u64, f64>) -> Vec<(f64, f64)> {
 }
 
 /// Every scored group's mean over the seeds that scored it.
-fn by_group(rows: &[&Row], figure: Figure) -> BTreeMap<u32, (f64, f64)> {
+pub fn by_group(rows: &[&Row], figure: Figure) -> BTreeMap<u32, (f64, f64)> {
     let mut sums: BTreeMap<u32, (f64, f64, BTreeSet<u64>)> = BTreeMap::new();
     for row in rows {
         for scores in &row.groups {
@@ -188,5 +203,32 @@ mod tests {
         assert_eq!(found.means, (0.6, 0.6));
         assert_eq!(found.groups.unwrap().difference.value, 0.0);
         assert!(contrast(&[&second], &[&other], Figure::Choice).is_none(), "no cut in common");
+    }
+
+    #[test]
+    fn one_seed_of_what_is_random_does_not_stand_for_all() {
+        let random = |seed, right| {
+            let mut row = row(seed, right);
+            row.unit.cell.fold = None;
+            row.unit.cell.adam = Some(crate::grid::Adam { rate: 1e-3, epochs: 1 });
+            row
+        };
+        let (first, second, once) = (random(0, 6), random(1, 10), random(0, 5));
+        let found = contrast(&[&first, &second], &[&once], Figure::Choice).unwrap();
+        assert_eq!(found.means, (0.6, 0.5), "the seed that both have");
+        assert!(found.seeds.is_none());
+        let mut fixed = random(0, 5);
+        (fixed.unit.kind, fixed.unit.cell.adam) = (Kind::Path, None);
+        let found = contrast(&[&first, &second], &[&fixed], Figure::Choice).unwrap();
+        assert_eq!(found.means, (0.8, 0.5), "what depends on no seed stands for all");
+        assert!(found.seeds.is_some());
+    }
+
+    #[test]
+    fn a_band_is_over_groups_where_no_seed_changes_anything() {
+        let one = band([&row(0, 6)], Figure::Choice).unwrap();
+        assert!(one.low < 0.4 && one.high > 0.8 && one.value == 0.6, "{one:?}");
+        let two = band([&row(0, 6), &row(1, 6)], Figure::Choice).unwrap();
+        assert_eq!((two.low, two.high), (0.6, 0.6));
     }
 }

@@ -1,11 +1,11 @@
 //! Tables of teacher-forced figures.
 
 use super::contrast::{Contrast, Figure, contrast, over_seeds};
-use super::{Grid, p_value, percent};
+use super::{Grid, p_value, percent, uncorrected};
 use crate::grid::{Kind, Lambda, Names, Row, by_seed, summary};
 use crate::page::{Cell, table};
 use crate::stats::{LEVEL, holm, wilson_clustered};
-use head::{GroupScores, MethodName, Pool, Prior, Text, Weighting};
+use head::{GroupScores, MethodName, Pool, Prior, Source, Text, Weighting};
 use std::collections::BTreeMap;
 
 /// Rows that differ in their seed alone, in the order of their first.
@@ -43,16 +43,25 @@ fn ours(row: &Row) -> bool {
 
 /// Methods as published and ours, each against ours.
 pub fn methods(grid: &Grid) -> String {
-    let mut all = groups(grid, |row| plain(row) && row.unit.kind != Kind::Path && !is_rest(row));
+    let mut all = groups(grid, |row| plain(row) && row.unit.kind != Kind::Path && of_part(row));
     all.sort_by_key(|(_, rows)| !rows.first().is_some_and(|row| ours(row)));
     let base: Vec<&Row> = grid.rows.iter().filter(|row| ours(row)).collect();
     against(&all, &base, "The first row is what the others are compared with.")
 }
 
-/// Priors with a chosen λ are the pictures' matter.
-fn is_rest(row: &Row) -> bool {
-    row.unit.kind == Kind::Auto
-        && matches!(&row.unit.cell.prior, Prior::Text { pool, .. } if *pool == Pool::Max)
+/// Whether a row is of the comparison of methods, whatever else the grid holds: other priors with a chosen λ are the pictures'
+/// matter.
+fn of_part(row: &Row) -> bool {
+    let cell = &row.unit.cell;
+    let prior = match &cell.prior {
+        Prior::Zero | Prior::Contexts { .. } => true,
+        Prior::Text { text, source: Source::HeadRows, pool: Pool::Mean, .. } => {
+            matches!(text, Text::Name | Text::Description)
+        }
+        _ => false,
+    };
+    row.unit.kind != Kind::Auto
+        || prior && (cell.weighting == Weighting::PerPosition || cell.prior == Prior::Zero)
 }
 
 /// Names that say nothing.
@@ -89,6 +98,14 @@ pub fn claims(grid: &Grid) -> String {
         rows
     };
     let (mean, max) = (pooled(Pool::Mean), pooled(Pool::Max));
+    let exact_pooled = |wanted: Pool| -> Vec<&Row> {
+        let named = |row: &&Row| {
+            let cell = &row.unit.cell;
+            cell.weighting == Weighting::PerPosition
+                && matches!(&cell.prior, Prior::Text { text: Text::Name, source: Source::HeadRows, pool, .. } if *pool == wanted)
+        };
+        of(Kind::Auto, MethodName::Exact).into_iter().filter(named).collect()
+    };
     let toolkengpt = own(MethodName::ToolkenGpt);
     let exact: Vec<&Row> = grid.rows.iter().filter(|row| ours(row)).collect();
     let along = of(Kind::Path, MethodName::TokenLearning);
@@ -103,6 +120,10 @@ pub fn claims(grid: &Grid) -> String {
             contrast(&own(MethodName::TokenLearningCode), &toolkengpt, Figure::Choice),
         ),
         ("mean pooling − max pooling, choice", contrast(&mean, &max, Figure::Choice)),
+        (
+            "exact, name rows: mean pooling − max pooling, choice",
+            contrast(&exact_pooled(Pool::Mean), &exact_pooled(Pool::Max), Figure::Choice),
+        ),
         (
             "both with a tuned rate: TokenLearning (paper) − ToolkenGPT, choice",
             contrast(&tuned(MethodName::TokenLearning), &tuned(MethodName::ToolkenGpt), Figure::Choice),
@@ -141,7 +162,7 @@ fn lines<S: AsRef<str>>(found: &[(S, Option<Contrast>)]) -> String {
                     |d| format!("{:+.1} [{:+.1}, {:+.1}]", 100.0 * d.value, 100.0 * d.low, 100.0 * d.high),
                 )),
                 Cell::number(&p_value(p)),
-                Cell::number(&c.seeds.map_or_else(|| "–".into(), |t| p_value(t.p))),
+                over_seeds_p(c),
                 Cell::number(&c.seeds.map_or_else(|| "–".into(), |t| format!("{:.1}", t.d_z))),
                 Cell::number(&c.detectable.map_or_else(|| "–".into(), percent)),
             ]
@@ -166,6 +187,11 @@ fn lines<S: AsRef<str>>(found: &[(S, Option<Contrast>)]) -> String {
     )
 }
 
+/// p of the paired t-test over seeds, without marks, since no table corrects it.
+fn over_seeds_p(c: &Contrast) -> Cell {
+    Cell::number(&c.seeds.map_or_else(|| "–".into(), |t| uncorrected(t.p)))
+}
+
 /// A table of groups, each against a base.
 fn against(all: &[(String, Vec<&Row>)], base: &[&Row], note: &str) -> String {
     if all.is_empty() {
@@ -182,19 +208,17 @@ fn against(all: &[(String, Vec<&Row>)], base: &[&Row], note: &str) -> String {
         .zip(&contrasts)
         .map(|((name, rows), contrast)| {
             let seeds = by_seed(rows.iter().copied(), |_| Some(0.0)).len();
-            // Of one seed there is an interval over what it scored.
+            // Over groups of examples, all seeds of a group together; and over seeds.
             let share = |value: &dyn Fn(&Row) -> Option<f64>, right: fn(&GroupScores) -> u32| {
-                let scored = rows.iter().flat_map(|row| &row.groups);
-                let of_calls: Vec<_> = scored.map(|g| (right(g) as usize, g.calls as usize)).collect();
-                match wilson_clustered(&of_calls, LEVEL).filter(|_| seeds == 1) {
-                    Some(i) => Cell::number(&format!(
-                        "{} [{}, {}]",
-                        percent(i.value),
-                        percent(i.low),
-                        percent(i.high)
-                    )),
-                    None => over(rows, value, 100.0, 1),
+                let mut groups: BTreeMap<u32, (usize, usize)> = BTreeMap::new();
+                for g in rows.iter().flat_map(|row| &row.groups) {
+                    let sum = groups.entry(g.group).or_default();
+                    *sum = (sum.0 + right(g) as usize, sum.1 + g.calls as usize);
                 }
+                let groups: Vec<_> = groups.into_values().filter(|(_, calls)| *calls > 0).collect();
+                let within = wilson_clustered(&groups, LEVEL)
+                    .map_or_else(String::new, |i| format!(" [{}, {}]", percent(i.low), percent(i.high)));
+                Cell::number(&format!("{}{within}", shown_over(rows, value, 100.0, 1)))
             };
             let mut cells = vec![
                 Cell::text(name),
@@ -220,9 +244,12 @@ fn against(all: &[(String, Vec<&Row>)], base: &[&Row], note: &str) -> String {
                         },
                     )));
                     cells.push(Cell::number(&p_value(p)));
+                    cells.push(over_seeds_p(c));
+                    cells
+                        .push(Cell::number(&c.seeds.map_or_else(|| "–".into(), |t| format!("{:.1}", t.d_z))));
                     cells.push(Cell::number(&c.detectable.map_or_else(|| "–".into(), percent)));
                 }
-                None => cells.extend(["–", "–", "–"].map(Cell::number)),
+                None => cells.extend(["–"; 5].map(Cell::number)),
             }
             cells
         })
@@ -241,13 +268,15 @@ fn against(all: &[(String, Vec<&Row>)], base: &[&Row], note: &str) -> String {
             "tool tax ×1000",
             "λ or rate chosen",
             "choice − first",
-            "p (Holm)",
+            "p, groups (Holm)",
+            "p, seeds",
+            "d_z, seeds",
             "detectable",
         ],
         &rows,
         &format!(
-            "Percent, means over seeds with Student's interval; of one seed choice and recall have Wilson's, widened by how alike a group's \
-             calls fare. NLL and tax in nats. Greedy figures without a bias but where said. {note}"
+            "Percent, means over seeds, ± Student's interval over them; in brackets Wilson's over groups of examples, widened by how alike a group's \
+             calls fare. p over groups by the signs of their differences, over seeds by paired t, not corrected. NLL and tax in nats. Greedy figures without a bias but where said. {note}"
         ),
     )
 }
@@ -269,11 +298,15 @@ fn chosen(rows: &[&Row]) -> String {
 
 /// The mean of a figure over seeds, with half of its interval.
 fn over(rows: &[&Row], value: &dyn Fn(&Row) -> Option<f64>, scale: f64, digits: usize) -> Cell {
+    Cell::number(&shown_over(rows, value, scale, digits))
+}
+
+fn shown_over(rows: &[&Row], value: &dyn Fn(&Row) -> Option<f64>, scale: f64, digits: usize) -> String {
     let shown = over_seeds(rows.iter().copied(), value).map(|i| {
         let (value, half) = (i.value * scale, (i.high - i.value) * scale);
         if i.n > 1 { format!("{value:.digits$} ±{half:.digits$}") } else { format!("{value:.digits$}") }
     });
-    Cell::number(&shown.unwrap_or_else(|| "–".into()))
+    shown.unwrap_or_else(|| "–".into())
 }
 
 fn same(a: &[&Row], b: &[&Row]) -> bool {

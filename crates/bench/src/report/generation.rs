@@ -12,9 +12,8 @@ pub fn tables(runs: &[RunOf]) -> String {
     let mut groups: BTreeMap<(String, String, String), Vec<&RunOf>> = BTreeMap::new();
     for run in runs.iter().filter(|run| !run.records.is_empty()) {
         let meta = &run.meta;
-        let questions =
-            meta.limit.map_or_else(|| "all".to_owned(), |n| format!("{n} (seed {})", meta.sample_seed));
-        groups.entry((meta.task.to_string(), meta.model_and_engine(), questions)).or_default().push(run);
+        let task = format!("{}, version {}", meta.task, meta.task_version);
+        groups.entry((task, meta.model_and_engine(), meta.questions())).or_default().push(run);
     }
     groups
         .into_iter()
@@ -85,7 +84,8 @@ fn of_task(runs: &[&RunOf]) -> String {
                         .map_or("–".into(), |x| format!("{x:.0}")),
                 ),
                 Cell::number(
-                    &mean(run, |r| r.answered.micros as f64 / 1e3)
+                    &mean(run, |r| r.answered.took_micros as f64 / 1e3)
+                        .filter(|&x| x > 0.0)
                         .map_or("–".into(), |x| format!("{x:.0}")),
                 ),
             ];
@@ -135,8 +135,8 @@ fn of_task(runs: &[&RunOf]) -> String {
         &format!(
             "Percent; Wilson's intervals. What is compared is compared with {}. Alone right: questions that this method alone, \
              and that that one alone, has right. Read for arguments: tokens beside the prompt, worked calls that many share not counted. \
-         Detectable: the difference that so many questions show with probability 0.8 at the discordance seen, or at the least that it takes. Milliseconds of a \
-         question include its batch's. Where relations are asked for, right is the relation: of tool tokens the best of them, \
+         Detectable: the difference that so many questions show with probability 0.8 at the discordance seen, or at the least that it takes. Milliseconds: wall time over questions, which are answered \
+         together. Where relations are asked for, right is the relation: of tool tokens the best of them, \
          called whatever the words say; answer right: one of the expected objects is named; all answers: each of them; unforced too: it also beat every word. Did not fit: prompts longer than the model's \
          context, which count as wrong.",
             escape(&base.meta.label())

@@ -1,12 +1,14 @@
 //! Figures along λ, and what choosing it by cross-validation costs against knowing the best.
 
-use super::contrast::{Contrast, Figure, contrast, over_seeds};
+use super::Grid;
+use super::contrast::{Figure, band, by_group};
 use super::forced::{fixed, plain};
-use super::{Grid, p_value};
 use crate::grid::{Kind, Row, prior_name};
 use crate::page::plot::{Axis, Lines, Point, Series};
 use crate::page::{Cell, figure, side_by_side, table};
+use crate::stats::{Interval, LEVEL, RESAMPLES, bootstrap};
 use head::{Prior, Weighting};
+use std::collections::{BTreeMap, BTreeSet};
 
 pub fn section(grid: &Grid) -> String {
     let weightings = [(Weighting::PerPosition, "per position"), (Weighting::PerExample, "per example")];
@@ -38,13 +40,31 @@ pub fn section(grid: &Grid) -> String {
             figures.push(figure(
                 &lines.svg(),
                 &format!(
-                    "Weighting {name}; exact where no optimiser is named. Bands: Student's 95 % over seeds."
+                    "Weighting {name}; exact where no optimiser is named. Bands: 95 % over seeds, where they change nothing over groups of examples.{}",
+                    unbounded(series.iter().flat_map(|(_, rows)| rows))
                 ),
             ));
         }
     }
     let html = if figures.is_empty() { String::new() } else { side_by_side(&figures) };
     html + &regrets(grid)
+}
+
+/// Says which of these exact fits have no optimum: at λ = 0 it need not exist.
+fn unbounded<'r>(rows: impl Iterator<Item = &'r &'r Row> + Clone) -> String {
+    let exact = rows.filter(|row| row.unit.cell.adam.is_none());
+    let open = exact.clone().filter(|row| !row.solver.contains("converged"));
+    let at: BTreeSet<u64> = open.clone().filter_map(|row| fixed(row)).map(f64::to_bits).collect();
+    if at.is_empty() {
+        return String::new();
+    }
+    let of = exact.filter(|row| fixed(row).is_some_and(|lambda| at.contains(&lambda.to_bits()))).count();
+    let at: Vec<String> = at.into_iter().map(|bits| format!("{:e}", f64::from_bits(bits))).collect();
+    let open = open.count();
+    format!(
+        " At λ = {} no optimum was reached by {open} of exact's {of} fits, unbounded or stopped: their last step is shown.",
+        at.join(", ")
+    )
 }
 
 /// What a line is called: of exact its prior.
@@ -72,7 +92,7 @@ fn along(rows: &[&Row], what: Figure) -> Vec<Point> {
     lambdas.dedup();
     let point = |lambda: f64| {
         let at = rows.iter().copied().filter(|row| fixed(row) == Some(lambda));
-        let i = over_seeds(at, |row| what.of(row))?;
+        let i = band(at, what)?;
         Some(Point { x: lambda, y: i.value, low: i.low, high: i.high })
     };
     lambdas.into_iter().filter_map(point).collect()
@@ -108,35 +128,24 @@ fn regrets(grid: &Grid) -> String {
             for (what, unit, scale) in
                 [(Figure::CrossEntropy, "cross-entropy, mnats", 1e3), (Figure::Choice, "choice, points", 1e2)]
             {
-                let found: Vec<(f64, Contrast)> = lambdas
+                let along: Vec<(f64, Vec<&Row>)> = lambdas
                     .iter()
-                    .filter_map(|&lambda| {
-                        let at: Vec<&Row> =
-                            grid.rows.iter().filter(|row| same(row) && fixed(row) == Some(lambda)).collect();
-                        Some((lambda, contrast(&chosen, &at, what)?))
+                    .map(|&lambda| {
+                        let at = grid.rows.iter().filter(|row| same(row) && fixed(row) == Some(lambda));
+                        (lambda, at.collect())
                     })
                     .collect();
-                // Of cross-entropy the best is the lowest, of choice the highest.
-                let better = |c: &Contrast| if what == Figure::CrossEntropy { c.means.1 } else { -c.means.1 };
-                let best = found.iter().min_by(|a, b| better(&a.1).total_cmp(&better(&b.1)));
-                let worst = found.iter().max_by(|a, b| better(&a.1).total_cmp(&better(&b.1)));
-                let (Some(best), Some(worst)) = (best, worst) else { continue };
+                let Some(regret) = regret(&chosen, &along, what) else { continue };
                 let mut cells = vec![
                     Cell::text(&format!("{prior}, {weighting}")),
                     Cell::text(name),
                     Cell::text(unit),
-                    Cell::number(&format!("{:.4}", best.1.means.0)),
+                    Cell::number(&format!("{:.4}", regret.chosen)),
                 ];
-                for (lambda, c) in [best, worst] {
-                    let d = c.groups.map(|test| test.difference);
-                    cells.push(Cell::number(&format!("{lambda:e}: {:.4}", c.means.1)));
-                    cells.push(Cell::number(&d.map_or_else(
-                        || "–".into(),
-                        |d| {
-                            format!("{:+.2} [{:+.2}, {:+.2}]", scale * d.value, scale * d.low, scale * d.high)
-                        },
-                    )));
-                    cells.push(Cell::number(&p_value(c.p())));
+                for ((lambda, value), d) in [regret.best, regret.worst] {
+                    cells.push(Cell::number(&format!("{lambda:e}: {value:.4}")));
+                    let [d, low, high] = [d.value, d.low, d.high].map(|x| scale * x);
+                    cells.push(Cell::number(&format!("{d:+.2} [{low:+.2}, {high:+.2}]")));
                 }
                 rows.push(cells);
             }
@@ -153,13 +162,64 @@ fn regrets(grid: &Grid) -> String {
             "value",
             "best fixed λ",
             "chosen − best",
-            "p",
             "worst fixed λ",
             "chosen − worst",
-            "p",
         ],
         &rows,
         "The best and the worst fixed λ are known in hindsight, on what is scored; λ = 0, whose infimum need not be \
-         attained, is not among them. Intervals by paired bootstrap over groups of examples, p by the signs of their differences, not corrected.",
+         attained, is not among them. Intervals by bootstrap over groups of examples; the best and the worst are found anew in each resample.",
     )
+}
+
+/// What a choice of λ costs against knowing the best, and gains on the worst.
+struct Regret {
+    chosen: f64,
+    /// The λ with its figure, and the chosen one's difference from it.
+    best: ((f64, f64), Interval),
+    worst: ((f64, f64), Interval),
+}
+
+/// Over the groups of examples that all scored, in the cuts that all have; nothing if there are none.
+fn regret(chosen: &[&Row], along: &[(f64, Vec<&Row>)], what: Figure) -> Option<Regret> {
+    let all = || along.iter().map(|(_, rows)| rows.as_slice()).chain([chosen]);
+    let place = |row: &Row| (row.unit.cell.seed, row.unit.cell.fold);
+    let random = |rows: &[&Row]| rows.iter().any(|row| row.unit.depends_on_seed());
+    let there = |at: &(u64, Option<usize>), rows: &[&Row]| rows.iter().any(|row| place(row) == *at);
+    let kept = |rows: &[&Row]| -> Vec<_> {
+        let shared = |row: &&&Row| {
+            !row.unit.depends_on_seed() || all().filter(|of| random(of)).all(|of| there(&place(row), of))
+        };
+        by_group(&rows.iter().filter(shared).copied().collect::<Vec<_>>(), what).into_iter().collect()
+    };
+    let mut figures: Vec<BTreeMap<u32, (f64, f64)>> =
+        all().map(|rows| kept(rows).into_iter().collect()).collect();
+    let of_chosen = figures.pop()?;
+    let groups: Vec<u32> = of_chosen
+        .iter()
+        .filter(|(group, (_, weight))| *weight > 0.0 && figures.iter().all(|of| of.contains_key(group)))
+        .map(|(&group, _)| group)
+        .collect();
+    let weights: Vec<f64> = groups.iter().map(|group| of_chosen[group].1).collect();
+    let column =
+        |of: &BTreeMap<u32, (f64, f64)>| groups.iter().map(|group| of[group].0).collect::<Vec<f64>>();
+    let (of_chosen, figures) = (column(&of_chosen), figures.iter().map(column).collect::<Vec<_>>());
+    let mean = |of: &[f64], drawn: &[usize]| {
+        let sum = |of: &[f64]| drawn.iter().map(|&at| of[at]).sum::<f64>();
+        sum(of) / sum(&weights)
+    };
+    // Of cross-entropy the best is the lowest, of choice the highest.
+    let sign = if what == Figure::CrossEntropy { 1.0 } else { -1.0 };
+    let extreme = |drawn: &[usize], sign: f64| {
+        let values = figures.iter().map(|of| mean(of, drawn)).enumerate();
+        values.min_by(|a, b| (sign * a.1).total_cmp(&(sign * b.1)))
+    };
+    let every: Vec<usize> = (0..groups.len()).collect();
+    let against = |sign: f64| {
+        let (at, value) = extreme(&every, sign)?;
+        let difference = |drawn: &[usize]| {
+            mean(&of_chosen, drawn) - extreme(drawn, sign).map_or(f64::NAN, |(_, value)| value)
+        };
+        Some(((along[at].0, value), bootstrap(groups.len(), RESAMPLES, 0, LEVEL, difference)?))
+    };
+    Some(Regret { chosen: mean(&of_chosen, &every), best: against(sign)?, worst: against(-sign)? })
 }

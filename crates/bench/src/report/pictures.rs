@@ -1,7 +1,7 @@
 //! Priors, learning curves, confusion, the bias and maps.
 
 use super::Grid;
-use super::contrast::over_seeds;
+use super::contrast::{Figure, band, over_seeds};
 use super::forced::{fixed, groups, plain};
 use crate::grid::{Kind, Row, prior_name};
 use crate::page::plot::{Axis, Bar, Bars, Heat, Lines, Map, Mark, Point, Series};
@@ -15,13 +15,14 @@ const SHOWN: [f64; 2] = [1e-3, 1e-5];
 /// Every prior, pooling by pooling.
 pub fn priors(grid: &Grid) -> String {
     let mut figures = Vec::new();
-    for lambda in SHOWN {
+    for lambda in [None].into_iter().chain(SHOWN.map(Some)) {
+        let kind = if lambda.is_some() { Kind::Path } else { Kind::Auto };
         let at = |row: &Row| {
             plain(row)
-                && row.unit.kind == Kind::Path
+                && row.unit.kind == kind
                 && row.unit.cell.adam.is_none()
                 && row.unit.cell.weighting == Weighting::PerPosition
-                && fixed(row) == Some(lambda)
+                && fixed(row) == lambda
         };
         let mut bars: Vec<(String, [Option<Interval>; 2])> = Vec::new();
         for (_, rows) in groups(grid, at) {
@@ -34,7 +35,7 @@ pub fn priors(grid: &Grid) -> String {
                 }
                 other => (prior_name(other), 0),
             };
-            let value = over_seeds(rows.iter().copied(), |row| row.metrics.choice);
+            let value = band(rows.iter().copied(), Figure::Choice);
             match bars.iter_mut().find(|(known, _)| *known == name) {
                 Some((_, values)) => values[place] = value,
                 None => {
@@ -48,13 +49,16 @@ pub fn priors(grid: &Grid) -> String {
             let groups =
                 bars.into_iter().map(|(name, values)| Bar { name, values: values.to_vec() }).collect();
             let drawing = Bars {
-                y: Axis { range: Some((0.0, 1.0)), ..Axis::share("choice") },
+                x: Axis { range: Some((0.0, 1.0)), ..Axis::share("choice") },
                 series: vec!["mean pooling, or none".into(), "max pooling".into()],
                 groups,
             };
             figures.push(figure(
                 &drawing.svg(),
-                &format!("Exact optimum at λ = {lambda:e}, per position; 95 % over seeds."),
+                &format!(
+                    "Exact optimum at {}, per position; 95 % over seeds, where they change nothing over groups of examples.",
+                    lambda.map_or_else(|| "the λ that cross-validation chose".into(), |lambda| format!("λ = {lambda:e}"))
+                ),
             ));
         }
     }

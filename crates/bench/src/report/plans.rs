@@ -91,7 +91,7 @@ fn figures(runs: &[Plans<'_>]) -> String {
             let part = tally(run.all().filter(|record| record.in_published == published));
             format!("{} of {}", part.success, part.tasks)
         };
-        let micros: f64 = run.all().map(|record| record.micros as f64).sum();
+        let micros: f64 = run.all().map(|record| record.took_micros as f64).sum();
         let prompt: usize = run.all().map(|record| record.tokens.0).sum();
         let mut cells = vec![
             Cell::text(&run.method),
@@ -102,11 +102,19 @@ fn figures(runs: &[Plans<'_>]) -> String {
             Cell::number(&share(all.relaxed)),
             Cell::number(&share(all.executable)),
             Cell::number(&share(all.grounded)),
+            Cell::number(&share(all.cut)),
             Cell::number(&share(all.gold)),
+            Cell::number(&match run.all().any(|record| record.gold_lines.is_some()) {
+                true => share(all.gold_lines),
+                false => "–".to_owned(),
+            }),
             Cell::number(&apart(true)),
             Cell::number(&apart(false)),
             Cell::number(&format!("{:.0}", prompt as f64 / all.tasks.max(1) as f64)),
-            Cell::number(&format!("{:.2}", micros / 1e6 / all.tasks.max(1) as f64)),
+            Cell::number(&match micros > 0.0 {
+                true => format!("{:.2}", micros / 1e6 / all.tasks.max(1) as f64),
+                false => "–".to_owned(),
+            }),
         ];
         match pair {
             Some(pair) => {
@@ -132,7 +140,9 @@ fn figures(runs: &[Plans<'_>]) -> String {
             "relaxed",
             "executable",
             "grounded",
+            "cut",
             "own scripts",
+            "their first lines",
             "hint in published texts",
             "hint nowhere in them",
             "prompt tokens",
@@ -146,9 +156,9 @@ fn figures(runs: &[Plans<'_>]) -> String {
         &format!(
             "Percent; points and p are against {}, p by the signs of the {} titles' differences: so many cannot bring it below {}, and intervals resampled from few titles are too narrow. A plan a task \
              and seed, Wilson's intervals, widened by how alike plans of one title fare. Own scripts: what the \
-         tasks' own scripts reach in the simulator, the ceiling. Each seed cuts the titles anew; methods are compared over the \
+         tasks' own scripts reach in the simulator, the ceiling; their first lines: so many of them as a plan may have, eight. Cut: plans that had not ended by then. Each seed cuts the titles anew; methods are compared over the \
          plans of seeds that both have. The head of a task has seen neither its title nor its hint, except where it is trained on published-unfiltered. The two columns of \
-         published hints are successes of tasks. Detectable: what so many titles show with probability 0.8. Seconds are wall time; in a batch the others' share is in it.",
+         published hints are successes of tasks. Detectable: what so many titles show with probability 0.8. Seconds: wall time over tasks, which are planned together.",
             escape(&base.method),
             titles,
             least_p(titles)

@@ -115,7 +115,7 @@ mod tests {
             calls: called.map(call).into_iter().collect(),
             ranked: Vec::new(),
             tokens: Counts::default(),
-            micros: 0,
+            took_micros: 0,
             decisions: called.map(decision).into_iter().collect(),
         }
     }

@@ -64,6 +64,23 @@ pub fn wilson_clustered(clusters: &[(usize, usize)], level: f64) -> Option<Inter
     Some(wilson_of(share, n, known, t_quantile(0.5 + level / 2.0, count - 1.0)))
 }
 
+/// Σ value / Σ weight over clusters `(value, weight)`, and its interval: the ratio estimator's linearised variance (Cochran 1977),
+/// Student's t with one degree of freedom fewer than clusters. Of one cluster the interval is the value; `None` without weight.
+pub fn ratio_clustered(clusters: &[(f64, f64)], level: f64) -> Option<Interval> {
+    let (sum, weight) = clusters.iter().fold((0.0, 0.0), |(s, w), &(x, of)| (s + x, w + of));
+    if weight.is_nan() || weight <= 0.0 {
+        return None;
+    }
+    let (value, n) = (sum / weight, clusters.len());
+    let count = n as f64;
+    let residuals: f64 = clusters.iter().map(|&(x, of)| (x - value * of).powi(2)).sum();
+    let half = match n {
+        1 => 0.0,
+        _ => t_quantile(0.5 + level / 2.0, count - 1.0) * (count / (count - 1.0) * residuals).sqrt() / weight,
+    };
+    Some(Interval { value, low: value - half, high: value + half, n })
+}
+
 /// Wilson's interval of a share of `n` items that is known as of `count` independent ones, `z` standard errors wide.
 fn wilson_of(share: f64, n: usize, count: f64, z: f64) -> Interval {
     let denominator = 1.0 + z * z / count;

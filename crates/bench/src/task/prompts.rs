@@ -84,15 +84,27 @@ impl Prompts {
         Template::new(self.with_calls.as_str()).render(question)
     }
 
-    /// Worked answers with calls, those of one tool's template ahead of them; of a tool without a template, none.
-    pub fn with_calls_of(&self, tool: &str, question: &str) -> String {
+    /// Worked answers that call one tool alone, and the question; of a tool without such, those of all tools. What ends an
+    /// answer (`mark`) is added where a worked one has none: they were made to show how arguments are filled in.
+    pub fn with_calls_of(&self, tool: &str, question: &str, mark: Option<&str>) -> String {
         let Some(template) = self.of_tool.get(tool) else {
             return self.with_calls(question);
         };
-        let blank = template.render("");
-        let blocks: Vec<&str> = blank.split("\n\n").filter(|block| !block.trim().is_empty()).collect();
-        let worked = &blocks[..blocks.len().saturating_sub(1)];
-        format!("{}\n\n{}", worked.join("\n\n"), self.with_calls(question))
+        let end = |block: &str| -> String {
+            let block = block.trim_end();
+            let result =
+                question_and_answer(block).and_then(|(_, answer)| Some(calls_in(answer).0.pop()?.result));
+            match (mark, result) {
+                (Some(mark), Some(result)) if !block.contains(mark) => {
+                    let so = if mark.starts_with('#') { "" } else { "So, the " };
+                    let (stop, end) = if so.is_empty() { ("", "") } else { (".", ".") };
+                    format!("{}{stop} {so}{mark} {result}{end}", block.trim_end_matches('.'))
+                }
+                _ => block.to_owned(),
+            }
+        };
+        let blocks: Vec<String> = template.render(Template::QUESTION).split("\n\n").map(end).collect();
+        Template::new(blocks.join("\n\n")).render(question)
     }
 
     /// By tool: worked answers that call it alone.
@@ -240,6 +252,23 @@ mod tests {
                  Thought: The answer is 2.54.\n\nQ: How many?\nThought:"
             )
         );
+    }
+
+    #[test]
+    fn worked_answers_of_one_tool_end_as_the_task_wants_it() {
+        let add = Template::new(
+            "With <add>:\n\nQ: How many?\nA: There are 1+2=<add>(1, 2)=3.\n\nQ: [QUESTION]\nA:",
+        );
+        let prompts =
+            Prompts::new("Q: [QUESTION]\nA:", WITH_CALLS, BTreeMap::from([("add".to_owned(), add)]), "");
+        let of = |mark| prompts.with_calls_of("add", "And now?", mark);
+        let with = |end: &str| {
+            format!("With <add>:\n\nQ: How many?\nA: There are 1+2=<add>(1, 2)=3{end}\n\nQ: And now?\nA:")
+        };
+        assert_eq!(of(Some("answer is")), with(". So, the answer is 3."));
+        assert_eq!(of(Some("####")), with(" #### 3"));
+        assert_eq!(of(None), with("."));
+        assert!(prompts.with_calls_of("power", "And now?", None).contains("<power>(1.04,11)"));
     }
 
     #[test]

@@ -40,13 +40,8 @@ pub struct Args {
     /// The grid's directory
     #[arg(long)]
     out: PathBuf,
-    /// Parts of the grid, in the order given
-    #[arg(
-        long,
-        value_delimiter = ',',
-        value_enum,
-        default_value = "methods,lambda,names,learning,priors,rest"
-    )]
+    /// Parts of the grid, in the order given; by default methods, lambda, names, learning, priors and rest
+    #[arg(long, value_delimiter = ',', value_enum)]
     parts: Vec<Which>,
     /// Seeds of everything random; on FuncQA each cuts the examples into five folds anew
     #[arg(long, default_value_t = 5)]
@@ -112,6 +107,24 @@ impl From<Which> for Part {
 }
 
 impl Args {
+    /// The parts that are asked for. Of plans no few examples of each token can be drawn: a text has many of them.
+    fn parts(&self) -> anyhow::Result<Vec<Which>> {
+        let plans = matches!(self.training, TrainingSet::Home(_));
+        let draws = |part: &Which| matches!(part, Which::Learning | Which::Few);
+        if plans && self.parts.iter().any(draws) {
+            anyhow::bail!(
+                "{}: learning and few draw so many texts of each tool, and a plan is a text of many: take other parts",
+                self.training
+            );
+        }
+        if !self.parts.is_empty() {
+            return Ok(self.parts.clone());
+        }
+        use Which::{Lambda, Learning, Methods, Names, Priors, Rest};
+        let all = [Methods, Lambda, Names, Learning, Priors, Rest];
+        Ok(all.into_iter().filter(|part| !(plans && draws(part))).collect())
+    }
+
     pub fn run(self) -> anyhow::Result<Exit> {
         let training = self.training;
         let data = self.data.data.as_deref();
@@ -143,7 +156,7 @@ impl Args {
             mean_square_norm: train_table.mean_square_norm(),
         };
         let mut file = GridFile::open(&self.out, &meta)?;
-        let parts: Vec<Part> = self.parts.iter().map(|&part| part.into()).collect();
+        let parts: Vec<Part> = self.parts()?.into_iter().map(Part::from).collect();
         let given: Vec<usize> = self.per_tool.iter().map(|count| count.get()).collect();
         let few = if given.is_empty() { FEW.to_vec() } else { given };
         let units = plan(&arena, &parts, self.seeds, &few);

@@ -5,11 +5,12 @@ use crate::extract::Source;
 use crate::fit::with_source;
 use crate::{exit::Exit, output, progress};
 use ::bench::BenchError;
+use ::bench::grid::Names;
 use ::bench::heads::PriorName;
 use ::bench::home::{
-    Ask, FOLDS, HomeData, HomeMeta, HomeRecord, HomeRun, Household, PlanMethod, PlanScore, Planner, Question,
-    Tally, TrainOn, VERSION, WORKED_EXAMPLES, Written, fit_part, plan_in_words, prompt_in_words,
-    success_interval, tally,
+    Ask, FOLDS, HomeData, HomeMeta, HomeRecord, HomeRun, Household, MOST_LINES, PlanMethod, PlanScore,
+    Planner, Question, Shown, Tally, TrainOn, VERSION, WORKED_EXAMPLES, Written, fit_part, plan_in_words,
+    prompt_in_words, success_interval, tally,
 };
 use ::bench::method::{Among, Method};
 use ::bench::retrieve::Ranker;
@@ -20,6 +21,7 @@ use serde_json::json;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Instant;
 use tools::household::{Home, parse_script};
 
 pub const EXAMPLES: &str = "\
@@ -33,14 +35,15 @@ Examples:
   toolken bench home exact --household published --train published-unfiltered --data data --out runs/vh58-as-published
 
 Tasks are tested in five parts, cut by title; the head of a part has seen no title and no hint of it. Printed with the plans'
-figures is what the tasks' own scripts reach in the simulator: the ceiling.
+figures is what the tasks' own scripts reach in the simulator, the ceiling, and what their first eight lines do, since no plan has more.
 
 Every plan is kept as it comes: the same command goes on where it was stopped.";
 
 #[derive(clap::Args)]
 pub struct Args {
     /// The method: toolkengpt, tokenlearning, tokenlearning-code or exact, with @K-bm25 or @K-similarity only the K actions and
-    /// objects that retrieval ranks first; in-context for plans in words
+    /// objects that retrieval ranks first; for plans in words in-context, in-context-described (with what actions and objects
+    /// are), bm25 or similarity (the worked examples that retrieval ranks first)
     method: Way,
     /// builtin, a small household of our own; published, VirtualHome's tasks within ToolkenGPT's 58 tokens; all, with all
     /// their actions and objects
@@ -58,9 +61,12 @@ pub struct Args {
     #[arg(long, default_value = "both")]
     train: TrainOn,
     /// W0: own (the method's), zero, random, id, name, name-max, name-states, description, description-states,
-    /// name-and-description, contexts or irrelevant
+    /// name-and-description, contexts, irrelevant, or chosen by the training calls
     #[arg(long, default_value = "own")]
     prior: PriorName,
+    /// What priors call the tokens: tool (tool_1, tool_2, …) or func, if not what they are called
+    #[arg(long, value_parser = super::run::named::<Names>)]
+    names: Option<Names>,
     /// λ; by default chosen by cross-validation for exact, else the method's own
     #[arg(long)]
     lambda: Option<f64>,
@@ -92,8 +98,8 @@ pub struct Args {
 enum Way {
     /// In tool tokens of a head, perhaps only those that retrieval ranks first.
     Tokens(MethodName, Option<Among>),
-    /// In words, after worked examples.
-    InContext,
+    /// In words.
+    Words(Shown),
 }
 
 impl FromStr for Way {
@@ -101,11 +107,13 @@ impl FromStr for Way {
 
     fn from_str(name: &str) -> Result<Self, BenchError> {
         match name.parse()? {
-            Method::InContext => Ok(Self::InContext),
+            Method::InContext => Ok(Self::Words(Shown::Worked)),
+            Method::Described => Ok(Self::Words(Shown::Described)),
+            Method::Retrieved(by) => Ok(Self::Words(Shown::Retrieved(by))),
             Method::ToolTokens { head, among, react: false } => Ok(Self::Tokens(head, among)),
             other => Err(BenchError::Setting(format!(
                 "`{other}` is no method for plans; there are toolkengpt, tokenlearning, tokenlearning-code, exact, any of them \
-                 with @K-bm25 or @K-similarity, and in-context"
+                 with @K-bm25 or @K-similarity, in-context, in-context-described, bm25 and similarity"
             ))),
         }
     }
@@ -116,7 +124,7 @@ impl Args {
         if let Some(lambda) = self.lambda.filter(|lambda| !(lambda.is_finite() && *lambda >= 0.0)) {
             anyhow::bail!("--lambda {lambda}: expected a number that is not negative");
         }
-        if self.method == Way::InContext && self.simulator {
+        if matches!(self.method, Way::Words(_)) && self.simulator {
             anyhow::bail!("--simulator goes with tool tokens: plans in words are whole when they are seen");
         }
         let home = HomeData::load(self.household, self.data.data.as_deref())?;
@@ -157,8 +165,10 @@ impl Args {
             };
             for batch in of_fold.chunks(self.batch.get()) {
                 let head = head.as_ref().map(|head| (head, ranker.as_ref()));
+                let started = Instant::now();
                 let written = self.plans(model.as_ref(), head, &home, batch, &part)?;
-                let record = |(&at, written)| record(&home, at, fold, written);
+                let took = (started.elapsed() / batch.len() as u32).as_micros() as u64;
+                let record = |(&at, written)| record(&home, at, fold, written, took);
                 run.add(&batch.iter().zip(written).map(record).collect::<Result<Vec<_>, _>>()?)?;
                 bar.inc(batch.len() as u64);
             }
@@ -176,6 +186,10 @@ impl Args {
             train: self.train,
             simulator: self.simulator,
             among: self.among(),
+            shown: match self.method {
+                Way::Words(shown) => (shown != Shown::Worked).then_some(shown),
+                Way::Tokens(..) => None,
+            },
             fold_seed: self.seed,
             limit: self.limit,
             corpus: home.corpus.digest(),
@@ -193,7 +207,8 @@ impl Args {
     fn plan(&self) -> Option<PlanMethod> {
         let Way::Tokens(method, _) = self.method else { return None };
         let adam = (self.rate, self.epochs);
-        Some(PlanMethod { method, prior: self.prior, adam, lambda: self.lambda, seed: self.seed })
+        let (prior, names, lambda, seed) = (self.prior, self.names, self.lambda, self.seed);
+        Some(PlanMethod { method, prior, adam, names, lambda, seed })
     }
 
     /// The head of a part: the one that is kept, or one that is fitted and kept.
@@ -228,15 +243,14 @@ impl Args {
         let asked =
             batch.iter().map(|&at| home.question(&home.tasks.tasks[at])).collect::<Result<Vec<_>, _>>()?;
         let Some((head, ranker)) = head else {
-            let worked = home.worked(part, WORKED_EXAMPLES, self.seed);
-            let prompts = asked.iter().map(|(question, _)| prompt_in_words(&worked, question)).collect();
-            return Ok(plan_in_words(model, prompts, self.batch)?);
+            let questions: Vec<&Question> = asked.iter().map(|(question, _)| question).collect();
+            return Ok(plan_in_words(model, self.prompts(model, home, part, &questions)?, self.batch)?);
         };
         let planner = Planner { lm: model, head, vocabulary: &home.vocabulary, simulator: self.simulator };
         let ask = |(question, start): (Question, Home)| -> Result<Ask, BenchError> {
             let among = match ranker {
                 Some((ranker, k)) => {
-                    let ranking = ranker.rank(&format!("{}. {}", question.title, question.hint))?;
+                    let ranking = ranker.rank(&question.about())?;
                     Some(home.vocabulary.first(&ranking, *k, &start))
                 }
                 None => None,
@@ -245,6 +259,36 @@ impl Args {
         };
         let planned = planner.plan(asked.into_iter().map(ask).collect::<Result<_, _>>()?)?;
         Ok(planned.into_iter().map(|planned| Written { planned, unreadable: None }).collect())
+    }
+
+    /// The prompts of plans in words.
+    fn prompts(
+        &self,
+        model: &dyn FrozenLm,
+        home: &HomeData,
+        part: &[bool],
+        questions: &[&Question],
+    ) -> Result<Vec<String>, BenchError> {
+        let Way::Words(shown) = self.method else { return Ok(Vec::new()) };
+        let described = (shown == Shown::Described).then_some(&home.vocabulary);
+        let Shown::Retrieved(by) = shown else {
+            let worked = home.worked(part, WORKED_EXAMPLES, self.seed);
+            return Ok(questions
+                .iter()
+                .map(|question| prompt_in_words(described, &worked, question))
+                .collect());
+        };
+        let (texts, about): (Vec<&str>, Vec<String>) = home.candidates(part).into_iter().unzip();
+        let ranker = Ranker::of_texts(by, &about, model)?;
+        let prompt = |question: &&Question| {
+            let ranking = ranker.rank(&question.about())?;
+            let places = ranking.iter().take(WORKED_EXAMPLES).filter_map(|place| place.parse::<usize>().ok());
+            let mut worked: Vec<&str> = places.map(|at| texts[at]).collect();
+            // The likest stands last, next to the question.
+            worked.reverse();
+            Ok(prompt_in_words(None, &worked, question))
+        };
+        questions.iter().map(prompt).collect()
     }
 
     fn show(&self, home: &HomeData, meta: &HomeMeta, records: &[HomeRecord]) -> anyhow::Result<()> {
@@ -264,15 +308,32 @@ impl Args {
             }))?;
             return Ok(());
         }
-        let mut table =
-            output::table(["tasks", "", "success", "relaxed", "executable", "grounded", "own scripts"]);
+        let mut table = output::table([
+            "tasks",
+            "",
+            "success",
+            "relaxed",
+            "executable",
+            "grounded",
+            "cut",
+            "own scripts",
+            "their first 8 lines",
+        ]);
         let row = |name: &str, tally: &Tally| {
             let share = |count: usize| match tally.tasks {
                 0 => "–".to_owned(),
                 tasks => format!("{:.1} %", 100.0 * count as f64 / tasks as f64),
             };
-            let counts =
-                [tally.success, tally.relaxed, tally.executable, tally.grounded, tally.gold].map(share);
+            let counts = [
+                tally.success,
+                tally.relaxed,
+                tally.executable,
+                tally.grounded,
+                tally.cut,
+                tally.gold,
+                tally.gold_lines,
+            ]
+            .map(share);
             [name.to_owned(), tally.tasks.to_string()].into_iter().chain(counts).collect::<Vec<String>>()
         };
         table.add_row(row("all", &all));
@@ -314,7 +375,13 @@ impl Args {
 }
 
 /// A task's line: its plan, and what that and the task's own script are worth.
-fn record(home: &HomeData, at: usize, fold: usize, written: Written) -> anyhow::Result<HomeRecord> {
+fn record(
+    home: &HomeData,
+    at: usize,
+    fold: usize,
+    written: Written,
+    took_micros: u64,
+) -> anyhow::Result<HomeRecord> {
     let task = &home.tasks.tasks[at];
     let gold = parse_script(task.script.iter().map(String::as_str)).unwrap_or_default();
     let Written { planned, unreadable } = written;
@@ -327,7 +394,13 @@ fn record(home: &HomeData, at: usize, fold: usize, written: Written) -> anyhow::
         ended: planned.ended,
         score: PlanScore::of(task, home.tasks.home(task)?, &planned.lines, unreadable.as_deref()),
         gold: PlanScore::of(task, home.tasks.home(task)?, &gold, None),
+        gold_lines: Some(PlanScore::of(
+            task,
+            home.tasks.home(task)?,
+            &gold[..gold.len().min(MOST_LINES)],
+            None,
+        )),
         tokens: (planned.prompt, planned.chosen),
-        micros: planned.micros,
+        took_micros,
     })
 }

@@ -9,7 +9,7 @@ use ::bench::answer::Answerer;
 use ::bench::grid::Names;
 use ::bench::heads::{HeadPlan, PriorName, fit_head};
 use ::bench::method::Method;
-use ::bench::run::{HeadOfRun, Record, Run, RunMeta, VERSION};
+use ::bench::run::{HeadOfRun, Record, Run, RunMeta, rules};
 use ::bench::stats::{LEVEL, wilson};
 use ::bench::task::{Task, TaskName, TrainingSet, few};
 use anyhow::{Context, bail};
@@ -78,7 +78,7 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     per_tool: Option<usize>,
     /// W0: own (the method's), zero, random, id, name, name-max, name-states, description, description-states,
-    /// name-and-description, contexts or irrelevant
+    /// name-and-description, contexts, irrelevant, or chosen by the training calls
     #[arg(long, default_value = "own")]
     prior: PriorName,
     /// λ, if it is neither to be chosen nor the method's own
@@ -294,7 +294,7 @@ impl Args {
     ) -> RunMeta {
         let card = model.card();
         RunMeta {
-            version: VERSION,
+            version: rules(self.method, self.task),
             task: task.name,
             task_version: task.version,
             limit: self.limit,
@@ -340,6 +340,7 @@ impl Args {
             let wrong = r.answered.calls.iter().filter(|call| call.error.is_some()).count();
             (calls + r.answered.calls.len(), failed + wrong)
         });
+        let did_not_fit = count(&|r| matches!(r.answered.finish, decode::Finish::ContextFull { .. }));
         let interval = wilson(strict, records.len(), LEVEL);
         let (answered, greedy) =
             (count(&|r| r.score.answer == Some(true)), count(&|r| r.score.greedy == Some(true)));
@@ -348,7 +349,7 @@ impl Args {
             output::json(&json!({
                 "task": self.task, "method": self.method, "run": meta, "questions": records.len(), "strict": strict, "lax": lax,
                 "interval": interval, "calls": calls, "failed_calls": failed,
-                "answered": relations.then_some(answered), "unforced": relations.then_some(greedy),
+                "answered": relations.then_some(answered), "unforced": relations.then_some(greedy), "did_not_fit": did_not_fit,
             }))?;
             return Ok(());
         }
@@ -367,6 +368,11 @@ impl Args {
             meta.model_and_engine(),
             records.len()
         ))?;
+        if did_not_fit > 0 {
+            output::text(format_args!(
+                "{did_not_fit} did not fit the model's context, and count as wrong\n"
+            ))?;
+        }
         if relations {
             output::text(format_args!(
                 "the right relation was called; it beat every word too in {greedy}; {answered} questions are answered rightly\n"
@@ -377,6 +383,6 @@ impl Args {
 }
 
 /// A value by the name that files give it.
-fn named<T: serde::de::DeserializeOwned>(name: &str) -> Result<T, String> {
+pub fn named<T: serde::de::DeserializeOwned>(name: &str) -> Result<T, String> {
     serde_json::from_value(json!(name)).map_err(|e| e.to_string())
 }

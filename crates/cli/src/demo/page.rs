@@ -136,7 +136,7 @@ fn by_tool(metrics: &Metrics) -> String {
         ],
     };
     let bars = Bars {
-        y: Axis { range: Some((0.0, 1.0)), ..Axis::share("greedy calls, test patterns") },
+        x: Axis { range: Some((0.0, 1.0)), ..Axis::share("greedy calls, test patterns") },
         series: vec!["recall".into(), "precision".into()],
         groups: metrics.tools.iter().map(group).collect(),
     };

@@ -64,7 +64,7 @@ impl<'r, 'a> Row<'r, 'a> {
             rows: tokens.iter().enumerate().map(|(row, &id)| (id, row)).collect(),
             tokens,
             ids: prepared.ids.clone(),
-            transcript: Transcript::new(&prepared.text, &prepared.request.settings.stop),
+            transcript: Transcript::new(&prepared.text, &prepared.request.settings),
             made: Vec::new(),
             turn: None,
             after_number: false,

@@ -43,7 +43,7 @@ pub(super) struct Frame {
     y: Fitted,
 }
 
-struct Fitted {
+pub(super) struct Fitted {
     axis: Axis,
     low: f64,
     high: f64,
@@ -52,7 +52,7 @@ struct Fitted {
 }
 
 impl Fitted {
-    fn new(axis: &Axis, values: impl Iterator<Item = f64>) -> Self {
+    pub fn new(axis: &Axis, values: impl Iterator<Item = f64>) -> Self {
         let mut zero = false;
         let values: Vec<f64> = values
             .filter(|v| v.is_finite())
@@ -85,7 +85,7 @@ impl Fitted {
     }
 
     /// The place of a value, 0 to 1.
-    fn place(&self, value: f64) -> f64 {
+    pub fn place(&self, value: f64) -> f64 {
         let value = match (self.axis.logarithmic, value > 0.0) {
             (true, true) => value.log10(),
             (true, false) => self.zero.unwrap_or(self.low),
@@ -94,7 +94,7 @@ impl Fitted {
         (value - self.low) / (self.high - self.low)
     }
 
-    fn ticks(&self) -> Vec<(f64, String)> {
+    pub fn ticks(&self) -> Vec<(f64, String)> {
         if self.axis.logarithmic {
             let step = ((self.high - self.low) / 6.0).ceil().max(1.0) as i32;
             let from = self.zero.map_or(self.low, |zero| zero + 0.6).ceil() as i32;
@@ -150,7 +150,7 @@ impl Frame {
     }
 
     /// Grid, ticks and labels.
-    pub fn draw(&self, out: &mut String, x_ticks: bool) {
+    pub fn draw(&self, out: &mut String) {
         for (value, label) in self.y.ticks() {
             let y = self.y(value);
             let _ = write!(
@@ -160,17 +160,15 @@ impl Frame {
             );
             text(out, self.left - 6.0, y + 4.0, "end", "tick", &label);
         }
-        if x_ticks {
-            for (value, label) in self.x.ticks() {
-                let x = self.x(value);
-                let _ = write!(
-                    out,
-                    "<line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{:.1}\" y2=\"{:.1}\" class=\"axis\"/>",
-                    self.bottom,
-                    self.bottom + 4.0
-                );
-                text(out, x, self.bottom + 16.0, "middle", "tick", &label);
-            }
+        for (value, label) in self.x.ticks() {
+            let x = self.x(value);
+            let _ = write!(
+                out,
+                "<line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{:.1}\" y2=\"{:.1}\" class=\"axis\"/>",
+                self.bottom,
+                self.bottom + 4.0
+            );
+            text(out, x, self.bottom + 16.0, "middle", "tick", &label);
         }
         let _ = write!(
             out,

@@ -1,7 +1,7 @@
 //! Lines with bands.
 
 use super::axis::Frame;
-use super::{Axis, colour, legend, svg};
+use super::{Axis, colour, dashes, legend, svg};
 use std::fmt::Write;
 
 /// Series of points joined by lines.
@@ -56,7 +56,7 @@ impl Lines {
             points().flat_map(|p| [p.y, p.low, p.high]),
         );
         let mut out = String::new();
-        frame.draw(&mut out, true);
+        frame.draw(&mut out);
         for (n, series) in self.series.iter().enumerate() {
             let place = |x: f64, y: f64| format!("{:.1} {:.1}", frame.x(x), frame.y(y));
             let upper = series.points.iter().map(|p| place(p.x, p.high));
@@ -69,9 +69,10 @@ impl Lines {
             let line: Vec<String> = series.points.iter().map(|p| place(p.x, p.y)).collect();
             let _ = write!(
                 out,
-                "<path d=\"M{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"1.8\"/>",
+                "<path d=\"M{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"1.8\"{}/>",
                 line.join("L"),
-                colour(n)
+                colour(n),
+                dashes(n)
             );
             for p in &series.points {
                 let _ = write!(

@@ -39,7 +39,7 @@ impl Map {
             "<defs><marker id=\"tip\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"6\" markerHeight=\"6\" orient=\"auto\">\
              <path d=\"M0 0L8 4L0 8Z\" style=\"fill:var(--soft)\"/></marker></defs>",
         );
-        frame.draw(&mut out, true);
+        frame.draw(&mut out);
         let mut tools = 0;
         for mark in &self.marks {
             let (x, y) = (frame.x(mark.at.0), frame.y(mark.at.1));
