@@ -4,7 +4,7 @@ use super::contrast::{Contrast, Figure, contrast, over_seeds};
 use super::{Grid, p_value, percent, uncorrected};
 use crate::grid::{Kind, Lambda, Names, Row, by_seed, summary};
 use crate::page::{Cell, table};
-use crate::stats::{LEVEL, holm, wilson_clustered};
+use crate::stats::{Interval, LEVEL, holm, wilson_clustered};
 use head::{GroupScores, MethodName, Pool, Prior, Source, Text, Weighting};
 use std::collections::BTreeMap;
 
@@ -157,10 +157,7 @@ fn lines<S: AsRef<str>>(found: &[(S, Option<Contrast>)]) -> String {
                 Cell::text(name),
                 Cell::number(&percent(c.means.0)),
                 Cell::number(&percent(c.means.1)),
-                Cell::number(&difference.map_or_else(
-                    || percent(c.means.0 - c.means.1),
-                    |d| format!("{:+.1} [{:+.1}, {:+.1}]", 100.0 * d.value, 100.0 * d.low, 100.0 * d.high),
-                )),
+                Cell::number(&difference.map_or_else(|| percent(c.means.0 - c.means.1), points)),
                 Cell::number(&p_value(p)),
                 over_seeds_p(c),
                 Cell::number(&c.seeds.map_or_else(|| "–".into(), |t| format!("{:.1}", t.d_z))),
@@ -233,24 +230,7 @@ fn against(all: &[(String, Vec<&Row>)], base: &[&Row], note: &str) -> String {
                 over(rows, &|row| row.metrics.tool_tax, 1000.0, 2),
                 Cell::number(&chosen(rows)),
             ];
-            match contrast {
-                Some(c) => {
-                    let p = adjusted.next().unwrap_or(1.0);
-                    let d = c.groups.map(|test| test.difference);
-                    cells.push(Cell::number(&d.map_or_else(
-                        || "–".into(),
-                        |d| {
-                            format!("{:+.1} [{:+.1}, {:+.1}]", 100.0 * d.value, 100.0 * d.low, 100.0 * d.high)
-                        },
-                    )));
-                    cells.push(Cell::number(&p_value(p)));
-                    cells.push(over_seeds_p(c));
-                    cells
-                        .push(Cell::number(&c.seeds.map_or_else(|| "–".into(), |t| format!("{:.1}", t.d_z))));
-                    cells.push(Cell::number(&c.detectable.map_or_else(|| "–".into(), percent)));
-                }
-                None => cells.extend(["–"; 5].map(Cell::number)),
-            }
+            cells.splice(VERSUS..VERSUS, versus(contrast.as_ref(), &mut adjusted));
             cells
         })
         .collect();
@@ -259,6 +239,11 @@ fn against(all: &[(String, Vec<&Row>)], base: &[&Row], note: &str) -> String {
             "",
             "seeds",
             "choice",
+            "choice − first",
+            "p, groups (Holm)",
+            "p, seeds",
+            "d_z, seeds",
+            "detectable",
             "recall",
             "precision",
             "F1",
@@ -267,11 +252,6 @@ fn against(all: &[(String, Vec<&Row>)], base: &[&Row], note: &str) -> String {
             "call NLL",
             "tool tax ×1000",
             "λ or rate chosen",
-            "choice − first",
-            "p, groups (Holm)",
-            "p, seeds",
-            "d_z, seeds",
-            "detectable",
         ],
         &rows,
         &format!(
@@ -279,6 +259,26 @@ fn against(all: &[(String, Vec<&Row>)], base: &[&Row], note: &str) -> String {
              calls fare. p over groups by the signs of their differences, over seeds by paired t, not corrected. NLL and tax in nats. Greedy figures without a bias but where said. {note}"
         ),
     )
+}
+
+/// Where the comparison stands among a row's cells: next to what is compared.
+const VERSUS: usize = 3;
+
+/// The cells of a comparison.
+fn versus(contrast: Option<&Contrast>, adjusted: &mut impl Iterator<Item = f64>) -> Vec<Cell> {
+    let Some(c) = contrast else { return ["–"; 5].map(Cell::number).to_vec() };
+    vec![
+        Cell::number(&c.groups.map_or_else(|| "–".into(), |test| points(test.difference))),
+        Cell::number(&p_value(adjusted.next().unwrap_or(1.0))),
+        over_seeds_p(c),
+        Cell::number(&c.seeds.map_or_else(|| "–".into(), |t| format!("{:.1}", t.d_z))),
+        Cell::number(&c.detectable.map_or_else(|| "–".into(), percent)),
+    ]
+}
+
+/// A difference of shares in points.
+fn points(d: Interval) -> String {
+    format!("{:+.1} [{:+.1}, {:+.1}]", 100.0 * d.value, 100.0 * d.low, 100.0 * d.high)
 }
 
 /// What cross-validation chose, from the least to the most.

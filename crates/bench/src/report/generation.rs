@@ -95,20 +95,7 @@ fn of_task(runs: &[&RunOf]) -> String {
                 cells.push(Cell::number(&share_of(run, |r| r.score.greedy)));
                 cells.push(Cell::number(&too_long(run).to_string()));
             }
-            match pair {
-                Some(pair) => {
-                    let (a, b) = (share(pair.both + pair.first, pair), share(pair.both + pair.second, pair));
-                    cells.push(Cell::number(&format!("{:+.1}", 100.0 * pair.difference())));
-                    cells.push(Cell::number(&format!("{} : {}", pair.first, pair.second)));
-                    cells.push(Cell::number(&p_value(adjusted.next().unwrap_or(1.0))));
-                    cells.push(Cell::number(&format!("{:+.2}", cohens_h(a, b))));
-                    cells.push(Cell::number(
-                        &minimal_detectable_difference(pair.n(), pair.discordant(), 0.05, 0.8)
-                            .map_or_else(|| "–".into(), percent),
-                    ));
-                }
-                None => cells.extend(["–"; 5].map(Cell::number)),
-            }
+            cells.splice(VERSUS..VERSUS, versus(pair.as_ref(), &mut adjusted));
             cells
         })
         .collect();
@@ -128,7 +115,8 @@ fn of_task(runs: &[&RunOf]) -> String {
     if relations {
         columns.extend(["answer right", "all answers", "unforced too", "did not fit"]);
     }
-    columns.extend(["points", "alone right", "p (McNemar, Holm)", "Cohen's h", "detectable"]);
+    let compared = ["points", "alone right", "p (McNemar, Holm)", "Cohen's h", "detectable"];
+    columns.splice(VERSUS..VERSUS, compared);
     table(
         &columns,
         &rows,
@@ -142,6 +130,23 @@ fn of_task(runs: &[&RunOf]) -> String {
             escape(&base.meta.label())
         ),
     )
+}
+
+/// Where the comparison stands among a row's cells: next to what is compared.
+const VERSUS: usize = 3;
+
+/// The cells of a comparison.
+fn versus(pair: Option<&Paired>, adjusted: &mut impl Iterator<Item = f64>) -> Vec<Cell> {
+    let Some(pair) = pair else { return ["–"; 5].map(Cell::number).to_vec() };
+    let (a, b) = (share(pair.both + pair.first, pair), share(pair.both + pair.second, pair));
+    let detectable = minimal_detectable_difference(pair.n(), pair.discordant(), 0.05, 0.8);
+    vec![
+        Cell::number(&format!("{:+.1}", 100.0 * pair.difference())),
+        Cell::number(&format!("{} : {}", pair.first, pair.second)),
+        Cell::number(&p_value(adjusted.next().unwrap_or(1.0))),
+        Cell::number(&format!("{:+.2}", cohens_h(a, b))),
+        Cell::number(&detectable.map_or_else(|| "–".into(), percent)),
+    ]
 }
 
 fn mean(run: &RunOf, of: impl Fn(&Record) -> f64) -> Option<f64> {

@@ -59,7 +59,8 @@ fn unbounded<'r>(rows: impl Iterator<Item = &'r &'r Row> + Clone) -> String {
         return String::new();
     }
     let of = exact.filter(|row| fixed(row).is_some_and(|lambda| at.contains(&lambda.to_bits()))).count();
-    let at: Vec<String> = at.into_iter().map(|bits| format!("{:e}", f64::from_bits(bits))).collect();
+    let shown = |lambda: f64| if lambda == 0.0 { "0".to_owned() } else { format!("{lambda:e}") };
+    let at: Vec<String> = at.into_iter().map(|bits| shown(f64::from_bits(bits))).collect();
     let open = open.count();
     format!(
         " At λ = {} no optimum was reached by {open} of exact's {of} fits, unbounded or stopped: their last step is shown.",

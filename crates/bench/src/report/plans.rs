@@ -116,18 +116,7 @@ fn figures(runs: &[Plans<'_>]) -> String {
                 false => "–".to_owned(),
             }),
         ];
-        match pair {
-            Some(pair) => {
-                let d = pair.test.difference;
-                let points = [d.value, d.low, d.high].map(|x| 100.0 * x);
-                cells
-                    .push(Cell::number(&format!("{:+.1} [{:+.1}, {:+.1}]", points[0], points[1], points[2])));
-                cells.push(Cell::number(&p_value(adjusted.next().unwrap_or(1.0))));
-                cells.push(Cell::number(&format!("{:+.2}", pair.effect)));
-                cells.push(Cell::number(&pair.detectable.map_or_else(|| "–".into(), percent)));
-            }
-            None => cells.extend(["–"; 4].map(Cell::number)),
-        }
+        cells.splice(VERSUS..VERSUS, versus(pair.as_ref(), &mut adjusted));
         rows.push(cells);
     }
     table(
@@ -137,6 +126,10 @@ fn figures(runs: &[Plans<'_>]) -> String {
             "seeds",
             "plans",
             "success",
+            "points",
+            "p (titles, Holm)",
+            "Cohen's h",
+            "detectable",
             "relaxed",
             "executable",
             "grounded",
@@ -147,10 +140,6 @@ fn figures(runs: &[Plans<'_>]) -> String {
             "hint nowhere in them",
             "prompt tokens",
             "seconds a task",
-            "points",
-            "p (titles, Holm)",
-            "Cohen's h",
-            "detectable",
         ],
         &rows,
         &format!(
@@ -164,6 +153,22 @@ fn figures(runs: &[Plans<'_>]) -> String {
             least_p(titles)
         ),
     )
+}
+
+/// Where the comparison stands among a row's cells: next to what is compared.
+const VERSUS: usize = 5;
+
+/// The cells of a comparison.
+fn versus(pair: Option<&Pair>, adjusted: &mut impl Iterator<Item = f64>) -> Vec<Cell> {
+    let Some(pair) = pair else { return ["–"; 4].map(Cell::number).to_vec() };
+    let d = pair.test.difference;
+    let [d, low, high] = [d.value, d.low, d.high].map(|x| 100.0 * x);
+    vec![
+        Cell::number(&format!("{d:+.1} [{low:+.1}, {high:+.1}]")),
+        Cell::number(&p_value(adjusted.next().unwrap_or(1.0))),
+        Cell::number(&format!("{:+.2}", pair.effect)),
+        Cell::number(&pair.detectable.map_or_else(|| "–".into(), percent)),
+    ]
 }
 
 /// The least p that signs of so many differences can come to: all of one sign, either way.
