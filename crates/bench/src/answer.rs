@@ -8,15 +8,15 @@ use crate::method::{Among, Method};
 use crate::retrieve::Ranker;
 use crate::score::Scoring;
 use crate::task::{Question, Task};
-use crate::written::{CallMade, Form, JsonCall, json_calls};
+use crate::turns::Turns;
+use crate::written::{CallMade, Form};
 use decode::{
     Arguments, Calling, Counts, Decision, Engine, Event, Finish, Generation, Prompt, Request, Served,
     Settings,
 };
 use head::{Head, ToolText};
-use lm::{Chat, ChatTemplate, FrozenLm, Message, ToolCall};
+use lm::{Chat, ChatTemplate, FrozenLm, Message};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
@@ -25,9 +25,6 @@ use tools::{Tool, ToolSet};
 
 /// What the lines begin with in which ReAct's tool tokens stand; its thoughts are words.
 const ACTION: &str = "Action:";
-
-/// Turns of one question in function calling.
-const MOST_TURNS: usize = 8;
 
 /// What a model is told that calls functions. How to end it is told when it calls no more, lest it end at once.
 const CALL_FIRST: &str =
@@ -273,52 +270,27 @@ impl Answerer<'_> {
         Ok(Prompt::Rendered(ChatTemplate::of(self.lm.tokenizer())?.render(&Chat::turn(&messages))?))
     }
 
-    /// Function calling: turns of all questions together, until each has answered without a call.
+    /// Function calling, in turns.
     fn in_turns(&self, questions: &[Question], done: &mut OnAnswer<'_>) -> Result<(), BenchError> {
-        let template = ChatTemplate::of(self.lm.tokenizer())?;
         let native = self.native()?;
-        let schemas: Vec<Value> = native.iter().map(Tool::definition).collect();
-        let instruction = self.task.prompts.instruction();
-        let begin = |question: &Question| Conversation {
-            messages: vec![Message::user(format!("{CALL_FIRST}\n\n{}", question.text))],
-            closing: Some(instruction),
-            seen: Vec::new(),
-            answered: None,
-            turns: 0,
+        let turns = Turns {
+            lm: self.lm,
+            tools: &native,
+            closing: self.task.prompts.instruction(),
+            max_tokens: match self.task.scoring {
+                // A call in JSON takes more words than the answer.
+                Scoring::Relation => self.task.max_tokens * 3,
+                Scoring::Number { .. } | Scoring::Ending => self.task.max_tokens,
+            },
+            batch: self.batch,
+            served: self.served.clone(),
         };
-        let mut conversations: Vec<Conversation<'_>> = questions.iter().map(begin).collect();
-        let mut open: Vec<usize> = (0..questions.len()).collect();
-        let mut engine = self.placed(Engine::words_only(self.lm))?.batch(self.batch);
-        while !open.is_empty() {
-            // No more than a batch at once: a run that is stopped then loses no more than that.
-            let now: Vec<usize> = open.iter().copied().take(self.batch.get()).collect();
-            let requests = now
-                .iter()
-                .map(|&i| {
-                    let messages = &conversations[i].messages;
-                    let chat = Chat { messages, tools: &schemas, add_generation_prompt: true };
-                    let settings = Settings {
-                        calling: Calling::Off,
-                        max_tokens: match self.task.scoring {
-                            // A call in JSON takes more words than the answer.
-                            Scoring::Relation => self.task.max_tokens * 3,
-                            Scoring::Number { .. } | Scoring::Ending => self.task.max_tokens,
-                        },
-                        stop: vec!["</tool_call>".into()],
-                        ..Settings::default()
-                    };
-                    Ok(Request { settings, ..Request::new(Prompt::Rendered(template.render(&chat)?)) })
-                })
-                .collect::<Result<Vec<_>, BenchError>>()?;
-            for (&i, generation) in now.iter().zip(engine.run(&requests)?) {
-                if let Some(mut answered) = conversations[i].turn(&native, &generation) {
-                    self.by_own_names(&mut answered.calls, &native);
-                    done(i, answered)?;
-                    open.retain(|&other| other != i);
-                }
-            }
-        }
-        Ok(())
+        let first: Vec<String> =
+            questions.iter().map(|question| format!("{CALL_FIRST}\n\n{}", question.text)).collect();
+        turns.answer(&first, &mut |i, mut answered| {
+            self.by_own_names(&mut answered.calls, &native);
+            done(i, answered)
+        })
     }
 
     /// The tools as the API's users would name them, in the task's order. A relation's id says nothing, so it goes by the name
@@ -350,79 +322,4 @@ impl Answerer<'_> {
             }
         }
     }
-}
-
-/// One question's turns.
-struct Conversation<'a> {
-    messages: Vec<Message>,
-    /// How to end, while it has not been told.
-    closing: Option<&'a str>,
-    /// Its calls so far.
-    seen: Vec<JsonCall>,
-    answered: Option<Answered>,
-    turns: usize,
-}
-
-impl Conversation<'_> {
-    /// Takes a turn of the model: runs its calls, asks for the answer, or ends with it.
-    fn turn(&mut self, tools: &ToolSet, generation: &Generation) -> Option<Answered> {
-        let text = generation.text.trim();
-        let calls = json_calls(text);
-        let so_far = self.answered.get_or_insert_with(|| Answered {
-            text: String::new(),
-            finish: generation.finish.clone(),
-            calls: Vec::new(),
-            ranked: Vec::new(),
-            tokens: Counts::default(),
-            took_micros: 0,
-            decisions: Vec::new(),
-        });
-        let (sum, turn) = (&mut so_far.tokens, &generation.tokens);
-        (sum.prompt, sum.chosen) = (sum.prompt + turn.prompt, sum.chosen + turn.chosen);
-        so_far.finish = generation.finish.clone();
-        self.turns += 1;
-        so_far.text.push_str(if so_far.text.is_empty() { "" } else { "\n" });
-        so_far.text.push_str(text);
-        let in_full = matches!(generation.finish, Finish::ContextFull { .. });
-        if self.turns >= MOST_TURNS || in_full {
-            return self.answered.take();
-        }
-        // A model that only repeats itself has what it will get.
-        if calls.iter().all(|call| self.seen.contains(call)) {
-            let Some(closing) = self.closing.take() else { return self.answered.take() };
-            self.messages.push(Message::assistant(text));
-            self.messages.push(Message::user(closing));
-            return None;
-        }
-        let whole = |call: &JsonCall| {
-            let arguments = call.arguments.as_ref().ok()?;
-            Some(ToolCall::new(None, call.name.clone(), object(arguments)))
-        };
-        self.messages.push(match calls.iter().map(whole).collect::<Option<Vec<_>>>() {
-            Some(made) => Message::calls("", made),
-            // What is no JSON stands as it was written.
-            None => Message::assistant(text),
-        });
-        self.seen.extend(calls.iter().cloned());
-        for call in &calls {
-            let (name, made) = (&call.name, CallMade::run_json(tools, call));
-            let result = match (&made.result, &made.error) {
-                (Some(result), _) => result.clone(),
-                (None, reason) => format!("error: {}", reason.as_deref().unwrap_or("no result")),
-            };
-            so_far.text.push_str(&format!("\n[{name}] {result}"));
-            match made.result {
-                Some(_) => so_far.tokens.calls += 1,
-                None => so_far.tokens.failed_calls += 1,
-            }
-            self.messages.push(Message::tool(None, name.clone(), result));
-            so_far.calls.push(made);
-        }
-        None
-    }
-}
-
-/// Arguments as a template wants them, an object.
-fn object(arguments: &Value) -> Value {
-    if arguments.is_object() { arguments.clone() } else { json!({ "args": arguments }) }
 }

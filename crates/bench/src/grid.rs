@@ -18,7 +18,7 @@ mod plan;
 mod store;
 
 pub use arena::Arena;
-pub(crate) use candidates::{STATES, choose, of_text, together};
+pub(crate) use candidates::{STATES, choose, of_text, pooled, together};
 pub use cell::{Adam, AtBias, Cell, Kind, Lambda, Names, Row, Unit, by_seed};
 pub use describe::{prior_name, summary};
 pub use fitted::held_out_bias;

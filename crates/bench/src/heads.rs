@@ -1,7 +1,7 @@
 //! The heads of runs: fitted on a task's training set by a method's name.
 
 use crate::BenchError;
-use crate::grid::{Names, STATES, choose, held_out_bias, of_text, texts, together};
+use crate::grid::{Names, STATES, choose, held_out_bias, of_text, pooled, texts, together};
 use head::{
     AdamSettings, Head, Method, MethodName, Penalty, Pool, Prior, Scale, Search, Solver, Source, Start,
     Subset, Table, Text, ToolText, Weighting, choose_lambda, fit,
@@ -104,10 +104,7 @@ impl PriorName {
 
     /// The prior, where it is neither the method's own nor chosen by the training calls.
     pub fn prior(self, seed: u64) -> Option<Prior> {
-        let rows = |text, pool| {
-            let scale = Scale::Unit { factor: 1.0, centred: false };
-            Prior::Text { text, source: Source::HeadRows, pool, scale }
-        };
+        let rows = |text, pool| pooled(text, Source::HeadRows, pool, 1.0);
         Some(match self {
             Self::Own | Self::Chosen => return None,
             Self::Zero => Prior::Zero,

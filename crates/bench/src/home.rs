@@ -4,6 +4,7 @@
 //! with a head, [`PlanScore`] says whether the plan does what the task wants. Tasks are cut into five parts by title, and the
 //! head of a part has seen no title and no hint of it.
 
+mod calls;
 mod data;
 mod fit;
 mod plan;
@@ -13,6 +14,7 @@ mod score;
 mod vocabulary;
 mod words;
 
+pub use calls::plan_in_calls;
 pub use data::{FOLDS, HomeData, Household, TrainOn};
 pub use fit::{PlanMethod, fit_part};
 pub use plan::{Ask, MOST_LINES, MOST_TOKENS, Planned, Planner};

@@ -25,6 +25,7 @@ pub mod run;
 pub mod score;
 pub mod stats;
 pub mod task;
+mod turns;
 pub mod written;
 
 pub use error::BenchError;

@@ -10,7 +10,7 @@ pub use interval::{Interval, bootstrap, mean_t, ratio_clustered, wilson, wilson_
 pub use paired::{
     BootstrapTest, Paired, PairedT, cohens_h, holm, mcnemar_exact, paired_bootstrap, paired_t, stars,
 };
-pub use power::{minimal_detectable_difference, minimal_detectable_shift};
+pub use power::{detectable, minimal_detectable_difference, minimal_detectable_shift};
 
 /// The level of every interval, unless said otherwise.
 pub const LEVEL: f64 = 0.95;

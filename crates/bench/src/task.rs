@@ -24,6 +24,7 @@ mod training;
 
 pub use gsm8k_xl::{FilledSolutions, filled_solutions};
 pub use prompts::Prompts;
+pub(crate) use training::of_each;
 pub use training::{TrainingSet, few, sample};
 
 use crate::BenchError;

@@ -526,6 +526,9 @@ fn household_plans_are_the_same_in_batches_alone_and_after_a_kill() {
         ("blind", "exact", &[][..]),
         ("asked", "exact", &["--simulator"][..]),
         ("few", "exact@3-bm25", &["--simulator"][..]),
+        ("named", "exact", &["--prior", "chosen", "--names", "func"][..]),
+        ("described", "in-context-described", &[][..]),
+        ("likest", "bm25", &[][..]),
     ];
     for (kind, method, more) in ways {
         let (together, alone) = (format!("{kind}-together"), format!("{kind}-alone"));
@@ -560,6 +563,8 @@ fn household_plans_are_the_same_in_batches_alone_and_after_a_kill() {
     let out = place.text("blind-alone");
     let other = ["bench", "home", "toolkengpt", "--model", &model, "--out", &out, "--limit", "8"];
     place.refused(&other, 2, &["home.toml", "another directory"]);
+    let called = ["bench", "home", "function-calling", "--model", &model, "--out", &place.text("called")];
+    place.refused(&called, 2, &["chat template"]);
     let all =
         ["bench", "home", "exact", "--household", "all", "--model", &model, "--out", &place.text("all")];
     place.refused(&all, 2, &["--data", "builtin"]);

@@ -2,9 +2,8 @@
 
 use super::Cell;
 use crate::BenchError;
+use crate::task::of_each;
 use head::{HeadError, Subset, Table, ToolText};
-use rand::{SeedableRng, seq::SliceRandom};
-use rand_chacha::ChaCha8Rng;
 use std::collections::HashSet;
 
 /// Folds of a corpus without a test of its own.
@@ -130,17 +129,9 @@ fn of_other_groups(table: &Table<'_>, these: &Subset) -> Subset {
 /// At most `count` examples of each tool's first calls, drawn by the seed. An example counts for the tool it calls first.
 fn few(table: &Table<'_>, subset: &Subset, count: usize, seed: u64) -> Subset {
     let first = first_calls(table);
-    let mut order: Vec<u32> = (0..first.len() as u32).filter(|&e| subset.contains(e)).collect();
-    order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-    let mut taken = vec![0; table.tools().len()];
-    let mut kept = vec![false; first.len()];
-    for example in order {
-        if let Some(tool) = first[example as usize].filter(|&tool| taken[tool] < count) {
-            taken[tool] += 1;
-            kept[example as usize] = true;
-        }
-    }
-    Subset::of(first.len(), |example| kept[example as usize])
+    let there = first.iter().copied().enumerate().filter(|(example, _)| subset.contains(*example as u32));
+    let kept: HashSet<usize> = of_each(there, count, seed).into_iter().collect();
+    Subset::of(first.len(), |example| kept.contains(&(example as usize)))
 }
 
 /// The tool that each example calls first.

@@ -8,7 +8,12 @@ pub const SCALES: [f64; 3] = [0.3, 1.0, 3.0];
 
 /// A text's rows of the word head, or its hidden states, at a scale.
 pub fn of_text(text: Text, source: Source, factor: f64) -> Prior {
-    Prior::Text { text, source, pool: Pool::Mean, scale: Scale::Unit { factor, centred: false } }
+    pooled(text, source, Pool::Mean, factor)
+}
+
+/// The same, pooled in some way.
+pub fn pooled(text: Text, source: Source, pool: Pool, factor: f64) -> Prior {
+    Prior::Text { text, source, pool, scale: Scale::Unit { factor, centred: false } }
 }
 
 /// Hidden states after the start token.

@@ -1,6 +1,6 @@
 //! Which cells a grid has, the most telling first.
 
-use super::candidates::{STATES, of_text, together};
+use super::candidates::{STATES, of_text, pooled, together};
 use super::{Adam, Arena, Cell, Kind, Names, Unit};
 use head::{Method, MethodName, Pool, Prior, Scale, Search, Source, Text, Weighting};
 
@@ -223,7 +223,7 @@ fn priors() -> Vec<Prior> {
 
 /// Rows of a text, all of the word head's mean norm, so that sources are compared and not scales.
 fn text(text: Text, source: Source, pool: Pool) -> Prior {
-    Prior::Text { text, source, pool, scale: Scale::Unit { factor: 1.0, centred: false } }
+    pooled(text, source, pool, 1.0)
 }
 
 fn contexts() -> Prior {

@@ -57,14 +57,19 @@ impl Question {
         format!("{}. {}", self.title, self.hint)
     }
 
-    /// The text up to the plan, with its line break, without a worked example.
-    pub fn body(&self) -> String {
+    /// What is asked, up to where the plan begins.
+    pub fn asked(&self) -> String {
         let objects: Vec<String> = self.objects.iter().map(|object| format!("'{object}'")).collect();
         let (room, objects) = (&self.room, objects.join(", "));
         let (title, hint) = (self.title.trim(), self.hint.trim());
         format!(
-            "I am in ['{room}']. The objects I can manipulate are [{objects}].\nGoal:\n{title}\nHint:\n{hint}\nPlan:\n"
+            "I am in ['{room}']. The objects I can manipulate are [{objects}].\nGoal:\n{title}\nHint:\n{hint}"
         )
+    }
+
+    /// The text up to the plan, with its line break, without a worked example.
+    pub fn body(&self) -> String {
+        format!("{}\nPlan:\n", self.asked())
     }
 
     /// The text that a plan in tokens goes on.

@@ -27,6 +27,8 @@ pub enum Shown {
     Described,
     /// The worked examples that retrieval ranks first for what is asked.
     Retrieved(Retriever),
+    /// The actions as functions, to be called.
+    Functions,
 }
 
 impl Shown {
@@ -36,6 +38,7 @@ impl Shown {
             Self::Worked => Method::InContext,
             Self::Described => Method::Described,
             Self::Retrieved(by) => Method::Retrieved(by),
+            Self::Functions => Method::FunctionCalling,
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::grid::{Row, by_seed};
 use crate::stats::{
-    BootstrapTest, Interval, LEVEL, PairedT, RESAMPLES, mean, mean_t, minimal_detectable_shift,
-    paired_bootstrap, paired_t, ratio_clustered, variance,
+    BootstrapTest, Interval, LEVEL, PairedT, RESAMPLES, detectable, mean, mean_t, paired_bootstrap, paired_t,
+    ratio_clustered,
 };
 use head::Weighting;
 use std::collections::{BTreeMap, BTreeSet};
@@ -78,8 +78,7 @@ pub fn contrast(a: &[&Row], b: &[&Row], figure: Figure) -> Option<Contrast> {
     let means = if all > 0.0 { (of_all(|s| s.0), of_all(|s| s.1)) } else { means_over_seeds };
     let share = all / weights.len().max(1) as f64;
     let differences: Vec<f64> = shared.iter().map(|(a, b, _)| (a - b) / share).collect();
-    let detectable = variance(&differences)
-        .and_then(|spread| minimal_detectable_shift(differences.len(), spread.sqrt(), 0.05, 0.8));
+    let detectable = detectable(&differences);
     // Where no seed changes anything, seeds show nothing.
     let seeds = paired_t(&pairs_a, &pairs_b, LEVEL).filter(|test| test.d_z.is_finite());
     Some(Contrast { means, seeds, groups, detectable })

@@ -3,9 +3,7 @@
 use super::{PlansOf, p_value, percent};
 use crate::home::{HomeMeta, HomeRecord, Tally, by_title, success_interval, tally};
 use crate::page::{Cell, escape, table};
-use crate::stats::{
-    BootstrapTest, LEVEL, RESAMPLES, cohens_h, holm, minimal_detectable_shift, paired_bootstrap, variance,
-};
+use crate::stats::{BootstrapTest, LEVEL, RESAMPLES, cohens_h, detectable, holm, paired_bootstrap};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Reasons for rejection that get a column each; the rest share one.
@@ -230,7 +228,5 @@ fn paired(a: &Plans<'_>, b: &Plans<'_>) -> Option<Pair> {
     let share = |of: &[f64]| of.iter().sum::<f64>() / all;
     let differences: Vec<f64> =
         of_a.iter().zip(&of_b).map(|(a, b)| (a - b) * tasks.len() as f64 / all).collect();
-    let detectable = variance(&differences)
-        .and_then(|spread| minimal_detectable_shift(differences.len(), spread.sqrt(), 0.05, 0.8));
-    Some(Pair { test, effect: cohens_h(share(&of_a), share(&of_b)), detectable })
+    Some(Pair { test, effect: cohens_h(share(&of_a), share(&of_b)), detectable: detectable(&differences) })
 }

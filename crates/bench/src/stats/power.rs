@@ -1,6 +1,7 @@
 //! What a comparison could have seen.
 
 use super::interval::{t_quantile, z_quantile};
+use super::variance;
 
 /// The smallest difference of two shares that McNemar's test on `n` questions finds at level `alpha` with probability
 /// `power`, when the methods differ on a share `discordant` of them: the δ with
@@ -31,4 +32,9 @@ pub fn minimal_detectable_difference(n: usize, discordant: f64, alpha: f64, powe
 pub fn minimal_detectable_shift(n: usize, deviation: f64, alpha: f64, power: f64) -> Option<f64> {
     let df = n.checked_sub(1).filter(|&df| df > 0)? as f64;
     Some((t_quantile(1.0 - alpha / 2.0, df) + t_quantile(power, df)) * deviation / (n as f64).sqrt())
+}
+
+/// The mean shift that differences so spread show at level 0.05 with probability 0.8 ([`minimal_detectable_shift`]).
+pub fn detectable(differences: &[f64]) -> Option<f64> {
+    minimal_detectable_shift(differences.len(), variance(differences)?.sqrt(), 0.05, 0.8)
 }

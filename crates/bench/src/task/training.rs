@@ -14,6 +14,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::Hash;
 use std::path::Path;
 use std::str::FromStr;
 use tools::ToolSet;
@@ -223,22 +224,29 @@ pub(super) fn without_numbers(text: &str) -> String {
 /// As [`Corpus::with_tools`].
 pub fn few(corpus: &Corpus, count: usize, seed: u64) -> Result<Corpus, BenchError> {
     let examples = corpus.examples();
-    let mut order: Vec<usize> = (0..examples.len()).collect();
+    let first = examples.iter().map(|example| example.calls.first().map(|call| call.tool.as_str()));
+    let kept = of_each(first.enumerate(), count, seed).into_iter().map(|at| examples[at].clone());
+    Ok(Corpus::with_tools(kept.collect(), corpus.tools().to_vec())?)
+}
+
+/// The places of at most `count` of each kind, a seeded sample, ascending. What is of no kind is left out.
+pub(crate) fn of_each<K: Eq + Hash>(
+    kinds: impl Iterator<Item = (usize, Option<K>)>,
+    count: usize,
+    seed: u64,
+) -> Vec<usize> {
+    let mut order: Vec<(usize, Option<K>)> = kinds.collect();
     order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-    let mut taken: HashMap<&str, usize> = HashMap::new();
-    let mut kept: Vec<usize> = order
-        .into_iter()
-        .filter(|&i| {
-            examples[i].calls.first().is_some_and(|call| {
-                let taken = taken.entry(call.tool.as_str()).or_insert(0);
-                *taken += 1;
-                *taken <= count
-            })
-        })
-        .collect();
+    let mut taken: HashMap<K, usize> = HashMap::new();
+    let mut is_kept = |kind: K| {
+        let taken = taken.entry(kind).or_insert(0);
+        *taken += 1;
+        *taken <= count
+    };
+    let mut kept: Vec<usize> =
+        order.into_iter().filter_map(|(at, kind)| is_kept(kind?).then_some(at)).collect();
     kept.sort_unstable();
-    let kept = kept.into_iter().map(|i| examples[i].clone()).collect();
-    Ok(Corpus::with_tools(kept, corpus.tools().to_vec())?)
+    kept
 }
 
 /// The places of a seeded sample of `count` among `all`, ascending; all of them if there are no more.

@@ -9,14 +9,14 @@ use ::bench::grid::Names;
 use ::bench::heads::PriorName;
 use ::bench::home::{
     Ask, FOLDS, HomeData, HomeMeta, HomeRecord, HomeRun, Household, MOST_LINES, PlanMethod, PlanScore,
-    Planner, Question, Shown, Tally, TrainOn, VERSION, WORKED_EXAMPLES, Written, fit_part, plan_in_words,
-    prompt_in_words, success_interval, tally,
+    Planner, Question, Shown, Tally, TrainOn, VERSION, WORKED_EXAMPLES, Written, fit_part, plan_in_calls,
+    plan_in_words, prompt_in_words, success_interval, tally,
 };
 use ::bench::method::{Among, Method};
 use ::bench::retrieve::Ranker;
 use ::bench::task::sample;
 use head::{Head, MethodName, Table};
-use lm::FrozenLm;
+use lm::{ChatTemplate, FrozenLm};
 use serde_json::json;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -43,7 +43,7 @@ Every plan is kept as it comes: the same command goes on where it was stopped.";
 pub struct Args {
     /// The method: toolkengpt, tokenlearning, tokenlearning-code or exact, with @K-bm25 or @K-similarity only the K actions and
     /// objects that retrieval ranks first; for plans in words in-context, in-context-described (with what actions and objects
-    /// are), bm25 or similarity (the worked examples that retrieval ranks first)
+    /// are), bm25 or similarity (the worked examples that retrieval ranks first), or function-calling (the model's own)
     method: Way,
     /// builtin, a small household of our own; published, VirtualHome's tasks within ToolkenGPT's 58 tokens; all, with all
     /// their actions and objects
@@ -110,10 +110,11 @@ impl FromStr for Way {
             Method::InContext => Ok(Self::Words(Shown::Worked)),
             Method::Described => Ok(Self::Words(Shown::Described)),
             Method::Retrieved(by) => Ok(Self::Words(Shown::Retrieved(by))),
+            Method::FunctionCalling => Ok(Self::Words(Shown::Functions)),
             Method::ToolTokens { head, among, react: false } => Ok(Self::Tokens(head, among)),
             other => Err(BenchError::Setting(format!(
                 "`{other}` is no method for plans; there are toolkengpt, tokenlearning, tokenlearning-code, exact, any of them \
-                 with @K-bm25 or @K-similarity, in-context, in-context-described, bm25 and similarity"
+                 with @K-bm25 or @K-similarity, in-context, in-context-described, bm25, similarity and function-calling"
             ))),
         }
     }
@@ -133,6 +134,9 @@ impl Args {
             tests = sample(tests.len(), limit, self.seed).into_iter().map(|at| tests[at]).collect();
         }
         let model = self.source.model()?;
+        if self.method == Way::Words(Shown::Functions) {
+            ChatTemplate::of(model.tokenizer())?.can_list_tools()?;
+        }
         let mut run = HomeRun::open(&self.out, &self.meta(&home, model.as_ref()))?;
         let bar = progress::bar("plans", "tasks", tests.len() as u64);
         let todo = |run: &HomeRun| -> Vec<usize> {
@@ -244,6 +248,9 @@ impl Args {
             batch.iter().map(|&at| home.question(&home.tasks.tasks[at])).collect::<Result<Vec<_>, _>>()?;
         let Some((head, ranker)) = head else {
             let questions: Vec<&Question> = asked.iter().map(|(question, _)| question).collect();
+            if self.method == Way::Words(Shown::Functions) {
+                return Ok(plan_in_calls(model, &home.vocabulary, &questions, self.batch)?);
+            }
             return Ok(plan_in_words(model, self.prompts(model, home, part, &questions)?, self.batch)?);
         };
         let planner = Planner { lm: model, head, vocabulary: &home.vocabulary, simulator: self.simulator };
