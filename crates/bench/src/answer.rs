@@ -26,6 +26,9 @@ use tools::{Tool, ToolSet};
 /// What the lines begin with in which ReAct's tool tokens stand; its thoughts are words.
 const ACTION: &str = "Action:";
 
+/// Turns of one question in function calling.
+const MOST_TURNS: usize = 8;
+
 /// What a model is told that calls functions. How to end it is told when it calls no more, lest it end at once.
 const CALL_FIRST: &str =
     "Call a function for whatever has to be calculated or looked up; answer when you have what you need.";
@@ -282,6 +285,7 @@ impl Answerer<'_> {
                 Scoring::Relation => self.task.max_tokens * 3,
                 Scoring::Number { .. } | Scoring::Ending => self.task.max_tokens,
             },
+            most: MOST_TURNS,
             batch: self.batch,
             served: self.served.clone(),
         };

@@ -9,9 +9,6 @@ use serde_json::{Value, json};
 use std::num::NonZeroUsize;
 use tools::{Tool, ToolSet};
 
-/// Turns of a conversation at most.
-const MOST_TURNS: usize = 8;
-
 /// How conversations go.
 pub struct Turns<'a> {
     /// The model; its chat template lists tools.
@@ -22,6 +19,8 @@ pub struct Turns<'a> {
     pub closing: &'a str,
     /// Tokens of a turn at most.
     pub max_tokens: usize,
+    /// Turns at most; what is called in the last comes to nothing.
+    pub most: usize,
     /// Conversations that decode together.
     pub batch: NonZeroUsize,
     /// The engine that generates in the model's stead, if one does.
@@ -67,7 +66,7 @@ impl Turns<'_> {
             };
             let requests = now.iter().map(request).collect::<Result<Vec<_>, BenchError>>()?;
             for (&i, generation) in now.iter().zip(engine.run(&requests)?) {
-                if let Some(answered) = conversations[i].turn(self.tools, &generation) {
+                if let Some(answered) = conversations[i].turn(self, &generation) {
                     done(i, answered)?;
                     open.retain(|&other| other != i);
                 }
@@ -90,7 +89,7 @@ struct Conversation<'a> {
 
 impl Conversation<'_> {
     /// Takes a turn of the model: runs its calls, asks for the answer, or ends with it.
-    fn turn(&mut self, tools: &ToolSet, generation: &Generation) -> Option<Answered> {
+    fn turn(&mut self, how: &Turns<'_>, generation: &Generation) -> Option<Answered> {
         let text = generation.text.trim();
         let calls = json_calls(text);
         let so_far = self.answered.get_or_insert_with(|| Answered {
@@ -109,7 +108,7 @@ impl Conversation<'_> {
         so_far.text.push_str(if so_far.text.is_empty() { "" } else { "\n" });
         so_far.text.push_str(text);
         let in_full = matches!(generation.finish, Finish::ContextFull { .. });
-        if self.turns >= MOST_TURNS || in_full {
+        if self.turns >= how.most || in_full {
             return self.answered.take();
         }
         // A model that only repeats itself has what it will get.
@@ -130,7 +129,7 @@ impl Conversation<'_> {
         });
         self.seen.extend(calls.iter().cloned());
         for call in &calls {
-            let (name, made) = (&call.name, CallMade::run_json(tools, call));
+            let (name, made) = (&call.name, CallMade::run_json(how.tools, call));
             let result = match (&made.result, &made.error) {
                 (Some(result), _) => result.clone(),
                 (None, reason) => format!("error: {}", reason.as_deref().unwrap_or("no result")),

@@ -14,7 +14,8 @@ use crate::{
     exact::{Solution, solve, solve_after},
     fit::{head_of, objective, with_provenance},
 };
-use faer::{Accum, Mat, MatRef, Par, Side, linalg::matmul::matmul};
+use faer::linalg::matmul::triangular::{BlockStructure, matmul};
+use faer::{Accum, Mat, MatRef, Par, Side};
 use lm::Matrix;
 use rayon::prelude::*;
 
@@ -126,6 +127,8 @@ fn eigenvalues(a: &[f64], width: usize, n: usize) -> Vec<f64> {
     let size = width.min(n);
     let mut gram = Mat::<f64>::zeros(size, size);
     let (left, right) = if n < width { (a.transpose(), a) } else { (a, a.transpose()) };
-    matmul(gram.as_mut(), Accum::Replace, left, right, 1.0, Par::Seq);
+    // The lower half is all that is read.
+    let (half, whole) = (BlockStructure::TriangularLower, BlockStructure::Rectangular);
+    matmul(gram.as_mut(), half, Accum::Replace, left, whole, right, whole, 1.0, Par::Seq);
     gram.self_adjoint_eigenvalues(Side::Lower).unwrap_or_default()
 }

@@ -33,7 +33,16 @@ pub fn plan_in_calls(
     batch: NonZeroUsize,
 ) -> Result<Vec<Written>, BenchError> {
     let tools = functions(vocabulary)?;
-    let turns = Turns { lm, tools: &tools, closing: CLOSING, max_tokens: MOST_WORDS, batch, served: None };
+    let turns = Turns {
+        lm,
+        tools: &tools,
+        closing: CLOSING,
+        max_tokens: MOST_WORDS,
+        // A call a turn, the closing question and its answer.
+        most: MOST_LINES + 2,
+        batch,
+        served: None,
+    };
     let first: Vec<String> =
         questions.iter().map(|question| format!("{CALL}\n\n{}", question.asked())).collect();
     let mut plans: Vec<Option<Written>> = vec![None; questions.len()];
