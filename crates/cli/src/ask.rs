@@ -81,10 +81,25 @@ impl Args {
     pub fn run(self) -> anyhow::Result<Exit> {
         let template = match &self.prompt {
             Some(path) => {
-                Template::new(std::fs::read_to_string(path).with_context(|| path.display().to_string())?)
+                let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+                if !text.contains(Template::QUESTION) {
+                    bail!("{}: no place for the question, {}", path.display(), Template::QUESTION);
+                }
+                Template::new(text)
             }
             None => arithmetic::prompt(),
         };
+        if self.question.as_ref().is_some_and(|question| question.trim().is_empty()) {
+            bail!("the question is empty: ask something, or leave it out to be asked line by line");
+        }
+        let of_talk = self.pack.as_ref().filter(|dir| dir.join("examples.jsonl").exists());
+        if let (Some(dir), None) = (of_talk, &self.prompt) {
+            bail!(
+                "{}: this pack was fitted on conversations, and `ask` completes worked word problems: have it answer with `toolken serve --pack \
+                 {0}`, or try messages with `toolken pack eval`; --prompt FILE asks in another prompt",
+                dir.display()
+            );
+        }
         let there = self.elsewhere.connect(&self.which.model, self.given_head()?)?;
         let (model, head, tools): (Box<dyn FrozenLm>, _, _);
         let mut served = None;

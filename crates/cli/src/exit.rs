@@ -27,7 +27,9 @@ pub enum Exit {
 impl Exit {
     /// The code for an error, by the library's error in its chain.
     pub fn of(error: &anyhow::Error) -> Self {
-        if error.chain().any(is_about_input) { Self::BadInput } else { Self::Failed }
+        // What this program says in words of its own, without a library's error below it, is about what it was told to do.
+        let own = error.chain().count() == 1 && (error.is::<String>() || error.is::<&'static str>());
+        if own || error.chain().any(is_about_input) { Self::BadInput } else { Self::Failed }
     }
 }
 

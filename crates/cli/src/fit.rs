@@ -5,8 +5,8 @@ mod prior;
 use crate::extract::Source;
 use crate::{exit::Exit, output, progress};
 use head::{
-    Curve, Fit, Head, Method, MethodName, Metrics, Penalty, Prior, Rule, Search, Start, Subset, Table,
-    Training, Weighting, choose_scale, diagnose, fit,
+    Curve, Fit, Head, Method, MethodName, Metrics, Penalty, Prior, Rule, Scores, Search, Start, Subset,
+    Table, Training, Weighting, choose_scale, diagnose, fit,
 };
 use lm::FrozenLm;
 use serde_json::json;
@@ -64,15 +64,18 @@ pub fn with_source(mut head: Head, model: &dyn FrozenLm, corpus_digest: &str) ->
 }
 
 /// F(W) = the mean cross-entropy + λ‖W − W0‖²; the cross-entropy alone where the penalty is not squared.
-fn objective(head: &Head, trained: &Metrics) -> f64 {
+fn objective(head: &Head, cross_entropy: f64) -> f64 {
     let difference =
         head.weights.data().iter().zip(head.prior.data()).map(|(w, w0)| f64::from(w - w0).powi(2));
-    trained.cross_entropy + head.meta.lambda.unwrap_or(0.0) * difference.sum::<f64>()
+    cross_entropy + head.meta.lambda.unwrap_or(0.0) * difference.sum::<f64>()
 }
 
 impl Args {
     pub fn run(self) -> anyhow::Result<Exit> {
         let corpus = ::corpus::read(&self.corpus)?;
+        if corpus.tools().is_empty() {
+            anyhow::bail!("{}: no example calls a tool, so there is nothing to fit", self.corpus.display());
+        }
         let mut method = self.method()?;
         let model = self.source.model()?;
         let store = self.source.features(model.as_ref(), &corpus)?;
@@ -116,8 +119,9 @@ impl Args {
         head.meta.method = head.meta.method.map(|fitted| Method { prior: method.prior.clone(), ..fitted });
         head = with_source(head, model.as_ref(), &corpus.digest());
         head.save(&self.out)?;
-        let trained = Metrics::of(&head, &table, &all, method.training.weighting)?;
-        let objective = objective(&head, &trained);
+        let scores = Scores::of(&head, &table, &all)?;
+        let trained = scores.metrics(&table, method.training.weighting, head.bias);
+        let objective = objective(&head, scores.cross_entropy(&table, method.training));
         let findings: Vec<String> =
             diagnose(&head, &table, &all, curve.as_ref())?.iter().map(ToString::to_string).collect();
         if self.json {
@@ -150,6 +154,11 @@ impl Args {
             let value: f64 = lambda
                 .parse()
                 .map_err(|_| anyhow::anyhow!("--lambda {lambda}: expected auto, one-se or a number"))?;
+            if method.name == MethodName::TokenLearningCode {
+                anyhow::bail!(
+                    "--lambda does not go with tokenlearning-code, whose penalty is the release's own: take tokenlearning"
+                );
+            }
             method.penalty = Penalty::Squared { lambda: value };
         }
         Ok(method)

@@ -125,17 +125,38 @@ fn main() -> ExitCode {
         Err(error) if exit::is_broken_pipe(&error) => Exit::Done,
         Err(error) => {
             // Nothing is left to tell it to if standard error is closed too.
-            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            let _ = writeln!(std::io::stderr(), "error: {}", told(&error));
             Exit::of(&error)
         }
     };
     exit.into()
 }
 
+/// An error with its causes, but those that the one before it has told.
+fn told(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    let mut last = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !last.contains(&cause) {
+            text += if text.is_empty() { "" } else { ": " };
+            text += &cause;
+            last = cause;
+        }
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use clap::CommandFactory;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let io = std::io::Error::new(std::io::ErrorKind::NotFound, "no such file");
+        let error = anyhow::Error::from(io).context("x.jsonl: no such file").context("the corpus");
+        assert_eq!(told(&error), "the corpus: x.jsonl: no such file");
+    }
 
     #[test]
     fn the_definition_of_the_command_line_is_consistent() {

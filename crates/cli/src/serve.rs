@@ -125,7 +125,8 @@ impl Args {
         runtime.context("starting the runtime")?.block_on(async {
             let server = serve::start(model, config).await?;
             let address = server.address()?;
-            output::text(format_args!("http://{address}/ (API under /v1, ^C ends)\n"))?;
+            // In one piece: whoever waits for the address may read no more.
+            output::text(format!("http://{address}/ (API under /v1, ^C ends)\n{}", server.summary()))?;
             server.run(asked_to_stop()).await?;
             anyhow::Ok(Exit::Done)
         })

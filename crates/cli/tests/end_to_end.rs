@@ -442,17 +442,18 @@ fn relations_are_called_looked_up_and_reported() {
     )
     .expect("written");
     let folders: Vec<String> = [
-        ("exact", "name-and-description"),
-        ("exact@5-bm25", "zero"),
-        ("toolkengpt", "zero"),
-        ("in-context-described", "zero"),
+        ("exact", &["--prior", "name-and-description", "--per-tool", "2"][..]),
+        ("exact@5-bm25", &["--prior", "chosen", "--per-tool", "2"]),
+        ("toolkengpt", &["--prior", "zero", "--per-tool", "2"]),
+        ("in-context-described", &[]),
     ]
     .iter()
-    .map(|(method, prior)| {
+    .map(|(method, head)| {
         let out = place.text(method);
         let run = ["bench", "run", "facts", method, "--model", &model, "--out", &out, "--limit", "4"];
-        let more = ["--prior", prior, "--per-tool", "2", "--kb", &kb, "--json"];
-        let figures = place.done(&[&run[..], &more[..]].concat());
+        let run = [&run[..], head, &["--kb", &kb, "--json"]].concat();
+        let figures = place.done(&run);
+        assert_eq!(place.done(&run), figures, "{method}: a finished run says the same again");
         assert_eq!(figures["questions"], 4, "{method}");
         assert!(figures["answered"].as_u64().is_some_and(|n| n <= 4), "{method}: {figures}");
         out

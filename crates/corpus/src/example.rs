@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Example {
-    /// Unique within a corpus.
+    /// Unique within a corpus. A line of a file without one has its number.
+    #[serde(default)]
     pub id: String,
     /// The text, with every call's original result in place.
     pub text: String,

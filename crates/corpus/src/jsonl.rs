@@ -116,17 +116,16 @@ impl<R: BufRead> Lines<R> {
             return Line { example: None, faults: Vec::new() };
         }
         let example = match parse(bytes) {
+            Ok(example) if example.id.is_empty() => Example { id: line.to_string(), ..example },
             Ok(example) => example,
             Err((place, kind)) => {
                 return Line { example: None, faults: vec![Fault { line, place, kind }] };
             }
         };
         let mut faults = example.faults();
-        if !example.id.is_empty() {
-            let first = *self.first_use.entry(example.id.clone()).or_insert(line);
-            if first != line {
-                faults.push((Place::Line(0), FaultKind::RepeatedId { id: example.id.clone(), first }));
-            }
+        let first = *self.first_use.entry(example.id.clone()).or_insert(line);
+        if first != line {
+            faults.push((Place::Line(0), FaultKind::RepeatedId { id: example.id.clone(), first }));
         }
         let faults = faults.into_iter().map(|(place, kind)| Fault { line, place, kind }).collect();
         Line { example: Some(example), faults }

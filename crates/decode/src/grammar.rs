@@ -96,12 +96,23 @@ impl Grammars {
 /// `nullable: false` and the like.
 fn without_notes(schema: &Value) -> Value {
     const NOTES: [&str; 6] = ["discriminator", "xml", "externalDocs", "example", "deprecated", "x-guidance"];
+    // What holds schemas by names of the author's own, and what holds values.
+    const NAMED: [&str; 5] = ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas"];
+    const VALUES: [&str; 4] = ["const", "enum", "default", "examples"];
     match schema {
         Value::Object(object) => {
-            let kept = object.iter().filter(|(key, value)| {
-                !NOTES.contains(&key.as_str()) || value.get("type").is_some() // a property of that name
-            });
-            Value::Object(kept.map(|(key, value)| (key.clone(), without_notes(value))).collect())
+            let part = |(key, value): (&String, &Value)| {
+                let value = match value {
+                    value if VALUES.contains(&key.as_str()) => value.clone(),
+                    Value::Object(named) if NAMED.contains(&key.as_str()) => {
+                        named.iter().map(|(name, schema)| (name.clone(), without_notes(schema))).collect()
+                    }
+                    value => without_notes(value),
+                };
+                (key.clone(), value)
+            };
+            let kept = object.iter().filter(|(key, _)| !NOTES.contains(&key.as_str()));
+            Value::Object(kept.map(part).collect())
         }
         Value::Array(items) => Value::Array(items.iter().map(without_notes).collect()),
         other => other.clone(),

@@ -199,16 +199,20 @@ impl Row {
                 *score = f32::NEG_INFINITY;
             }
         }
+        // A text that is to be JSON begins with any word or not at all: before it, a call may still be made. It competes with what
+        // the model would say freely, not with the few words that JSON leaves.
+        let free = self.constraint.as_ref().and_then(|_| best(words));
         if let Some(constraint) = &mut self.constraint
             && constraint.mask(words).is_err()
         {
             return Err(self.no_word());
         }
         let best_word = best(words).ok_or_else(|| self.no_word())?;
+        let begun = self.constraint.is_some() && self.counts.chosen > 0 && self.turn.is_none();
         let forced = settings.calling == Calling::Force && self.counts.chosen == 0;
         let elsewhere = settings.in_lines.as_ref().is_some_and(|start| !self.transcript.is_in_line(start));
-        let tools = match settings.calling {
-            _ if self.constraint.is_some() || elsewhere => Vec::new(),
+        let mut tools = match settings.calling {
+            _ if begun || elsewhere => Vec::new(),
             Calling::Off => Vec::new(),
             Calling::Auto | Calling::Force => {
                 // Greedily a tool that is below the best word is not called: only the trace may show it.
@@ -220,6 +224,9 @@ impl Row {
                 extended.tool_scores(hidden, prepared.bias, &prepared.disabled_tools, floor)
             }
         };
+        if let Some((_, free)) = free.filter(|_| !forced) {
+            tools.iter_mut().filter(|score| **score <= free).for_each(|score| *score = f32::NEG_INFINITY);
+        }
         let scores = Scores::beside(words, best_word, &tools);
         let ballot = scores.ballot(settings, forced, &mut self.rng);
         let decision = self.record(scores, &ballot, forced, extended);

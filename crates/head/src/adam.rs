@@ -123,6 +123,13 @@ pub fn adam(
             "{found}: a positive rate and at least one epoch are needed"
         )));
     }
+    if let Penalty::Squared { lambda } = penalty
+        && !(lambda.is_finite() && lambda >= 0.0)
+    {
+        return Err(HeadError::Setting(format!(
+            "lambda is {lambda}: a number that is not negative is needed"
+        )));
+    }
     let mut examples = vec![Vec::new(); table.groups().len()];
     for (id, (&example, &tool)) in table.example.iter().zip(&table.tool).enumerate() {
         if subset.contains(example) && !(calls_only && tool == WORD) {

@@ -7,6 +7,7 @@ use crate::{
     unseen,
 };
 use lm::Matrix;
+use std::collections::HashSet;
 
 /// A fitted head, and how the solver came to it.
 #[derive(Clone, Debug)]
@@ -134,9 +135,19 @@ pub(crate) fn head_of(
         let width = table.width();
         head.weights.row_mut(tool).copy_from_slice(&solution.weights[row * width..(row + 1) * width]);
     }
-    let words: Vec<u32> = objective.rows.iter().copied().filter(|&id| objective.is_word(id)).collect();
-    for tool in (0..table.tools().len()).filter(|tool| !objective.fitted().contains(tool)) {
-        head.offsets[tool] = unseen::offset(table, &words, prior.row(tool), unseen::UNSEEN_FALSE_CALLS);
+    let fitted: HashSet<usize> = objective.fitted().iter().copied().collect();
+    let unfitted: Vec<usize> = (0..table.tools().len()).filter(|tool| !fitted.contains(tool)).collect();
+    if unfitted.is_empty() {
+        return Ok(head);
+    }
+    // The words of the examples that were trained on, whether or not on their words.
+    let examples: HashSet<u32> = objective.rows.iter().map(|&id| table.example[id as usize]).collect();
+    let words: Vec<u32> = (0..table.tool.len() as u32)
+        .filter(|&id| table.tool[id as usize] == WORD && examples.contains(&table.example[id as usize]))
+        .collect();
+    let offsets = unseen::offsets(table, &words, prior, &unfitted, unseen::UNSEEN_FALSE_CALLS);
+    for (tool, offset) in unfitted.into_iter().zip(offsets) {
+        head.offsets[tool] = offset;
         head.meta.unfitted.push(table.tools()[tool].clone());
     }
     Ok(head)

@@ -7,9 +7,9 @@
 
 use crate::{
     ExactSettings, Fit, Head, HeadError, Method, Metrics, Objective, Outcome, Penalty, Scores, Solver,
-    Subset, Table,
+    Subset, Table, Training, WORD,
     exact::{Solution, solve, solve_after},
-    fit::{head_of, with_provenance},
+    fit::{calls_by_tool, head_of, with_provenance},
 };
 use lm::Matrix;
 use serde::{Deserialize, Serialize};
@@ -156,9 +156,22 @@ pub fn choose_lambda<'a>(
     let start = start.into();
     let lambdas = grid(table, subset, search)?;
     let folds = subset.folds(table, search.folds, search.seed)?;
+    // A fold tells nothing without a position to score, and none can be fitted without a call.
+    let tells = |held_out: &&Subset| {
+        let calls = calls_by_tool(table, &subset.minus(held_out)).iter().sum::<usize>();
+        calls > 0 && has_positions(table, held_out, method.training)
+    };
+    let folds: Vec<&Subset> = folds.iter().filter(tells).collect();
+    if folds.len() < 2 {
+        return Err(HeadError::Setting(format!(
+            "lambda cannot be chosen: of {} folds fewer than two have a call to fit on and a position to score; take more examples \
+             with calls, other folds, or a lambda of your own",
+            search.folds
+        )));
+    }
     let mut walks = folds
         .iter()
-        .map(|held_out| {
+        .map(|&held_out| {
             let train = subset.minus(held_out);
             let prior = start.rows(&train)?;
             let weights = method.training.weights(table, &train)?;
@@ -172,7 +185,7 @@ pub fn choose_lambda<'a>(
         let (mut losses, mut pooled) = (Vec::new(), Scores::default());
         for walk in &mut walks {
             let seen = walk.step(table, lambda, &settings)?;
-            losses.push(seen.cross_entropy(table, method.training.weighting));
+            losses.push(seen.cross_entropy(table, method.training));
             pooled.extend(seen);
             progress(points.len() * folds.len() + losses.len(), in_all);
         }
@@ -194,7 +207,7 @@ pub fn choose_lambda<'a>(
         Bias::Fixed(bias) => bias,
         Bias::Auto => scores[chosen].best_bias(table).0,
     };
-    head.meta.metrics = Some(scores[chosen].metrics(table, method.training.weighting, head.bias));
+    head.meta.metrics = Some(scores[chosen].kept_metrics(table, method.training.weighting, head.bias));
     let method = Method { penalty: Penalty::Squared { lambda: lambdas[chosen] }, ..method.clone() };
     let outcome = Outcome::Exact(solution);
     let head: Head = with_provenance(head, &outcome, table, &method);
@@ -311,8 +324,14 @@ fn point(table: &Table<'_>, method: &Method, lambda: f64, folds: Vec<f64>, poole
         held_out,
         standard_error: (variance / n).sqrt(),
         folds,
-        metrics: pooled.metrics(table, method.training.weighting, 0.0),
+        metrics: pooled.kept_metrics(table, method.training.weighting, 0.0),
     }
+}
+
+/// Whether a subset has a position that a training would train on.
+fn has_positions(table: &Table<'_>, subset: &Subset, training: Training) -> bool {
+    let mut positions = table.tool.iter().zip(&table.example);
+    positions.any(|(&tool, &example)| subset.contains(example) && (tool != WORD || !training.calls_only))
 }
 
 /// The point that a rule takes; points go from the largest λ to the smallest.

@@ -4,9 +4,12 @@
 //! called greedily where its logit and the bias beat every word: max_k(s_k) + bias > m. The bias has no part in what is
 //! measured by probability.
 
-use crate::{Head, HeadError, Subset, Table, WORD, Weighting, products::scores};
+use crate::{Head, HeadError, Subset, Table, Training, WORD, Weighting, products::scores};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
+
+/// Tools of which each is counted against each.
+pub const MOST_CONFUSED: usize = 1000;
 
 /// The figures of a head on a set of examples. A share over nothing is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -35,7 +38,9 @@ pub struct Metrics {
     pub tool_tax: Option<f64>,
     /// Greedy figures by tool.
     pub tools: Vec<ToolMetrics>,
-    /// Greedy counts: `confusion[label][called]`; the last row and column stand for words.
+    /// Greedy counts: `confusion[label][called]`; the last row and column stand for words. Empty where there are more than
+    /// [`MOST_CONFUSED`] tools, and in what is kept of a search.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub confusion: Vec<Vec<usize>>,
 }
 
@@ -171,13 +176,16 @@ impl Scores {
         words + self.tax(table, i) - f64::from(label)
     }
 
-    /// The mean cross-entropy under a weighting.
-    pub fn cross_entropy(&self, table: &Table<'_>, weighting: Weighting) -> f64 {
-        if weighting == Weighting::PerPosition {
-            return (0..self.len()).map(|i| self.loss(table, i)).sum::<f64>() / self.len() as f64;
+    /// The mean cross-entropy over the positions that a training would train on, weighted as it would. Not a number where there
+    /// are none.
+    pub fn cross_entropy(&self, table: &Table<'_>, training: Training) -> f64 {
+        let trained = |id: u32| !training.calls_only || table.tool[id as usize] != WORD;
+        let places = || self.ids.iter().enumerate().filter(|(_, id)| trained(**id));
+        if training.weighting == Weighting::PerPosition {
+            return places().map(|(i, _)| self.loss(table, i)).sum::<f64>() / places().count() as f64;
         }
         let mut sums = vec![(0.0, 0usize); table.groups().len()];
-        for (i, &id) in self.ids.iter().enumerate() {
+        for (i, &id) in places() {
             let (sum, count) = &mut sums[table.example[id as usize] as usize];
             *sum += self.loss(table, i);
             *count += 1;
@@ -216,10 +224,18 @@ impl Scores {
         all.into_values().collect()
     }
 
+    /// The figures that are kept with a head: without what grows with the square of its tools.
+    pub(crate) fn kept_metrics(&self, table: &Table<'_>, weighting: Weighting, bias: f32) -> Metrics {
+        Metrics { confusion: Vec::new(), ..self.metrics(table, weighting, bias) }
+    }
+
     /// All figures, greedy ones with a bias.
     pub fn metrics(&self, table: &Table<'_>, weighting: Weighting, bias: f32) -> Metrics {
         let tools = table.tools().len();
-        let mut confusion = vec![vec![0; tools + 1]; tools + 1];
+        let kept = if tools <= MOST_CONFUSED { tools + 1 } else { 0 };
+        let mut confusion = vec![vec![0; kept]; kept];
+        let (mut wanted, mut called_for, mut right) =
+            (vec![0; tools + 1], vec![0; tools + 1], vec![0; tools + 1]);
         let mut chosen = vec![0; tools];
         let (mut nll, mut tax) = (0.0, 0.0);
         for (i, &id) in self.ids.iter().enumerate() {
@@ -227,7 +243,12 @@ impl Scores {
             let label = usize::try_from(table.tool[at]).unwrap_or(tools);
             let best = self.best[i] as usize;
             let called = if self.best_logit[i] + bias > table.max[at] { best } else { tools };
-            confusion[label][called] += 1;
+            if kept > 0 {
+                confusion[label][called] += 1;
+            }
+            wanted[label] += 1;
+            called_for[called] += 1;
+            right[label] += usize::from(label == called);
             if label == tools {
                 tax += self.tax(table, i);
             } else {
@@ -235,34 +256,33 @@ impl Scores {
                 chosen[label] += usize::from(best == label);
             }
         }
-        let row = |label: usize| confusion[label].iter().sum::<usize>();
-        let column = |called: usize| confusion.iter().map(|row| row[called]).sum::<usize>();
-        let words = row(tools);
+        let words = wanted[tools];
         let calls = self.len() - words;
-        let right: usize = (0..tools).map(|k| confusion[k][k]).sum();
-        let greedy_calls = self.len() - column(tools);
+        let greedy_calls = self.len() - called_for[tools];
         let by_tool = (table.tools().iter().enumerate())
             .map(|(k, tool)| ToolMetrics {
                 tool: tool.clone(),
-                calls: row(k),
-                called: column(k),
+                calls: wanted[k],
+                called: called_for[k],
                 chosen: chosen[k],
-                precision: share(confusion[k][k], column(k)),
-                recall: share(confusion[k][k], row(k)),
-                f1: f1(confusion[k][k], column(k), row(k)),
+                precision: share(right[k], called_for[k]),
+                recall: share(right[k], wanted[k]),
+                f1: f1(right[k], called_for[k], wanted[k]),
             })
             .collect();
+        let quiet = right[tools];
+        let right: usize = right[..tools].iter().sum();
         Metrics {
             positions: self.len(),
             calls,
             bias,
             choice: share(chosen.iter().sum(), calls),
             recall: share(right, calls),
-            false_calls: share(words - confusion[tools][tools], words),
+            false_calls: share(words - quiet, words),
             precision: share(right, greedy_calls),
             f1: f1(right, greedy_calls, calls),
             call_nll: (calls > 0).then(|| nll / calls as f64),
-            cross_entropy: self.cross_entropy(table, weighting),
+            cross_entropy: self.cross_entropy(table, Training { weighting, calls_only: false }),
             tool_tax: (words > 0).then(|| tax / words as f64),
             tools: by_tool,
             confusion,

@@ -135,10 +135,13 @@ impl Config {
             }
         };
         let gemma = architecture == Architecture::Gemma3;
+        let layers = size("block_count")?;
+        // Of Gemma 3 the one with 62 layers, 27B, scales by a head's share of the width; the files don't say so.
+        let scaled_by = if gemma && layers == 62 { width / heads.max(1) } else { head_width };
         Self {
             architecture,
             width,
-            layers: size("block_count")?,
+            layers,
             feed_forward: size("feed_forward_length")?,
             heads,
             kv_heads,
@@ -154,7 +157,7 @@ impl Config {
                 None
             },
             window_pattern: 6,
-            attention_scale: 1.0 / (head_width.max(1) as f64).sqrt(),
+            attention_scale: 1.0 / (scaled_by.max(1) as f64).sqrt(),
         }
         .checked(path)
     }
@@ -174,6 +177,16 @@ impl Config {
                 LmError::file(path, format!("{key}: a whole number was expected, found {}", json[key]))
             })
         };
+        for (flag, only) in
+            [("attention_bias", Architecture::Llama), ("use_sliding_window", Architecture::Qwen2)]
+        {
+            if architecture == only && json[flag].as_bool() == Some(true) {
+                return Err(LmError::file(
+                    path,
+                    format!("{flag} is true, which is not supported for {name}"),
+                ));
+            }
+        }
         let (width, heads) = (size("hidden_size")?, size("num_attention_heads")?);
         let head_width = json["head_dim"].as_u64().map_or(width / heads.max(1), |v| v as usize);
         // Since version 5 transformers keeps base and scaling together, for Gemma 3 by kind of layer.

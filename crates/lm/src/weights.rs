@@ -58,14 +58,19 @@ impl Weights {
         }
     }
 
-    /// SHA-256 over the bytes of all files, in hexadecimal.
+    /// SHA-256 over the bytes of all files, a folder's configuration included, in hexadecimal.
     ///
     /// # Errors
     /// A file that cannot be read.
     pub fn digest(&self) -> Result<String, LmError> {
         match self {
             Self::Gguf(gguf) => digest_of([gguf.path()]),
-            Self::Safetensors { files, .. } => digest_of(files.iter().map(|(path, _)| path.as_path())),
+            // The same weights compute something else by another configuration.
+            Self::Safetensors { path, files, .. } => {
+                let config = path.join("config.json");
+                let config = config.exists().then_some(config.as_path());
+                digest_of(files.iter().map(|(path, _)| path.as_path()).chain(config))
+            }
         }
     }
 

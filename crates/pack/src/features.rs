@@ -38,15 +38,25 @@ pub struct Extraction {
     pub total: usize,
 }
 
+/// Where what the model reads is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Cache<'a> {
+    /// The file.
+    pub path: &'a Path,
+    /// Whether what is read now is added to it.
+    pub grows: bool,
+}
+
 /// The readings of every context's points, in order; from the cache where it has them. A cache that is damaged or of
 /// another model is as none: it is written anew.
 pub(crate) fn extract(
     lm: &dyn FrozenLm,
     contexts: &[Context],
-    cache: Option<&Path>,
+    cache: Option<Cache<'_>>,
     progress: &mut dyn FnMut(Extraction),
 ) -> Result<Vec<Vec<Reading>>, FitError> {
-    let mut known = cache.and_then(|path| read(path, lm.card().width)).unwrap_or_default();
+    let mut known = cache.and_then(|cache| read(cache.path, lm.card().width)).unwrap_or_default();
+    let written = cache.filter(|cache| cache.grows).map(|cache| cache.path);
     let engine = lm.card().engine.as_str();
     let keyed = |context: &Context| {
         let own = key(lm, engine, context);
@@ -94,12 +104,12 @@ pub(crate) fn extract(
             state.done += pack.len();
             progress(state);
             packs += 1;
-            if let Some(path) = cache.filter(|_| packs % PACKS_A_WRITE == 0) {
+            if let Some(path) = written.filter(|_| packs % PACKS_A_WRITE == 0) {
                 save(path, lm.card().width, &known)?;
             }
         }
     }
-    if let Some(path) = cache.filter(|_| packs % PACKS_A_WRITE != 0) {
+    if let Some(path) = written.filter(|_| packs % PACKS_A_WRITE != 0) {
         save(path, lm.card().width, &known)?;
     }
     Ok(keys.iter().map(|key| known[key].clone()).collect())

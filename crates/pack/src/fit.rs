@@ -5,7 +5,7 @@
 //! those that have. How far a description can be trusted alone is measured on tools that have examples, by leaving theirs out.
 
 use crate::context::{Context, Writer};
-use crate::features::{Extraction, Reading, extract};
+use crate::features::{Cache, Extraction, Reading, extract};
 use crate::held_out::{Decision, Threshold, Trust};
 use crate::report::report;
 use crate::{Example, Examples, FitError, Report, definitions::enforceable, prior, talk};
@@ -15,7 +15,6 @@ use head::{
 };
 use lm::{ChatTemplate, FrozenLm, Matrix};
 use sha2::{Digest, Sha256};
-use std::path::Path;
 use tools::{Pack, ToolSet};
 
 /// The values of λ / mean‖h‖² that are tried, as powers of ten.
@@ -81,7 +80,7 @@ pub fn fit(
     lm: &dyn FrozenLm,
     tools: &ToolSet,
     examples: &Examples,
-    cache: Option<&Path>,
+    cache: Option<Cache<'_>>,
     settings: &FitSettings,
     progress: &mut dyn FnMut(FitStage),
 ) -> Result<Fitted, FitError> {
@@ -143,7 +142,7 @@ pub fn refit(
     lm: &dyn FrozenLm,
     tools: &ToolSet,
     examples: &Examples,
-    cache: Option<&Path>,
+    cache: Option<Cache<'_>>,
     earlier: &Head,
     offset: f32,
 ) -> Result<Head, FitError> {
@@ -197,7 +196,7 @@ impl Data {
         lm: &dyn FrozenLm,
         tools: &ToolSet,
         examples: &Examples,
-        cache: Option<&Path>,
+        cache: Option<Cache<'_>>,
         progress: &mut dyn FnMut(Extraction),
     ) -> Result<Self, FitError> {
         if tools.is_empty() {

@@ -30,7 +30,7 @@ pub use definitions::{call_name, enforceable, from_json, rename_for_calls};
 pub use error::FitError;
 pub use evaluate::{Decided, Evaluation, Question, evaluate, native_calls, questions};
 pub use examples::{Example, Examples, talk};
-pub use features::Extraction;
+pub use features::{Cache, Extraction};
 pub use fit::{FitSettings, FitStage, Fitted, fit, load, refit, save};
 pub use merge::merge;
 pub use report::{Report, ToolReport, Unseen};

@@ -150,7 +150,7 @@ fn check_choice(choice: &Choice, names: &[String], json: bool) -> Result<(), Api
     }
 }
 
-fn executed(app: &App, tools: &ToolSet) -> Vec<String> {
+pub(crate) fn executed(app: &App, tools: &ToolSet) -> Vec<String> {
     let elsewhere =
         |tool: &&tools::Tool| matches!(tool.runner, tools::Runner::Mcp(_) | tools::Runner::Http(_));
     let names = tools.iter().filter(elsewhere).map(|tool| tool.name.clone());

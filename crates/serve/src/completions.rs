@@ -31,7 +31,10 @@ pub(crate) async fn answer(app: &Arc<App>, client: &str, body: &[u8]) -> Result<
     };
     let mut settings = request.sampling.settings(app.config.max_tokens)?;
     settings.calling = Calling::Off;
-    let length = app.raw_tokens(&prompt)?;
+    let (counter, text) = (Arc::clone(app), prompt.clone());
+    let length = tokio::task::spawn_blocking(move || counter.raw_tokens(&text))
+        .await
+        .map_err(|e| ApiError::internal(e.to_string()))??;
     if length >= app.context() {
         return Err(ApiError {
             code: Some("context_length_exceeded"),
@@ -43,7 +46,7 @@ pub(crate) async fn answer(app: &Arc<App>, client: &str, body: &[u8]) -> Result<
     }
     settings.max_tokens = settings.max_tokens.min(app.context() - length);
     let job = Request { settings, ..Request::new(Prompt::Raw(prompt)) };
-    let mut outputs = app.scheduler.submit(client, job, Arc::clone(&app.packs.words))?;
+    let mut outputs = app.scheduler.submit(client, job, Arc::clone(&app.packs.words), false)?;
     let frame = Frame::new(app, "cmpl");
     let choice = |text: &str, finish: Value| json!([{"index": 0, "text": text, "logprobs": null, "finish_reason": finish}]);
     if request.sampling.stream != Some(true) {
@@ -55,7 +58,7 @@ pub(crate) async fn answer(app: &Arc<App>, client: &str, body: &[u8]) -> Result<
                     body["usage"] = usage(&generation);
                     return Ok(json_response(&body));
                 }
-                Output::Failed(message) => return Err(ApiError::bad("prompt", message)),
+                Output::Failed(failure) => return Err(failure.answer("prompt")),
                 _ => {}
             }
         }
@@ -81,7 +84,7 @@ pub(crate) async fn answer(app: &Arc<App>, client: &str, body: &[u8]) -> Result<
                     }
                     (body, true)
                 }
-                Some(Output::Failed(message)) => (ApiError::internal(message).json(), true),
+                Some(Output::Failed(failure)) => (failure.answer("prompt").json(), true),
                 Some(_) => continue,
                 None => (ApiError::internal("the engine ended").json(), true),
             };

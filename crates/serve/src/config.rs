@@ -96,10 +96,15 @@ impl Default for Config {
 impl Config {
     /// Whether the server runs this tool itself.
     pub(crate) fn executes(&self, tool: &str) -> bool {
-        self.execute.iter().any(|rule| match rule.strip_suffix('*') {
-            Some(prefix) => tool.starts_with(prefix),
-            None => rule == tool,
-        })
+        self.execute.iter().any(|rule| allows(rule, tool))
+    }
+}
+
+/// Whether a rule, a name or the beginning of names with a star, is about this tool.
+pub(crate) fn allows(rule: &str, tool: &str) -> bool {
+    match rule.strip_suffix('*') {
+        Some(prefix) => tool.starts_with(prefix),
+        None => rule == tool,
     }
 }
 

@@ -8,7 +8,7 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
-use tools::{HttpTool, McpServer, McpTool, Outcome, Runner, Tool};
+use tools::{HttpTool, McpServer, McpTool, Outcome, Runner, Tool, ToolSet};
 
 /// A server's connection, which one call at a time may make.
 type Slot = Arc<Mutex<Option<Arc<Client>>>>;
@@ -54,6 +54,14 @@ impl Executor {
             }
         }
         Err(cut(fault, config.result_bytes))
+    }
+
+    /// Ends the connections to servers that no tool of these has any more.
+    pub async fn keep(&self, tools: &ToolSet) {
+        let wanted = |server: &McpServer| {
+            tools.iter().any(|tool| matches!(&tool.runner, Runner::Mcp(mcp) if mcp.server == *server))
+        };
+        self.clients.lock().await.retain(|server, _| wanted(server));
     }
 
     async fn mcp(
@@ -138,6 +146,12 @@ fn place(tool: &HttpTool, arguments: &Map<String, Value>) -> Result<(String, Map
         };
         let place = format!("{{{name}}}");
         if url.contains(&place) {
+            // Servers take a segment of dots, however it is encoded, for the folder or the one above, and drop an empty one.
+            if matches!(text.as_str(), "" | "." | "..") {
+                return Err(format!(
+                    "`{name}` stands in the URL's path, where `{text}` cannot: give a value"
+                ));
+            }
             url = url.replace(&place, &encoded(&text));
         } else if tool.query.contains(name) {
             query.push(format!("{}={}", encoded(name), encoded(&text)));
@@ -161,10 +175,6 @@ fn encoded(text: &str) -> String {
         b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
         other => format!("%{other:02X}"),
     };
-    // A segment of dots alone would climb.
-    if !text.is_empty() && text.bytes().all(|byte| byte == b'.') {
-        return text.replace('.', "%2E");
-    }
     text.bytes().map(byte).collect()
 }
 
@@ -180,7 +190,10 @@ mod tests {
         let (url, body) = place(&tool, arguments.as_object().unwrap()).unwrap();
         assert_eq!(url, "http://h/a/..%2Fx%3Fy%23z?q=a%26b%3Dc");
         assert_eq!(Value::Object(body), json!({"rest": [1]}));
-        assert_eq!(encoded(".."), "%2E%2E");
+        for climbing in ["", ".", ".."] {
+            let arguments = json!({ "id": climbing });
+            assert!(place(&tool, arguments.as_object().unwrap()).unwrap_err().contains("`id`"), "{climbing}");
+        }
         assert!(place(&tool, &Map::new()).unwrap_err().contains("{id}"));
     }
 

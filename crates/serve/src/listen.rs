@@ -69,6 +69,32 @@ impl Server {
         self.listener.local_addr()
     }
 
+    /// What is served, a line or two for people: the model, the packs with their tools, what is run here.
+    pub fn summary(&self) -> String {
+        let bundle = self.app.packs.current();
+        let packs: Vec<String> = bundle
+            .packs
+            .iter()
+            .map(|pack| format!("pack {}, {} tools", pack.name, pack.tools.len()))
+            .collect();
+        let packs = if packs.is_empty() { "no pack, so words alone".to_owned() } else { packs.join("; ") };
+        let mut text = format!("{}: {packs}\n", self.app.config.model_name);
+        let executed = crate::chat::executed(&self.app, &bundle.tools);
+        if !executed.is_empty() {
+            text += &format!("run here: {}\n", executed.join(", "));
+        }
+        for rule in self
+            .app
+            .config
+            .execute
+            .iter()
+            .filter(|rule| !bundle.tools.names().any(|tool| crate::config::allows(rule, tool)))
+        {
+            text += &format!("--execute {rule}: no tool has such a name\n");
+        }
+        text
+    }
+
     /// Serves until `stop` is ready, then lets requests under way come to their end, for as long as the settings say.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use decode::{Extended, Grammars};
 use head::Head;
 use lm::FrozenLm;
-use pack::{Example, Examples, Report, call_name};
+use pack::{Cache, Example, Examples, Report, call_name};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -122,7 +122,8 @@ impl Packs {
         let old = self.find(name)?;
         let examples = Examples(examples);
         let cache = old.dir.join("features.safetensors");
-        let head = pack::refit(self.model, &old.tools, &examples, Some(&cache), &old.head, old.offset)
+        let cache = Cache { path: &cache, grows: true };
+        let head = pack::refit(self.model, &old.tools, &examples, Some(cache), &old.head, old.offset)
             .map_err(|e| ApiError::bad("examples", e.to_string()))?;
         let new = Arc::new(Loaded { examples, head, report: None, ..(*old).clone() });
         let bundle = self.current();
@@ -189,7 +190,9 @@ impl Packs {
         let tools =
             ToolSet::new(first.tools.iter().cloned().chain(guests).collect()).map_err(|e| e.to_string())?;
         let cache = first.dir.join("features.safetensors");
-        let head = pack::refit(self.model, &tools, &first.examples, Some(&cache), &first.head, first.offset)
+        // What clients bring does not stay on the disk.
+        let cache = Some(Cache { path: &cache, grows: false });
+        let head = pack::refit(self.model, &tools, &first.examples, cache, &first.head, first.offset)
             .map_err(|e| e.to_string())?;
         let mut parts: Vec<(&ToolSet, &Head)> = vec![(&tools, &head)];
         parts.extend(bundle.packs.iter().skip(1).map(|pack| (&pack.tools, &pack.head)));
@@ -228,7 +231,7 @@ impl Loaded {
     }
 }
 
-/// The tools' rows on a plane: their first two principal components, by power iteration on the rows' products.
+/// The tools' rows on a plane: their first two principal components, by power iteration, through the rows and back.
 fn map(head: &Head) -> Vec<[f32; 2]> {
     let (count, width) = (head.weights.rows(), head.weights.cols());
     let mean: Vec<f32> =
@@ -236,7 +239,6 @@ fn map(head: &Head) -> Vec<[f32; 2]> {
     let rows: Vec<Vec<f32>> =
         (0..count).map(|k| head.weights.row(k).iter().zip(&mean).map(|(x, m)| x - m).collect()).collect();
     let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f32>();
-    let products: Vec<Vec<f32>> = rows.iter().map(|a| rows.iter().map(|b| dot(a, b)).collect()).collect();
     let mut axes: Vec<Vec<f32>> = Vec::new();
     for axis in 0..2 {
         let mut v: Vec<f32> = (0..count).map(|k| ((k * 7 + axis * 3 + 1) % 11) as f32 - 5.0).collect();
@@ -245,7 +247,11 @@ fn map(head: &Head) -> Vec<[f32; 2]> {
                 let along = dot(&v, earlier);
                 v.iter_mut().zip(earlier).for_each(|(x, e)| *x -= along * e);
             }
-            let next: Vec<f32> = products.iter().map(|row| dot(row, &v)).collect();
+            let mut through = vec![0.0; width];
+            for (row, v) in rows.iter().zip(&v) {
+                through.iter_mut().zip(row).for_each(|(sum, x)| *sum += v * x);
+            }
+            let next: Vec<f32> = rows.iter().map(|row| dot(row, &through)).collect();
             let norm = dot(&next, &next).sqrt().max(1e-12);
             v = next.into_iter().map(|x| x / norm).collect();
         }

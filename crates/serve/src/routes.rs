@@ -245,7 +245,9 @@ async fn show_pack(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
 ) -> Result<axum::Json<Value>, ApiError> {
-    Ok(axum::Json(app.packs.find(&name)?.details()))
+    let pack = app.packs.find(&name)?;
+    let details = tokio::task::spawn_blocking(move || pack.details()).await;
+    Ok(axum::Json(details.map_err(|e| ApiError::internal(e.to_string()))?))
 }
 
 /// Runs a change of packs off the threads that answer requests.
@@ -255,6 +257,7 @@ async fn change(
 ) -> Result<axum::Json<Value>, ApiError> {
     let done = tokio::task::spawn_blocking(move || work(&app.packs).map(|()| app)).await;
     let app = done.map_err(|e| ApiError::internal(e.to_string()))??;
+    app.executor.keep(&app.packs.current().tools).await;
     Ok(list_packs(State(app)).await)
 }
 

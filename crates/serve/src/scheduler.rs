@@ -2,7 +2,9 @@
 
 use crate::error::ApiError;
 use crate::metrics::Metrics;
-use decode::{Attempt, Event, Extended, Generation, Request, Served, Session, SessionSettings, Token};
+use decode::{
+    Attempt, DecodeError, Event, Extended, Generation, Request, Served, Session, SessionSettings, Token,
+};
 use lm::FrozenLm;
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,7 +20,35 @@ pub(crate) enum Output {
     Arguments(String),
     CallEnd(Attempt),
     Done(Box<Generation>),
-    Failed(String),
+    Failed(Failure),
+}
+
+/// Why there is no generation.
+#[derive(Clone, Debug)]
+pub(crate) enum Failure {
+    /// The request is at fault: what it is, and what to do.
+    Request(String),
+    /// The server is, its model or its engine.
+    Fault(String),
+}
+
+impl From<DecodeError> for Failure {
+    fn from(error: DecodeError) -> Self {
+        match error {
+            DecodeError::Request { message, .. } => Self::Request(message),
+            fault => Self::Fault(fault.to_string()),
+        }
+    }
+}
+
+impl Failure {
+    /// The answer to whoever asked; a request's fault is in this parameter.
+    pub fn answer(self, param: &str) -> ApiError {
+        match self {
+            Self::Request(message) => ApiError::bad(param, message),
+            Self::Fault(message) => ApiError::internal(message),
+        }
+    }
 }
 
 /// A generation to make.
@@ -48,6 +78,15 @@ impl<J> Queue<J> {
             Some((_, line)) => line.push_back(job),
             None => self.lines.push_back((client.to_owned(), VecDeque::from([job]))),
         }
+    }
+
+    /// Drops the jobs that are not wanted any more.
+    fn retain(&mut self, wanted: impl Fn(&J) -> bool) {
+        for (_, line) in &mut self.lines {
+            line.retain(&wanted);
+        }
+        self.lines.retain(|(_, line)| !line.is_empty());
+        self.waiting = self.lines.iter().map(|(_, line)| line.len()).sum();
     }
 
     /// The first of the next line, which then goes to the end.
@@ -86,12 +125,14 @@ impl Scheduler {
         Ok((Self { queue, capacity, metrics }, thread))
     }
 
-    /// Puts a job into the client's line. Dropping the receiver cancels it.
+    /// Puts a job into the client's line. Dropping the receiver cancels it. What goes on with a turn whose tools have run is taken
+    /// however full the queue is: sent again, the turn would run them again.
     pub fn submit(
         &self,
         client: &str,
         request: Request,
         extended: Arc<Extended<'static>>,
+        goes_on: bool,
     ) -> Result<UnboundedReceiver<Output>, ApiError> {
         let (outputs, receiver) = unbounded_channel();
         let mut queue = lock(&self.queue.0);
@@ -102,6 +143,9 @@ impl Scheduler {
             ));
         }
         if queue.waiting >= self.capacity {
+            queue.retain(|job| !job.outputs.is_closed());
+        }
+        if queue.waiting >= self.capacity && !goes_on {
             Metrics::add(&self.metrics.refused, 1);
             return Err(ApiError::busy());
         }
@@ -170,8 +214,8 @@ fn run(
                     running.insert(key, outputs);
                     continue;
                 }
-                Ok(Err(error)) => error.to_string(),
-                Err(_) => "the request could not be read".to_owned(),
+                Ok(Err(error)) => error.into(),
+                Err(_) => Failure::Fault("the request could not be read".to_owned()),
             };
             Metrics::add(&metrics.failed, 1);
             let _ = outputs.send(Output::Failed(fault)); // whoever asked may have left
@@ -206,7 +250,7 @@ fn run(
                 }
                 Err(error) => {
                     Metrics::add(&metrics.failed, 1);
-                    Output::Failed(error.to_string())
+                    Output::Failed(error.into())
                 }
             };
             let _ = outputs.send(output);
@@ -215,7 +259,7 @@ fn run(
             continue;
         }
         // A fault of the program: whose request met it can't be told, so all rows end, and the next find a new session.
-        let fault = "the engine failed".to_owned();
+        let fault = Failure::Fault("the engine failed".to_owned());
         tracing::error!("a step panicked; {} generations end", running.len());
         for (_, outputs) in running.drain() {
             Metrics::add(&metrics.failed, 1);
@@ -255,5 +299,24 @@ mod tests {
         assert_eq!(queue.waiting, 6);
         let order: Vec<i32> = std::iter::from_fn(|| queue.pop()).collect();
         assert_eq!((order.as_slice(), queue.waiting), (&[1, 4, 5, 2, 6, 3][..], 0));
+    }
+
+    #[test]
+    fn jobs_that_nobody_waits_for_make_room() {
+        let mut queue = Queue::default();
+        for (client, job) in [("a", 1), ("a", 2), ("b", 3), ("c", 4)] {
+            queue.push(client, job);
+        }
+        queue.retain(|job| job % 2 == 0);
+        assert_eq!((queue.waiting, queue.lines.len()), (2, 2));
+        assert_eq!(std::iter::from_fn(|| queue.pop()).collect::<Vec<i32>>(), [2, 4]);
+    }
+
+    #[test]
+    fn only_a_request_is_told_that_it_is_at_fault() {
+        let status = |error: DecodeError| Failure::from(error).answer("messages").status.as_u16();
+        assert_eq!(status(DecodeError::Request { index: 0, message: "too long".into() }), 400);
+        assert_eq!(status(DecodeError::Engine { index: 0, message: "no answer".into() }), 500);
+        assert_eq!(status(DecodeError::Unfinished { index: 0 }), 500);
     }
 }

@@ -68,6 +68,9 @@ pub(crate) struct Stage {
     pub config: Arc<Config>,
 }
 
+/// What a failed call's text begins with.
+const FAILED: &str = "Error: ";
+
 /// The receiver is gone: nobody wants the rest.
 struct Left;
 
@@ -95,10 +98,11 @@ impl Stage {
             let prompt = Prompt::Chat(self.noted(&turn));
             let mut request = Request { prompt, ..turn.request.clone() };
             request.disabled_tools.extend(self.answered(&turn));
-            let generation = match self.generate(&turn, request, pieces).await? {
-                Ok(generation) => generation,
-                Err(error) => return Ok(Err(error)),
-            };
+            let (generation, shown_calls) =
+                match self.generate(&turn, request, !ran.is_empty(), pieces).await? {
+                    Ok(done) => done,
+                    Err(error) => return Ok(Err(error)),
+                };
             prompt_tokens += generation.tokens.prompt;
             completion_tokens += generation.tokens.chosen + generation.tokens.arguments;
             generations.push(shown(&generation));
@@ -123,6 +127,13 @@ impl Stage {
                 && !calls.is_empty()
                 && calls.iter().all(|(_, tool, _)| turn.executed.contains(tool));
             if !here {
+                // Calls that would have run here are the client's now, like those beside them.
+                let hidden = calls.iter().filter(|(_, tool, _)| turn.executed.contains(tool));
+                for (index, (id, name, arguments)) in (shown_calls..).zip(hidden) {
+                    let (id, name, delta) = (id.clone(), name.clone(), arguments.clone());
+                    pieces.send(Piece::CallStart { index, id, name }).await.map_err(|_| Left)?;
+                    pieces.send(Piece::Arguments { index, delta }).await.map_err(|_| Left)?;
+                }
                 let finish = match generation.finish {
                     Finish::Calls => "tool_calls",
                     Finish::EndOfText | Finish::Stop { .. } => "stop",
@@ -183,7 +194,13 @@ impl Stage {
     fn answered(&self, turn: &Turn) -> Vec<String> {
         let messages = &turn.conversation.messages;
         let last = messages.last().is_some_and(|message| message.role == Role::Tool);
-        if !last || self.config.after_result.is_empty() || turn.request.settings.calling != Calling::Auto {
+        // A call that failed may be made again, otherwise.
+        let failed = messages.last().is_some_and(|message| message.content.starts_with(FAILED));
+        if !last
+            || failed
+            || self.config.after_result.is_empty()
+            || turn.request.settings.calling != Calling::Auto
+        {
             return Vec::new();
         }
         let since = messages.iter().rev().take_while(|message| message.role != Role::User);
@@ -192,14 +209,16 @@ impl Stage {
         names.filter(|name| turn.extended.tools().any(|tool| tool == name)).collect()
     }
 
-    /// One generation, told piece by piece.
+    /// One generation, told piece by piece, and how many calls the client was told of. `goes_on` after tools have run.
     async fn generate(
         &self,
         turn: &Turn,
         request: Request,
+        goes_on: bool,
         pieces: &Sender<Piece>,
-    ) -> Result<Result<Generation, ApiError>, Left> {
-        let mut outputs = match self.scheduler.submit(&turn.client, request, Arc::clone(&turn.extended)) {
+    ) -> Result<Result<(Generation, usize), ApiError>, Left> {
+        let extended = Arc::clone(&turn.extended);
+        let mut outputs = match self.scheduler.submit(&turn.client, request, extended, goes_on) {
             Ok(outputs) => outputs,
             Err(error) => return Ok(Err(error)),
         };
@@ -232,15 +251,15 @@ impl Stage {
                     })),
                     None => continue,
                 },
-                Some(Output::Done(generation)) => return Ok(Ok(*generation)),
-                Some(Output::Failed(message)) => return Ok(Err(request_error(message))),
+                Some(Output::Done(generation)) => return Ok(Ok((*generation, next))),
+                Some(Output::Failed(failure)) => return Ok(Err(failure.answer("messages"))),
                 None => return Ok(Err(ApiError::internal("the engine ended"))),
             };
             pieces.send(piece).await.map_err(|_| Left)?;
         }
     }
 
-    /// Runs a turn's calls, all at once; a failure's text is what the model reads.
+    /// Runs a turn's calls, all at once, and one that is made twice once; a failure's text is what the model reads.
     async fn run_calls(
         &self,
         turn: &Turn,
@@ -249,7 +268,15 @@ impl Stage {
         pieces: &Sender<Piece>,
     ) -> Result<Vec<String>, Left> {
         let mut tasks = Vec::new();
+        let mut distinct: Vec<(&str, Value)> = Vec::new();
+        let mut places = Vec::with_capacity(calls.len());
         for (_, tool, arguments) in calls {
+            let call = (tool.as_str(), serde_json::from_str(arguments).unwrap_or(Value::Null));
+            places.push(distinct.iter().position(|known| *known == call).unwrap_or(distinct.len()));
+            if places.last() != Some(&distinct.len()) {
+                continue;
+            }
+            distinct.push(call);
             let (executor, config) = (Arc::clone(&self.executor), Arc::clone(&self.config));
             let (tool, arguments) = (turn.tools.by_name(tool).cloned(), arguments.clone());
             tasks.push(tokio::spawn(async move {
@@ -262,7 +289,11 @@ impl Stage {
             }));
         }
         let mut results = Vec::new();
-        for (task, (_, tool, arguments)) in tasks.into_iter().zip(calls) {
+        let firsts = (0..distinct.len()).filter_map(|at| places.iter().position(|place| *place == at));
+        let firsts: Vec<usize> = firsts.collect();
+        for (task, (_, tool, arguments)) in
+            tasks.into_iter().zip(firsts.into_iter().map(|first| &calls[first]))
+        {
             let (result, elapsed) = match task.await {
                 Ok(done) => done,
                 Err(error) => (Err(format!("the tool failed: {error}")), std::time::Duration::ZERO),
@@ -273,7 +304,7 @@ impl Stage {
                 Ok(text) => text,
                 Err(error) => {
                     Metrics::add(&self.metrics.tool_failures, 1);
-                    format!("Error: {error}")
+                    format!("{FAILED}{error}")
                 }
             };
             let call = json!({
@@ -284,7 +315,7 @@ impl Stage {
             pieces.send(Piece::Ran(call)).await.map_err(|_| Left)?;
             results.push(text);
         }
-        Ok(results)
+        Ok(places.into_iter().map(|place| results[place].clone()).collect())
     }
 }
 
@@ -292,13 +323,6 @@ impl Stage {
 pub(crate) fn is_inline(tool: &tools::Tool) -> bool {
     matches!(tool.runner, tools::Runner::Arithmetic(_) | tools::Runner::Relation(_) | tools::Runner::Literal)
         && tool.placement != tools::Placement::Message
-}
-
-fn request_error(message: String) -> ApiError {
-    match message.split_once(": ") {
-        Some((start, rest)) if start.starts_with("request ") => ApiError::bad("messages", rest),
-        _ => ApiError::internal(message),
-    }
 }
 
 fn shown(generation: &Generation) -> Value {

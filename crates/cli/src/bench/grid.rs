@@ -44,7 +44,7 @@ pub struct Args {
     #[arg(long, value_delimiter = ',', value_enum)]
     parts: Vec<Which>,
     /// Seeds of everything random; on FuncQA each cuts the examples into five folds anew
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
     /// Examples a tool in the part `few`, if not all of 1, 2, 5, 10, 20 and 40
     #[arg(long, value_delimiter = ',')]

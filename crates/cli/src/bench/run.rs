@@ -63,7 +63,7 @@ pub struct Args {
     #[arg(long, default_value_t = 0)]
     sample_seed: u64,
     /// The bias on tools: published; auto, by greedy F1 on held-out training folds; or a number
-    #[arg(long, default_value = "auto")]
+    #[arg(long, default_value = "auto", allow_hyphen_values = true)]
     bias: String,
     /// Decides what is random in a head's fit, and its folds
     #[arg(long, default_value_t = 0)]
@@ -138,6 +138,10 @@ impl Args {
         if let Some(lambda) = self.lambda.filter(|lambda| !(lambda.is_finite() && *lambda >= 0.0)) {
             bail!("--lambda {lambda}: expected a number that is not negative");
         }
+        if self.limit == Some(0) {
+            bail!("--limit 0: expected at least one question");
+        }
+        self.check_head_options()?;
         let data = self.data.data.as_deref();
         let mut task = self.task.load(data)?;
         if let Some(limit) = self.limit {
@@ -229,15 +233,45 @@ impl Args {
         };
         let bar = progress::bar("answers", "questions", task.questions.len() as u64);
         bar.set_position((task.questions.len() - missing.len()) as u64);
-        answerer.answer(&missing, &mut |i, answered| {
-            let question = missing[i].clone();
-            let score = task.scoring.of(&question, &answered);
-            bar.inc(1);
-            run.add(Record { question, score, answered })
-        })?;
+        if !missing.is_empty() {
+            answerer.answer(&missing, &mut |i, answered| {
+                let question = missing[i].clone();
+                let score = task.scoring.of(&question, &answered);
+                bar.inc(1);
+                run.add(Record { question, score, answered })
+            })?;
+        }
         bar.finish_and_clear();
         self.show(&Run::meta(&self.out)?, &Run::read(&self.out)?)?;
         Ok(Exit::Done)
+    }
+
+    /// Refuses what would have no effect.
+    fn check_head_options(&self) -> anyhow::Result<()> {
+        let given = [
+            ("--prior", self.prior != PriorName::Own),
+            ("--lambda", self.lambda.is_some()),
+            ("--weighting", self.weighting.is_some()),
+            ("--names", self.names.is_some()),
+            ("--calls-only", self.calls_only),
+            ("--training", self.training.is_some()),
+            ("--per-tool", self.per_tool.is_some()),
+        ];
+        let adam = [("--rate", self.rate.is_some()), ("--epochs", self.epochs.is_some())];
+        let none = |options: &[(&'static str, bool)]| {
+            options.iter().find(|(_, given)| *given).map(|(name, _)| *name)
+        };
+        match self.method.head() {
+            None => match none(&given).or(none(&adam)) {
+                Some(option) => bail!("{option} is of a head, and {} has none", self.method),
+                None => Ok(()),
+            },
+            Some(head::MethodName::Exact) => match none(&adam) {
+                Some(option) => bail!("{option} is Adam's: {} is fitted to its optimum", self.method),
+                None => Ok(()),
+            },
+            Some(_) => Ok(()),
+        }
     }
 
     fn training(&self) -> TrainingSet {
@@ -353,31 +387,38 @@ impl Args {
             }))?;
             return Ok(());
         }
-        let within = interval.map_or_else(String::new, |i| {
-            format!(
-                " ({:.1} %, 95 % interval {:.1} to {:.1})",
-                100.0 * i.value,
-                100.0 * i.low,
-                100.0 * i.high
+        let n = records.len();
+        let of = |right: usize| {
+            wilson(right, n, LEVEL).map_or_else(
+                || format!("{right} of {n}"),
+                |i| {
+                    format!(
+                        "{right} of {n}, {:.1} % [{:.1}, {:.1}]",
+                        100.0 * i.value,
+                        100.0 * i.low,
+                        100.0 * i.high
+                    )
+                },
             )
-        });
-        output::text(format_args!(
-            "{} on {}, {}: {strict} of {} right{within}; as the reference scores {lax}; {calls} calls, {failed} of them failed\n",
-            meta.label(),
-            self.task,
-            meta.model_and_engine(),
-            records.len()
-        ))?;
-        if did_not_fit > 0 {
-            output::text(format_args!(
-                "{did_not_fit} did not fit the model's context, and count as wrong\n"
-            ))?;
-        }
+        };
+        let mut text = format!("{} on {}, {}\n", meta.label(), self.task, meta.model_and_engine());
         if relations {
-            output::text(format_args!(
-                "the right relation was called; it beat every word too in {greedy}; {answered} questions are answered rightly\n"
-            ))?;
+            let unforced =
+                if self.method.head().is_some() { format!("; unforced too {greedy}") } else { String::new() };
+            text +=
+                &format!("  right relation  {}{unforced}\n  right answer    {}\n", of(strict), of(answered));
+        } else {
+            text += &format!("  right           {}; as the reference scores {lax}\n", of(strict));
         }
+        if calls > 0 {
+            text += &format!("  calls           {calls}, {failed} of them failed\n");
+        }
+        if did_not_fit > 0 {
+            text += &format!(
+                "  did not fit     {did_not_fit} were longer than the model's context, and count as wrong\n"
+            );
+        }
+        output::text(text)?;
         Ok(())
     }
 }

@@ -40,6 +40,12 @@ impl Args {
         let tasks = self.place.tasks()?;
         let (mut home, task) = self.place.home(&tasks)?;
         let script = self.script(task.map(|task| task.script.as_slice()))?;
+        let meant = |line: &String| !line.trim().is_empty() && !line.trim_start().starts_with('#');
+        if let Some(at) =
+            script.iter().position(|line| meant(line) && !line.contains('[')).filter(|_| !self.json)
+        {
+            bail!("line {}: no [ACTION]: {}; a line is like [WALK] <fridge> (1)", at + 1, script[at].trim());
+        }
         let lines = match parse_script(script.iter().map(String::as_str)) {
             Ok(lines) => lines,
             Err(_) if self.json => {

@@ -47,6 +47,16 @@ impl Args {
         let (tools, _, head) = pack::load(&pack)?;
         let mut questions = pack::questions(&self.file)?;
         questions.truncate(self.limit.unwrap_or(usize::MAX));
+        for question in &questions {
+            if let Some(tool) = question.tool.as_deref().filter(|tool| tools.by_name(tool).is_none()) {
+                anyhow::bail!(
+                    "{}: {:?} wants `{tool}`, which {} has not",
+                    self.file.display(),
+                    question.user,
+                    self.dir.display()
+                );
+            }
+        }
         if let Some(system) = &self.system {
             for question in &mut questions {
                 question.before.insert(0, lm::Message::system(system.as_str()));
@@ -87,11 +97,11 @@ impl Args {
             ))?;
         }
         output::text(format_args!(
-            "{way}, {} messages: right tool or rightly none {:.1} %, recall {:.1} %, false calls {:.1} %; {:.0} tokens a prompt, {:.0} of them read, {:.2} s a decision, {:.2} s with arguments\n",
+            "{way}, {} messages: right tool or rightly none {}, recall {}, false calls {}; {:.0} tokens a prompt, {:.0} of them read, {:.2} s a decision, {:.2} s with arguments\n",
             figures.messages,
-            100.0 * figures.accuracy,
-            100.0 * figures.recall,
-            100.0 * figures.false_calls,
+            percent(figures.accuracy),
+            percent(figures.recall),
+            percent(figures.false_calls),
             figures.prompt_tokens,
             figures.read_tokens,
             figures.decision_seconds,
@@ -107,4 +117,9 @@ impl Args {
         }
         Ok(Exit::Done)
     }
+}
+
+/// Of nothing there is no share.
+fn percent(share: f64) -> String {
+    if share.is_finite() { format!("{:.1} %", 100.0 * share) } else { "–".to_owned() }
 }

@@ -1,8 +1,9 @@
 //! `toolken pack fit`.
 
 use crate::{exit::Exit, model::Which, output, progress};
+use anyhow::Context;
 use head::Head;
-use pack::{Examples, FitSettings, FitStage, Fitted, Report};
+use pack::{Cache, Examples, FitSettings, FitStage, Fitted, Report};
 use std::path::PathBuf;
 use std::time::Instant;
 use tools::{Pack, ToolSet};
@@ -70,6 +71,11 @@ impl Options {
         earlier: Option<&Head>,
     ) -> anyhow::Result<Exit> {
         let model = self.which.load()?;
+        if let Some(head) = earlier {
+            head.check_model(model.card()).with_context(|| {
+                format!("{} was fitted for another model: name it with --model, or fit the whole pack anew with `toolken pack fit`", pack.dir().display())
+            })?;
+        }
         let date = chrono::Utc::now().format("%Y-%m-%d").to_string();
         // A tool more changes λ little: the pack's is kept, so that adding one takes seconds.
         let kept = earlier.and_then(|head| head.meta.lambda).filter(|_| !self.search);
@@ -79,8 +85,13 @@ impl Options {
         let started = Instant::now();
         let (mut read, mut kept, mut total) = (started, 0, 0);
         let cache = pack.dir().join("features.safetensors");
-        let fitted =
-            pack::fit(model.as_ref(), tools, examples, Some(&cache), &settings, &mut |stage| match stage {
+        let fitted = pack::fit(
+            model.as_ref(),
+            tools,
+            examples,
+            Some(Cache { path: &cache, grows: true }),
+            &settings,
+            &mut |stage| match stage {
                 FitStage::Reading(e) => {
                     bar.set_length(e.total as u64);
                     bar.set_position(e.done as u64);
@@ -91,7 +102,8 @@ impl Options {
                     fits.set_length(all as u64);
                     fits.set_position(done as u64);
                 }
-            })?;
+            },
+        )?;
         fits.finish_and_clear();
         // Nothing was written so far: a failure leaves the pack as it was. Tools and examples go first, since a pack with a
         // tool that its head does not have yet still works; a head with a tool that the pack does not have would not.

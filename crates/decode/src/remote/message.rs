@@ -98,6 +98,7 @@ impl Row<'_, '_> {
             self.give_up(decision, Finish::MaxTokens);
             return Ok(());
         };
+        self.tell(Told::CallStart(definition.name.clone()));
         self.tell(Told::Arguments(arguments.clone()));
         let attempt = Attempt {
             tool: definition.name.clone(),

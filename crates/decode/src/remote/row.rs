@@ -266,7 +266,10 @@ impl<'r, 'a> Row<'r, 'a> {
         }
         let callable = &self.extended.callables[tool];
         let started = Instant::now();
-        self.tell(Told::CallStart(callable.tool.name.clone()));
+        // A call in a message is told of when its arguments are there: until then it may come to nothing, and text follow.
+        if !matches!(callable.kind, Kind::Message(_)) {
+            self.tell(Told::CallStart(callable.tool.name.clone()));
+        }
         match &callable.kind {
             Kind::Literal => self.end_call(tool, decision, String::new(), 0, callable.run(""), started),
             Kind::Splice => {

@@ -10,6 +10,7 @@ use crate::prepared::Prepared;
 use crate::request::Request;
 use crate::trace::{Event, Generation};
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -50,12 +51,23 @@ impl Elsewhere {
         self.served.check(&extended)?;
         let prepared = Prepared::new(key, request, &extended)?;
         let (served, cancelled) = (self.served.clone(), Arc::new(AtomicBool::new(false)));
-        self.running.insert(key, Arc::clone(&cancelled));
-        let teller = Teller { request: key, to: self.to.clone(), cancelled: Some(cancelled) };
-        std::thread::spawn(move || {
-            let done = Row::new(prepared, &extended, &served, &teller).run();
+        let teller = Teller { request: key, to: self.to.clone(), cancelled: Some(Arc::clone(&cancelled)) };
+        let work = move || {
+            let run = || Row::new(prepared, &extended, &served, &teller).run();
+            // Whatever happens in there, somebody waits for an end.
+            let done = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
+                Err(DecodeError::Engine {
+                    index: key,
+                    message: "the request ended by a fault of this program".into(),
+                })
+            });
             teller.tell(Told::Done(done));
-        });
+        };
+        std::thread::Builder::new().name("request".into()).spawn(work).map_err(|e| DecodeError::Engine {
+            index: key,
+            message: format!("no thread can be made for it: {e}"),
+        })?;
+        self.running.insert(key, cancelled);
         Ok(())
     }
 

@@ -67,6 +67,23 @@ fn arguments_come_to_an_end_before_their_limit() {
     assert_eq!(arguments["list"], json!([]));
 }
 
+/// An answer that is to be JSON may be put off by a call, if that beats what the model would freely say; the few words that JSON
+/// begins with are no rivals.
+#[test]
+fn a_call_may_come_before_an_answer_in_json() {
+    let tools = lamp(json!({"on": {"type": "boolean"}}));
+    let answered = |lamp: f32| {
+        let mock = Mock::new(&["lamp"]).scores("bot: ", &[("@lamp", lamp), ("z", 4.0)]);
+        let schema = json!({"type": "object", "properties": {}, "additionalProperties": false});
+        let request = chat(&mock, vec![Message::user("Hi")], Settings::default());
+        run(&mock, &tools, Request { schema: Some(schema), ..request })
+    };
+    let called = answered(5.0);
+    assert_eq!((called.finish.clone(), calls(&called).len()), (Finish::Calls, 1), "{called:?}");
+    let said = answered(3.0);
+    assert_eq!((said.text.as_str(), calls(&said).len()), ("{}", 0), "{said:?}");
+}
+
 /// A limit that is too narrow for any valid call: none is returned.
 #[test]
 fn a_call_that_no_haste_can_save_is_not_returned() {

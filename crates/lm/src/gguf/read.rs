@@ -16,6 +16,8 @@ const MAX_TENSORS: u64 = 1 << 16;
 const MAX_KEY: usize = 1 << 16;
 const MAX_DIMS: u32 = 4;
 const MAX_NESTING: usize = 4;
+/// The format's own: elements are read where they stand.
+const MIN_ALIGNMENT: u32 = 8;
 const MAX_ALIGNMENT: u32 = 1 << 16;
 const DEFAULT_ALIGNMENT: u32 = 32;
 
@@ -321,11 +323,11 @@ fn alignment(path: &Path, metadata: &BTreeMap<String, Value>) -> Result<usize, L
         None => DEFAULT_ALIGNMENT,
         Some(value) => value.as_u32().unwrap_or(0),
     };
-    if !value.is_power_of_two() || value > MAX_ALIGNMENT {
+    if !value.is_power_of_two() || !(MIN_ALIGNMENT..=MAX_ALIGNMENT).contains(&value) {
         return Err(LmError::file(
             path,
             format!(
-                "metadata \"general.alignment\" is {value}, expected a power of two up to {MAX_ALIGNMENT}: {AGAIN}"
+                "metadata \"general.alignment\" is {value}, expected a power of two from {MIN_ALIGNMENT} to {MAX_ALIGNMENT}: {AGAIN}"
             ),
         ));
     }
