@@ -47,7 +47,7 @@ impl Command {
 /// Other people's data.
 #[derive(clap::Args)]
 pub struct Data {
-    /// The folder that holds toolkengpt/, gsm8k/ and virtualhome/; only the built-in task needs none
+    /// The folder of other people's data: toolkengpt/, gsm8k/, kamel/ and virtualhome/ (README: Data); built-in tasks need none
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
 }

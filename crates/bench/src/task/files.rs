@@ -6,12 +6,19 @@ use std::path::{Path, PathBuf};
 
 /// The folder of other people's data, which this task needs.
 pub fn folder<'a>(data: Option<&'a Path>, what: &str) -> Result<&'a Path, BenchError> {
-    data.ok_or_else(|| {
+    let data = data.ok_or_else(|| {
         BenchError::Setting(format!(
-            "{what} needs other people's data: give the folder that holds toolkengpt/ and gsm8k/ with --data DIR, or take \
-             the task `arithmetic`, which needs none"
+            "{what} needs other people's data: give the folder that holds it (README: Data) with --data DIR, or take \
+             `arithmetic` or `facts`, which need none"
         ))
-    })
+    })?;
+    match data.join("toolkengpt").is_dir() || !data.join("data/toolkengpt").is_dir() {
+        true => Ok(data),
+        false => Err(BenchError::Setting(format!(
+            "{}: no toolkengpt/ in it, but in the folder data/ below it: give that one with --data",
+            data.display()
+        ))),
+    }
 }
 
 /// A text file.
