@@ -132,6 +132,12 @@ impl FromStr for PriorName {
     type Err = BenchError;
 
     fn from_str(name: &str) -> Result<Self, BenchError> {
+        // As `fit` has them.
+        let name = match name {
+            "uniform" => "random",
+            "unrelated" => "irrelevant",
+            other => other,
+        };
         Self::ALL.into_iter().find(|known| known.as_str() == name).ok_or_else(|| {
             let known = Self::ALL.map(Self::as_str).join(", ");
             BenchError::Setting(format!("unknown prior `{name}`; there are {known}"))

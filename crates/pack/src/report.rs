@@ -102,15 +102,22 @@ impl fmt::Display for Report {
         let share = |x: Option<f64>| x.map_or_else(|| "–".to_owned(), |x| format!("{:.1} %", 100.0 * x));
         writeln!(
             f,
-            "Held out, {} turns: right tool or rightly none {}, choice {}, recall {}, precision {}, false calls {} of turns and {} of positions in text.",
+            "Held out, {} turns: of those that want a tool the right one is called in {} and is the best of the tools in {}; {} of the calls are right; \
+             of the others {} call one, and {} of positions in text. Right tool or rightly none: {}.",
             self.turns,
-            share(self.accuracy),
-            share(self.choice),
             share(self.recall),
+            share(self.choice),
             share(self.precision),
             share(self.false_calls),
-            share(self.false_calls_in_text)
+            share(self.false_calls_in_text),
+            share(self.accuracy)
         )?;
+        if self.recall.is_some_and(|recall| recall < 0.5) {
+            writeln!(
+                f,
+                "More than half of the calls are missed: give each tool more messages, five at least."
+            )?;
+        }
         writeln!(
             f,
             "λ {:.2e} (λ / mean‖h‖² {:.2e}), weighting per position, threshold {:.2}.",

@@ -37,6 +37,7 @@ enum Kind {
     /// All zeros
     Zero,
     /// Uniform on (−1/√d, 1/√d), as ToolkenGPT starts
+    #[value(alias = "random")]
     Uniform,
     /// The mean hidden state just before the tool's calls
     Contexts,
@@ -47,6 +48,7 @@ enum Kind {
     /// The description
     Description,
     /// Words that have nothing to do with the tool: a control
+    #[value(alias = "irrelevant")]
     Unrelated,
 }
 
