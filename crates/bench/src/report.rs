@@ -51,9 +51,9 @@ pub struct PlansOf {
 /// # Errors
 /// If a record cannot be written as JSON.
 pub fn html(grids: &[Grid], runs: &[RunOf], plans: &[PlansOf]) -> Result<String, BenchError> {
-    let mut models: Vec<&str> = grids.iter().map(|g| g.meta.model.as_str()).collect();
-    models.extend(runs.iter().map(|r| r.meta.model.as_str()));
-    models.extend(plans.iter().map(|r| r.meta.model.as_str()));
+    let mut models: Vec<&str> = grids.iter().map(|g| g.meta.called()).collect();
+    models.extend(runs.iter().map(|r| r.meta.called()));
+    models.extend(plans.iter().map(|r| r.meta.called()));
     models.sort_unstable();
     models.dedup();
     let lead = format!(
@@ -114,7 +114,7 @@ fn name(grid: &Grid) -> String {
         (_, TrainingSet::Kamel(_) | TrainingSet::KamelFacts(_)) => "scored on the test questions",
         (_, TrainingSet::FuncQa | TrainingSet::Facts | TrainingSet::Home(_)) => "scored on its test",
     };
-    format!("{}, {} examples, {scored}; {}", grid.meta.training, grid.meta.examples, grid.meta.model)
+    format!("{}, {} examples, {scored}; {}", grid.meta.training, grid.meta.examples, grid.meta.called())
 }
 
 /// A share in percent.

@@ -109,9 +109,14 @@ impl RunMeta {
         self.limit.map_or_else(|| "all".to_owned(), |n| format!("{n} (seed {})", self.sample_seed))
     }
 
+    /// The model, as people call it.
+    pub fn called(&self) -> &str {
+        lm::called(&self.model, &self.model_digest)
+    }
+
     /// The model, and the arithmetic that it was run in.
     pub fn model_and_engine(&self) -> String {
-        format!("{}, {}", self.model, self.engine)
+        format!("{}, {}", self.called(), self.engine)
     }
 }
 
@@ -183,7 +188,7 @@ impl Run {
     pub fn open(folder: &Path, meta: &RunMeta) -> Result<Self, BenchError> {
         let other = |found: &RunMeta| {
             let of =
-                format!("{} on {} with {}, or with other settings", found.method, found.task, found.model);
+                format!("{} on {} with {}, or with other settings", found.method, found.task, found.called());
             format!("another run is there ({of})")
         };
         let (questions, found) = Journal::open(folder, NAMES, meta, other)?;

@@ -194,7 +194,7 @@ impl Args {
         let number = |x: Option<f64>| x.map_or_else(|| "–".into(), |x| format!("{x:.2e}"));
         output::text(format_args!(
             "{table}\nModel {}, {}, {}, prior {}, λ {} (λ / mean‖h‖² {}), weighting {weighting}, bias {:.2}, seed {}{}.\nWrote {}.\n",
-            head.meta.model,
+            lm::called(&head.meta.model, &head.meta.model_digest),
             self.corpus.display(),
             self.method,
             prior::named(head),

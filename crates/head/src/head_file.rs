@@ -114,9 +114,12 @@ impl Head {
             format!("digest {}, width {width}", if digest.is_empty() { "unknown" } else { &digest })
         };
         Err(HeadError::OtherModel {
-            found: if self.meta.model.is_empty() { "unknown".into() } else { self.meta.model.clone() },
+            found: match self.meta.model.as_str() {
+                "" => "unknown".into(),
+                name => lm::called(name, &self.meta.model_digest).to_owned(),
+            },
             found_digest: short(&self.meta.model_digest, self.width()),
-            expected: card.name.clone(),
+            expected: lm::called(&card.name, &card.digest).to_owned(),
             expected_digest: short(&card.digest, card.width),
         })
     }

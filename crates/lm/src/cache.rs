@@ -114,6 +114,11 @@ pub fn known() -> &'static [KnownModel] {
     &KNOWN
 }
 
+/// What people call a model: the name it is known by, if its file's digest is that of a known one, else the one it gives itself.
+pub fn called<'a>(name: &'a str, digest: &str) -> &'a str {
+    known().iter().find(|model| model.sha256 == digest).map_or(name, |model| model.name)
+}
+
 /// The folder that keeps fetched models: `$TOOLKEN_MODELS`, else `~/.cache/toolken/models`.
 pub fn models_dir() -> PathBuf {
     match std::env::var_os("TOOLKEN_MODELS") {

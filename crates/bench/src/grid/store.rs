@@ -41,6 +41,13 @@ pub struct GridMeta {
     pub mean_square_norm: f64,
 }
 
+impl GridMeta {
+    /// The model, as people call it.
+    pub fn called(&self) -> &str {
+        lm::called(&self.model, &self.model_digest)
+    }
+}
+
 /// The rows of a grid, on disk.
 #[derive(Debug)]
 pub struct GridFile {
@@ -58,7 +65,7 @@ impl GridFile {
     pub fn open(folder: &Path, meta: &GridMeta) -> Result<Self, BenchError> {
         let other = |found: &GridMeta| {
             let (training, examples) = (found.training, found.examples);
-            let of = format!("{training}, {examples} examples, {}", found.model);
+            let of = format!("{training}, {examples} examples, {}", found.called());
             format!("a grid of other data, another model or version is there ({of})")
         };
         let (units, found) = Journal::open(folder, NAMES, meta, other)?;

@@ -56,6 +56,11 @@ pub struct HomeMeta {
 }
 
 impl HomeMeta {
+    /// The model, as people call it.
+    pub fn called(&self) -> &str {
+        lm::called(&self.model, &self.model_digest)
+    }
+
     /// The method in a few words.
     pub fn method(&self) -> String {
         let version = match self.version {
@@ -126,7 +131,8 @@ impl HomeRun {
     /// [`BenchError::Data`] if the directory holds another run, or a line that cannot be read.
     pub fn open(folder: &Path, meta: &HomeMeta) -> Result<Self, BenchError> {
         let other = |found: &HomeMeta| {
-            let of = format!("{} in the household {} with {}", found.method(), found.household, found.model);
+            let of =
+                format!("{} in the household {} with {}", found.method(), found.household, found.called());
             format!("another run is there ({of}, or with other settings)")
         };
         let (plans, found) = Journal::open(folder, NAMES, meta, other)?;

@@ -91,7 +91,7 @@ pub fn script(runs: &[RunOf], plans: &[PlansOf]) -> Result<String, BenchError> {
     for run in plans {
         let meta = &run.meta;
         let questions = tasks
-            .entry(format!("household {}, {}, {}", meta.household, meta.model, meta.engine))
+            .entry(format!("household {}, {}, {}", meta.household, meta.called(), meta.engine))
             .or_default();
         let label = format!("{}, {}, seed {}", meta.method(), meta.train, meta.fold_seed);
         for record in &run.records {

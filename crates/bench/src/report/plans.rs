@@ -56,7 +56,7 @@ pub fn tables(runs: &[PlansOf]) -> String {
     let mut groups: BTreeMap<(String, String, String), Vec<&PlansOf>> = BTreeMap::new();
     for run in runs.iter().filter(|run| !run.records.is_empty()) {
         let meta = &run.meta;
-        let model = format!("{}, {}", meta.model, meta.engine);
+        let model = format!("{}, {}", meta.called(), meta.engine);
         let tasks = meta.limit.map_or_else(|| "all".to_owned(), |n| format!("{n} (seed {})", meta.fold_seed));
         groups.entry((meta.household.to_string(), model, tasks)).or_default().push(run);
     }

@@ -188,7 +188,7 @@ impl Args {
                 training,
                 meta.examples,
                 &meta.corpus[..8.min(meta.corpus.len())],
-                meta.model,
+                meta.called(),
                 rows.len(),
                 self.out.display()
             ))?;

@@ -353,7 +353,7 @@ impl Args {
             "{name}, seed {}, household {}, {}, {}: {} tokens, {} training texts, trained on {}.\n{table}\n",
             self.seed,
             self.household,
-            meta.model,
+            meta.called(),
             meta.engine,
             home.vocabulary.kinds().len(),
             home.corpus.examples().len(),

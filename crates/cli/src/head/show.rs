@@ -84,7 +84,7 @@ impl Args {
         output::text(format_args!(
             "{table}\n{} tools of {}, method {method}, λ {} (λ / mean‖h‖² {}), weighting {weighting}, bias {:.2}, {}, {}.\n",
             head.tools.len(),
-            meta.model,
+            lm::called(&meta.model, &meta.model_digest),
             or_none(meta.lambda),
             or_none(meta.lambda_scaled),
             head.bias,

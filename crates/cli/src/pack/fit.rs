@@ -118,7 +118,7 @@ impl Options {
             show(&fitted)?;
             output::text(format_args!(
                 "Model {}, seed {}, {} folds. Read {} contexts in {:.1} s ({kept} were kept), fitted in {:.1} s.\nWrote {}.\n",
-                fitted.head.meta.model,
+                lm::called(&fitted.head.meta.model, &fitted.head.meta.model_digest),
                 self.seed,
                 self.folds,
                 total - kept,

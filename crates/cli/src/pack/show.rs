@@ -60,12 +60,13 @@ impl Args {
             (Some(head), Some(report)) => output::text(format_args!(
                 "{}\n{report}Fitted for {} on {}.\n",
                 tools_table(report),
-                head.meta.model,
+                lm::called(&head.meta.model, &head.meta.model_digest),
                 head.meta.date
             ))?,
-            (Some(head), None) => {
-                output::text(format_args!("A head for {}, without a report.\n", head.meta.model))?
-            }
+            (Some(head), None) => output::text(format_args!(
+                "A head for {}, without a report.\n",
+                lm::called(&head.meta.model, &head.meta.model_digest)
+            ))?,
             (None, _) => output::text("Not fitted yet: toolken pack fit\n")?,
         }
         Ok(Exit::Done)
