@@ -147,6 +147,8 @@ fn slow(curvature: &Curvature<'_>, most: usize) -> Option<Vec<Vec<f64>>> {
         (0..tools).map(|k| if trace(k, k) > 0.0 { trace(k, k).sqrt() } else { f64::INFINITY }).collect();
     let relative =
         Mat::from_fn(tools, tools, |k, l| if k == l { 1.0 } else { trace(k, l) / root[k] / root[l] });
+    // A sum for each thread would make eigenvectors depend on how many there are.
+    faer::set_global_parallelism(faer::Par::Seq);
     let eigen = relative.self_adjoint_eigen(Side::Lower).ok()?;
     let vectors: Vec<Vec<f64>> = (0..most.min(tools))
         .take_while(|&c| eigen.S()[c] < SLOW)

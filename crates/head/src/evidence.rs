@@ -130,5 +130,7 @@ fn eigenvalues(a: &[f64], width: usize, n: usize) -> Vec<f64> {
     // The lower half is all that is read.
     let (half, whole) = (BlockStructure::TriangularLower, BlockStructure::Rectangular);
     matmul(gram.as_mut(), half, Accum::Replace, left, whole, right, whole, 1.0, Par::Seq);
+    // A sum for each thread would make eigenvalues depend on how many there are.
+    faer::set_global_parallelism(Par::Seq);
     gram.self_adjoint_eigenvalues(Side::Lower).unwrap_or_default()
 }
