@@ -286,6 +286,7 @@ impl Answerer<'_> {
                 Scoring::Number { .. } | Scoring::Ending => self.task.max_tokens,
             },
             most: MOST_TURNS,
+            repeats_end: true,
             batch: self.batch,
             served: self.served.clone(),
         };

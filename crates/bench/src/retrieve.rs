@@ -29,14 +29,26 @@ impl<'a> Ranker<'a> {
     /// The model's.
     pub fn new(by: Retriever, tools: &ToolSet, lm: &'a dyn FrozenLm) -> Result<Self, BenchError> {
         let names = tools.names().map(str::to_owned).collect();
-        let kind = match by {
-            Retriever::Bm25 => Index::Words(Bm25::new(tools.iter().map(|tool| {
+        let text = |tool: &Tool| match by {
+            Retriever::Bm25 => {
                 format!("{} {} {}", words_of_name(&tool.name), tool.description, tool.examples.join(" "))
-            }))),
+            }
+            Retriever::Similarity => format!("{}: {}", words_of_name(&tool.name), tool.description),
+        };
+        Self::of(by, names, tools.iter().map(text).collect(), lm)
+    }
+
+    fn of(
+        by: Retriever,
+        names: Vec<String>,
+        texts: Vec<String>,
+        lm: &'a dyn FrozenLm,
+    ) -> Result<Self, BenchError> {
+        let kind = match by {
+            Retriever::Bm25 => Index::Words(Bm25::new(texts.into_iter())),
             Retriever::Similarity => {
-                let text = |tool: &Tool| format!("{}: {}", words_of_name(&tool.name), tool.description);
                 let mut rows =
-                    tools.iter().map(|tool| mean_state(lm, &text(tool))).collect::<Result<Vec<_>, _>>()?;
+                    texts.iter().map(|text| mean_state(lm, text)).collect::<Result<Vec<_>, _>>()?;
                 // Hidden states share a large common part, which says nothing of the tool.
                 let width = rows.first().map_or(0, Vec::len);
                 let centre: Vec<f64> = (0..width)
@@ -53,9 +65,9 @@ impl<'a> Ranker<'a> {
     ///
     /// # Errors
     /// The model's.
-    pub fn of_texts(by: Retriever, texts: &[String], lm: &'a dyn FrozenLm) -> Result<Self, BenchError> {
-        let tools = texts.iter().enumerate().map(|(at, text)| Tool::literal(at.to_string(), text.as_str()));
-        Self::new(by, &ToolSet::new(tools.collect())?, lm)
+    pub fn of_texts(by: Retriever, texts: Vec<String>, lm: &'a dyn FrozenLm) -> Result<Self, BenchError> {
+        let places = (0..texts.len()).map(|at| at.to_string()).collect();
+        Self::of(by, places, texts, lm)
     }
 
     /// The tools' names, the best first; of equals the earlier.

@@ -21,6 +21,8 @@ pub struct Turns<'a> {
     pub max_tokens: usize,
     /// Turns at most; what is called in the last comes to nothing.
     pub most: usize,
+    /// Whether who only repeats earlier calls has what it will get. (Steps of a plan may repeat.)
+    pub repeats_end: bool,
     /// Conversations that decode together.
     pub batch: NonZeroUsize,
     /// The engine that generates in the model's stead, if one does.
@@ -91,7 +93,11 @@ impl Conversation<'_> {
     /// Takes a turn of the model: runs its calls, asks for the answer, or ends with it.
     fn turn(&mut self, how: &Turns<'_>, generation: &Generation) -> Option<Answered> {
         let text = generation.text.trim();
-        let calls = json_calls(text);
+        let mut calls = json_calls(text);
+        // What the turn's own limit has cut is no call yet.
+        if generation.finish == Finish::MaxTokens {
+            calls.pop_if(|last| last.arguments.is_err());
+        }
         let so_far = self.answered.get_or_insert_with(|| Answered {
             text: String::new(),
             finish: generation.finish.clone(),
@@ -112,7 +118,7 @@ impl Conversation<'_> {
             return self.answered.take();
         }
         // A model that only repeats itself has what it will get.
-        if calls.iter().all(|call| self.seen.contains(call)) {
+        if calls.is_empty() || how.repeats_end && calls.iter().all(|call| self.seen.contains(call)) {
             let Some(closing) = self.closing.take() else { return self.answered.take() };
             self.messages.push(Message::assistant(text));
             self.messages.push(Message::user(closing));

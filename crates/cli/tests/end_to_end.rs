@@ -509,10 +509,7 @@ fn household_plans_are_the_same_in_batches_alone_and_after_a_kill() {
     let model = place.text("model");
     let plan = |method: &str, out: &str, batch: &str, more: &[&str]| {
         let out = place.text(out);
-        let args = [
-            "bench", "home", method, "--lambda", "1e-3", "--model", &model, "--out", &out, "--limit", "8",
-            "--json",
-        ];
+        let args = ["bench", "home", method, "--model", &model, "--out", &out, "--limit", "8", "--json"];
         place.done(&[&args[..], &["--batch", batch], more].concat())
     };
     let plans = |folder: &str| -> Vec<serde_json::Value> {
@@ -524,10 +521,10 @@ fn household_plans_are_the_same_in_batches_alone_and_after_a_kill() {
         plans
     };
     let ways = [
-        ("blind", "exact", &[][..]),
-        ("asked", "exact", &["--simulator"][..]),
-        ("few", "exact@3-bm25", &["--simulator"][..]),
-        ("named", "exact", &["--prior", "chosen", "--names", "func"][..]),
+        ("blind", "exact", &["--lambda", "1e-3"][..]),
+        ("asked", "exact", &["--lambda", "1e-3", "--simulator"][..]),
+        ("few", "exact@3-bm25", &["--lambda", "1e-3", "--simulator"][..]),
+        ("named", "exact", &["--lambda", "1e-3", "--prior", "chosen", "--names", "func"][..]),
         ("described", "in-context-described", &[][..]),
         ("likest", "bm25", &[][..]),
     ];

@@ -20,7 +20,8 @@ pub struct Request {
     pub disabled_words: Vec<u32>,
     /// What is put into the text beside the model's own words, if anything.
     pub insert: Option<Insert>,
-    /// The whole text is JSON under this schema; tools are then off.
+    /// The whole text is JSON under this schema. Before it a call in a message of its own may be made (an engine elsewhere makes none);
+    /// tools whose result stands in the text are off.
     pub schema: Option<Value>,
     /// How to generate.
     pub settings: Settings,

@@ -199,8 +199,8 @@ impl Row {
                 *score = f32::NEG_INFINITY;
             }
         }
-        // A text that is to be JSON begins with any word or not at all: before it, a call may still be made. It competes with what
-        // the model would say freely, not with the few words that JSON leaves.
+        // Before a text that is to be JSON a call in a message of its own may still be made. It competes with what the model would say
+        // freely, not with the few words that JSON leaves.
         let free = self.constraint.as_ref().and_then(|_| best(words));
         if let Some(constraint) = &mut self.constraint
             && constraint.mask(words).is_err()
@@ -224,8 +224,14 @@ impl Row {
                 extended.tool_scores(hidden, prepared.bias, &prepared.disabled_tools, floor)
             }
         };
-        if let Some((_, free)) = free.filter(|_| !forced) {
-            tools.iter_mut().filter(|score| **score <= free).for_each(|score| *score = f32::NEG_INFINITY);
+        if let Some((_, free)) = free {
+            let message = |row: usize| matches!(extended.callables[row].kind, Kind::Message(_));
+            for (row, score) in tools.iter_mut().enumerate() {
+                // A result in the text would be no JSON.
+                if !message(row) || (!forced && *score <= free) {
+                    *score = f32::NEG_INFINITY;
+                }
+            }
         }
         let scores = Scores::beside(words, best_word, &tools);
         let ballot = scores.ballot(settings, forced, &mut self.rng);

@@ -1,5 +1,6 @@
 //! Model files as named `f32` matrices: GGUF (dequantised) and safetensors (single, or sharded with an index).
 
+use crate::config::Config;
 use crate::{Gguf, LmError};
 use candle_core::Device;
 use candle_core::quantized::GgmlDType;
@@ -58,7 +59,7 @@ impl Weights {
         }
     }
 
-    /// SHA-256 over the bytes of all files, a folder's configuration included, in hexadecimal.
+    /// SHA-256 over the bytes of all files, with what a folder's configuration says of the architecture, in hexadecimal.
     ///
     /// # Errors
     /// A file that cannot be read.
@@ -67,9 +68,11 @@ impl Weights {
             Self::Gguf(gguf) => digest_of([gguf.path()]),
             // The same weights compute something else by another configuration.
             Self::Safetensors { path, files, .. } => {
+                let weights = digest_of(files.iter().map(|(path, _)| path.as_path()))?;
                 let config = path.join("config.json");
-                let config = config.exists().then_some(config.as_path());
-                digest_of(files.iter().map(|(path, _)| path.as_path()).chain(config))
+                let text = std::fs::read(&config).map_err(|e| LmError::io(&config, e))?;
+                let config = Config::from_json(&text, &config)?;
+                Ok(hex(&Sha256::digest(format!("{weights} {config:?}"))))
             }
         }
     }
@@ -228,7 +231,11 @@ fn digest_of<'a>(files: impl IntoIterator<Item = &'a Path>) -> Result<String, Lm
             }
         }
     }
-    Ok(sha.finalize().iter().map(|b| format!("{b:02x}")).collect())
+    Ok(hex(&sha.finalize()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 fn damaged(path: &Path, error: &dyn std::fmt::Display) -> LmError {

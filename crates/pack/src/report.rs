@@ -103,7 +103,7 @@ impl fmt::Display for Report {
         writeln!(
             f,
             "Held out, {} turns: of those that want a tool the right one is called in {} and is the best of the tools in {}; {} of the calls are right; \
-             of the others {} call one, and {} of positions in text. Right tool or rightly none: {}.",
+             of the turns that want none {} call one, and {} of positions in text. Right tool or rightly none: {}.",
             self.turns,
             share(self.recall),
             share(self.choice),

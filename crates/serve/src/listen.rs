@@ -75,7 +75,14 @@ impl Server {
         let packs: Vec<String> = bundle
             .packs
             .iter()
-            .map(|pack| format!("pack {}, {} tools", pack.name, pack.tools.len()))
+            .map(|pack| {
+                format!(
+                    "pack {} with {} tool{}",
+                    pack.name,
+                    pack.tools.len(),
+                    if pack.tools.len() == 1 { "" } else { "s" }
+                )
+            })
             .collect();
         let packs = if packs.is_empty() { "no pack, so words alone".to_owned() } else { packs.join("; ") };
         let mut text = format!("{}: {packs}\n", self.app.config.model_name);

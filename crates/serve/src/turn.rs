@@ -270,7 +270,7 @@ impl Stage {
         let mut tasks = Vec::new();
         let mut distinct: Vec<(&str, Value)> = Vec::new();
         let mut places = Vec::with_capacity(calls.len());
-        for (_, tool, arguments) in calls {
+        for made @ (_, tool, arguments) in calls {
             let call = (tool.as_str(), serde_json::from_str(arguments).unwrap_or(Value::Null));
             places.push(distinct.iter().position(|known| *known == call).unwrap_or(distinct.len()));
             if places.last() != Some(&distinct.len()) {
@@ -279,21 +279,18 @@ impl Stage {
             distinct.push(call);
             let (executor, config) = (Arc::clone(&self.executor), Arc::clone(&self.config));
             let (tool, arguments) = (turn.tools.by_name(tool).cloned(), arguments.clone());
-            tasks.push(tokio::spawn(async move {
+            let task = tokio::spawn(async move {
                 let started = Instant::now();
                 let result = match tool {
                     Some(tool) => executor.run(&tool, &arguments, &config).await,
                     None => Err("there is no such tool".to_owned()),
                 };
                 (result, started.elapsed())
-            }));
+            });
+            tasks.push((task, made));
         }
         let mut results = Vec::new();
-        let firsts = (0..distinct.len()).filter_map(|at| places.iter().position(|place| *place == at));
-        let firsts: Vec<usize> = firsts.collect();
-        for (task, (_, tool, arguments)) in
-            tasks.into_iter().zip(firsts.into_iter().map(|first| &calls[first]))
-        {
+        for (task, (_, tool, arguments)) in tasks {
             let (result, elapsed) = match task.await {
                 Ok(done) => done,
                 Err(error) => (Err(format!("the tool failed: {error}")), std::time::Duration::ZERO),

@@ -40,6 +40,7 @@ pub fn plan_in_calls(
         max_tokens: MOST_WORDS,
         // A call a turn, the closing question and its answer.
         most: MOST_LINES + 2,
+        repeats_end: false,
         batch,
         served: None,
     };
@@ -83,7 +84,8 @@ fn written(answered: Answered) -> Written {
         unreadable = Some(format!("the prompt did not fit: {len} tokens, the model's context has {max}"));
     }
     let planned = Planned {
-        ended: answered.calls.len() < MOST_LINES,
+        ended: answered.calls.len() < MOST_LINES
+            && matches!(answered.finish, Finish::EndOfText | Finish::Stop { .. }),
         lines,
         chosen: answered.tokens.chosen,
         prompt: answered.tokens.prompt,

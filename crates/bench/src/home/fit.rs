@@ -24,7 +24,7 @@ pub struct PlanMethod {
     /// What priors call the tokens, where it is not what they are called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub names: Option<Names>,
-    /// λ; chosen by cross-validation over titles if not given.
+    /// λ; chosen by cross-validation over groups of titles that share hints if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lambda: Option<f64>,
     /// Whatever is random, the folds of λ included.

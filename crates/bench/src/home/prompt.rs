@@ -98,7 +98,7 @@ impl Question {
         }
         call(&mut text, END);
         let loss = Some(vec![[start, text.len()]]);
-        Example { id, text, calls, loss, only_tools: false, group: Some(self.title.trim().to_lowercase()) }
+        Example { id, text, calls, loss, only_tools: false, group: None }
     }
 }
 

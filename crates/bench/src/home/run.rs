@@ -201,6 +201,8 @@ pub struct Tally {
     pub gold: usize,
     /// The same of its first [`MOST_LINES`](super::MOST_LINES) lines, which is all that a plan may have.
     pub gold_lines: usize,
+    /// Tasks of which that was tried.
+    pub gold_lines_of: usize,
     /// Plans that were cut off before they ended.
     pub cut: usize,
     /// Why plans were rejected, the line and what it is about left out.
@@ -219,6 +221,7 @@ pub fn tally<'a>(records: impl IntoIterator<Item = &'a HomeRecord>) -> Tally {
         tally.grounded += usize::from(score.grounded);
         tally.gold += usize::from(record.gold.success);
         tally.gold_lines += usize::from(record.gold_lines.as_ref().is_some_and(|gold| gold.success));
+        tally.gold_lines_of += usize::from(record.gold_lines.is_some());
         tally.cut += usize::from(!record.ended);
         if let Some(reason) = &score.reason {
             *tally.reasons.entry(kind(reason)).or_default() += 1;

@@ -57,7 +57,11 @@ fn found(rows: &[&Row], of: Figure) -> Option<Interval> {
 pub fn section(grid: &Grid) -> String {
     let lines = lines(grid);
     // A learning curve of one prior compares nothing.
-    if !lines.iter().any(|(name, _)| name.starts_with("prior, scale")) && lines.len() < 4 {
+    let priors =
+        |(_, by_count): &&Line<'_>| by_count.values().flatten().any(|row| row.unit.kind != Kind::Own);
+    if !lines.iter().any(|(name, _)| name.starts_with("prior, scale"))
+        && lines.iter().filter(priors).count() < 4
+    {
         return String::new();
     }
     let figures: [(&str, Figure); 2] =

@@ -83,11 +83,7 @@ fn of_task(runs: &[&RunOf]) -> String {
                     &mean(run, |r| r.answered.tokens.aside as f64)
                         .map_or("–".into(), |x| format!("{x:.0}")),
                 ),
-                Cell::number(
-                    &mean(run, |r| r.answered.took_micros as f64 / 1e3)
-                        .filter(|&x| x > 0.0)
-                        .map_or("–".into(), |x| format!("{x:.0}")),
-                ),
+                Cell::number(&crate::stats::mean(&took(run)).map_or("–".into(), |x| format!("{x:.0}"))),
             ];
             if relations {
                 cells.push(Cell::number(&share_of(run, |r| r.score.answer)));
@@ -152,6 +148,12 @@ fn versus(pair: Option<&Paired>, adjusted: &mut impl Iterator<Item = f64>) -> Ve
 fn mean(run: &RunOf, of: impl Fn(&Record) -> f64) -> Option<f64> {
     let n = run.records.len();
     (n > 0).then(|| run.records.iter().map(of).sum::<f64>() / n as f64)
+}
+
+/// Milliseconds of the questions that were timed.
+fn took(run: &RunOf) -> Vec<f64> {
+    let timed = run.records.iter().map(|r| r.answered.took_micros).filter(|&micros| micros > 0);
+    timed.map(|micros| micros as f64 / 1e3).collect()
 }
 
 /// The share of records of which this holds, among those that say so.

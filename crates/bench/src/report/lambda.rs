@@ -168,7 +168,7 @@ fn regrets(grid: &Grid) -> String {
         ],
         &rows,
         "The best and the worst fixed λ are known in hindsight, on what is scored; λ = 0, whose infimum need not be \
-         attained, is not among them. Intervals by bootstrap over groups of examples; the best and the worst are found anew in each resample.",
+         attained, is not among them. Intervals by bootstrap over groups of examples, reflected; the best and the worst are found anew in each resample.",
     )
 }
 
@@ -186,14 +186,13 @@ fn regret(chosen: &[&Row], along: &[(f64, Vec<&Row>)], what: Figure) -> Option<R
     let place = |row: &Row| (row.unit.cell.seed, row.unit.cell.fold);
     let random = |rows: &[&Row]| rows.iter().any(|row| row.unit.depends_on_seed());
     let there = |at: &(u64, Option<usize>), rows: &[&Row]| rows.iter().any(|row| place(row) == *at);
-    let kept = |rows: &[&Row]| -> Vec<_> {
+    let kept = |rows: &[&Row]| {
         let shared = |row: &&&Row| {
             !row.unit.depends_on_seed() || all().filter(|of| random(of)).all(|of| there(&place(row), of))
         };
-        by_group(&rows.iter().filter(shared).copied().collect::<Vec<_>>(), what).into_iter().collect()
+        by_group(&rows.iter().filter(shared).copied().collect::<Vec<_>>(), what)
     };
-    let mut figures: Vec<BTreeMap<u32, (f64, f64)>> =
-        all().map(|rows| kept(rows).into_iter().collect()).collect();
+    let mut figures: Vec<BTreeMap<u32, (f64, f64)>> = all().map(kept).collect();
     let of_chosen = figures.pop()?;
     let groups: Vec<u32> = of_chosen
         .iter()
@@ -220,7 +219,10 @@ fn regret(chosen: &[&Row], along: &[(f64, Vec<&Row>)], what: Figure) -> Option<R
         let difference = |drawn: &[usize]| {
             mean(&of_chosen, drawn) - extreme(drawn, sign).map_or(f64::NAN, |(_, value)| value)
         };
-        Some(((along[at].0, value), bootstrap(groups.len(), RESAMPLES, 0, LEVEL, difference)?))
+        let i = bootstrap(groups.len(), RESAMPLES, 0, LEVEL, difference)?;
+        // A resample's best is better than the best: reflected, the interval is about the value and not about that.
+        let reflected = Interval { low: 2.0 * i.value - i.high, high: 2.0 * i.value - i.low, ..i };
+        Some(((along[at].0, value), reflected))
     };
     Some(Regret { chosen: mean(&of_chosen, &every), best: against(sign)?, worst: against(-sign)? })
 }

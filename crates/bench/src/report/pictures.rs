@@ -3,7 +3,7 @@
 use super::Grid;
 use super::contrast::{Figure, band, over_seeds};
 use super::forced::{fixed, groups, plain};
-use crate::grid::{Kind, Row, prior_name};
+use crate::grid::{FEW, Kind, Row, prior_name};
 use crate::page::plot::{Axis, Bar, Bars, Heat, Lines, Map, Mark, Point, Series};
 use crate::page::{Cell, figure, side_by_side, table};
 use crate::stats::Interval;
@@ -70,7 +70,10 @@ pub fn learning(grid: &Grid) -> String {
     // λ of the exact rows: where little is known, the prior must be heard.
     const LAMBDA: f64 = 1e-4;
     // Priors of exact alone are shown better elsewhere.
-    let other = |row: &Row| row.unit.cell.per_tool.is_some() && row.unit.cell.method != MethodName::Exact;
+    let other = |row: &Row| {
+        row.unit.cell.per_tool.is_some_and(|count| !FEW.contains(&count))
+            && row.unit.cell.method != MethodName::Exact
+    };
     if !grid.rows.iter().any(other) {
         return String::new();
     }
@@ -130,6 +133,13 @@ pub fn learning(grid: &Grid) -> String {
     ])
 }
 
+/// Whether a row is of this method as it goes by its name: its weighting, and its own prior but for the seed.
+fn is_as_named(row: &Row, method: MethodName) -> bool {
+    let (cell, named) = (&row.unit.cell, Method::named(method));
+    let prior = cell.prior == named.prior || matches!(cell.prior, Prior::Uniform { .. });
+    cell.method == method && cell.weighting == named.training.weighting && prior
+}
+
 /// What is called where a tool should be, over all seeds.
 pub fn confusion(grid: &Grid) -> String {
     let wanted = |row: &Row| plain(row) && matches!(row.unit.kind, Kind::Auto | Kind::Own);
@@ -138,7 +148,7 @@ pub fn confusion(grid: &Grid) -> String {
     });
     let mut figures = Vec::new();
     for method in [MethodName::Exact, MethodName::ToolkenGpt] {
-        let Some((name, rows)) = chosen.iter().find(|(_, rows)| rows[0].unit.cell.method == method) else {
+        let Some((name, rows)) = chosen.iter().find(|(_, rows)| is_as_named(rows[0], method)) else {
             continue;
         };
         let tools = &rows[0].metrics.tools;
@@ -209,7 +219,7 @@ pub fn bias(grid: &Grid) -> String {
     let all = groups(grid, |row| plain(row) && !row.along_bias.is_empty());
     let mut figures = Vec::new();
     for method in [MethodName::Exact, MethodName::ToolkenGpt, MethodName::TokenLearning] {
-        let Some((name, rows)) = all.iter().find(|(_, rows)| rows[0].unit.cell.method == method) else {
+        let Some((name, rows)) = all.iter().find(|(_, rows)| is_as_named(rows[0], method)) else {
             continue;
         };
         let along = |value: fn(&crate::grid::AtBias) -> Option<f64>| -> Vec<Point> {

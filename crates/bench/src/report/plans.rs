@@ -3,7 +3,7 @@
 use super::{PlansOf, p_value, percent};
 use crate::home::{HomeMeta, HomeRecord, Tally, by_title, success_interval, tally};
 use crate::page::{Cell, escape, table};
-use crate::stats::{BootstrapTest, LEVEL, RESAMPLES, cohens_h, detectable, holm, paired_bootstrap};
+use crate::stats::{BootstrapTest, LEVEL, RESAMPLES, cohens_h, detectable, holm, mean, paired_bootstrap};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Reasons for rejection that get a column each; the rest share one.
@@ -89,7 +89,8 @@ fn figures(runs: &[Plans<'_>]) -> String {
             let part = tally(run.all().filter(|record| record.in_published == published));
             format!("{} of {}", part.success, part.tasks)
         };
-        let micros: f64 = run.all().map(|record| record.took_micros as f64).sum();
+        let timed = run.all().map(|record| record.took_micros).filter(|&micros| micros > 0);
+        let seconds: Vec<f64> = timed.map(|micros| micros as f64 / 1e6).collect();
         let prompt: usize = run.all().map(|record| record.tokens.0).sum();
         let mut cells = vec![
             Cell::text(&run.method),
@@ -102,17 +103,14 @@ fn figures(runs: &[Plans<'_>]) -> String {
             Cell::number(&share(all.grounded)),
             Cell::number(&share(all.cut)),
             Cell::number(&share(all.gold)),
-            Cell::number(&match run.all().any(|record| record.gold_lines.is_some()) {
-                true => share(all.gold_lines),
-                false => "–".to_owned(),
+            Cell::number(&match all.gold_lines_of {
+                0 => "–".to_owned(),
+                of => percent(all.gold_lines as f64 / of as f64),
             }),
             Cell::number(&apart(true)),
             Cell::number(&apart(false)),
             Cell::number(&format!("{:.0}", prompt as f64 / all.tasks.max(1) as f64)),
-            Cell::number(&match micros > 0.0 {
-                true => format!("{:.2}", micros / 1e6 / all.tasks.max(1) as f64),
-                false => "–".to_owned(),
-            }),
+            Cell::number(&mean(&seconds).map_or_else(|| "–".into(), |x| format!("{x:.2}"))),
         ];
         cells.splice(VERSUS..VERSUS, versus(pair.as_ref(), &mut adjusted));
         rows.push(cells);

@@ -127,6 +127,7 @@ impl Args {
 
     pub fn run(self) -> anyhow::Result<Exit> {
         let training = self.training;
+        let parts: Vec<Part> = self.parts()?.into_iter().map(Part::from).collect();
         let data = self.data.data.as_deref();
         let corpus = training.load(data, self.limit, self.sample_seed)?;
         let test = match self.on.unwrap_or(by_default(training)) {
@@ -156,7 +157,6 @@ impl Args {
             mean_square_norm: train_table.mean_square_norm(),
         };
         let mut file = GridFile::open(&self.out, &meta)?;
-        let parts: Vec<Part> = self.parts()?.into_iter().map(Part::from).collect();
         let given: Vec<usize> = self.per_tool.iter().map(|count| count.get()).collect();
         let few = if given.is_empty() { FEW.to_vec() } else { given };
         let units = plan(&arena, &parts, self.seeds, &few);

@@ -128,6 +128,14 @@ impl Args {
         if matches!(self.method, Way::Words(_)) && self.simulator {
             anyhow::bail!("--simulator goes with tool tokens: plans in words are whole when they are seen");
         }
+        let of_head = [
+            ("--prior", self.prior != PriorName::Own),
+            ("--names", self.names.is_some()),
+            ("--lambda", self.lambda.is_some()),
+        ];
+        if let (Way::Words(_), Some((option, _))) = (self.method, of_head.iter().find(|(_, given)| *given)) {
+            anyhow::bail!("{option} is of a head, and plans in words have none");
+        }
         let home = HomeData::load(self.household, self.data.data.as_deref())?;
         let (folds, mut tests) = (home.folds(self.seed), home.tests());
         if let Some(limit) = self.limit {
@@ -161,6 +169,7 @@ impl Args {
                 continue;
             }
             let part = home.training(&folds, fold, self.train);
+            let likest = self.likest(model.as_ref(), &home, &part)?;
             let head = match (&table, self.plan()) {
                 (Some(table), Some(plan)) => {
                     Some(self.head(&run, model.as_ref(), table, &home, (&part, fold), &plan)?)
@@ -170,7 +179,7 @@ impl Args {
             for batch in of_fold.chunks(self.batch.get()) {
                 let head = head.as_ref().map(|head| (head, ranker.as_ref()));
                 let started = Instant::now();
-                let written = self.plans(model.as_ref(), head, &home, batch, &part)?;
+                let written = self.plans(model.as_ref(), head, &home, batch, &part, likest.as_ref())?;
                 let took = (started.elapsed() / batch.len() as u32).as_micros() as u64;
                 let record = |(&at, written)| record(&home, at, fold, written, took);
                 run.add(&batch.iter().zip(written).map(record).collect::<Result<Vec<_>, _>>()?)?;
@@ -243,6 +252,7 @@ impl Args {
         home: &HomeData,
         batch: &[usize],
         part: &[bool],
+        likest: Option<&Likest<'_>>,
     ) -> anyhow::Result<Vec<Written>> {
         let asked =
             batch.iter().map(|&at| home.question(&home.tasks.tasks[at])).collect::<Result<Vec<_>, _>>()?;
@@ -251,7 +261,7 @@ impl Args {
             if self.method == Way::Words(Shown::Functions) {
                 return Ok(plan_in_calls(model, &home.vocabulary, &questions, self.batch)?);
             }
-            return Ok(plan_in_words(model, self.prompts(model, home, part, &questions)?, self.batch)?);
+            return Ok(plan_in_words(model, self.prompts(home, part, likest, &questions)?, self.batch)?);
         };
         let planner = Planner { lm: model, head, vocabulary: &home.vocabulary, simulator: self.simulator };
         let ask = |(question, start): (Question, Home)| -> Result<Ask, BenchError> {
@@ -268,27 +278,36 @@ impl Args {
         Ok(planned.into_iter().map(|planned| Written { planned, unreadable: None }).collect())
     }
 
+    /// The worked examples of a part with their ranker, where retrieval chooses among them.
+    fn likest<'a>(
+        &self,
+        model: &'a dyn FrozenLm,
+        home: &'a HomeData,
+        part: &[bool],
+    ) -> Result<Option<Likest<'a>>, BenchError> {
+        let Way::Words(Shown::Retrieved(by)) = self.method else { return Ok(None) };
+        let (texts, about): (Vec<&str>, Vec<String>) = home.candidates(part).into_iter().unzip();
+        Ok(Some(Likest { texts, ranker: Ranker::of_texts(by, about, model)? }))
+    }
+
     /// The prompts of plans in words.
     fn prompts(
         &self,
-        model: &dyn FrozenLm,
         home: &HomeData,
         part: &[bool],
+        likest: Option<&Likest<'_>>,
         questions: &[&Question],
     ) -> Result<Vec<String>, BenchError> {
-        let Way::Words(shown) = self.method else { return Ok(Vec::new()) };
-        let described = (shown == Shown::Described).then_some(&home.vocabulary);
-        let Shown::Retrieved(by) = shown else {
+        let Some(Likest { texts, ranker }) = likest else {
+            let described = (self.method == Way::Words(Shown::Described)).then_some(&home.vocabulary);
             let worked = home.worked(part, WORKED_EXAMPLES, self.seed);
             return Ok(questions
                 .iter()
                 .map(|question| prompt_in_words(described, &worked, question))
                 .collect());
         };
-        let (texts, about): (Vec<&str>, Vec<String>) = home.candidates(part).into_iter().unzip();
-        let ranker = Ranker::of_texts(by, &about, model)?;
         let prompt = |question: &&Question| {
-            let ranking = ranker.rank(&question.about())?;
+            let ranking = ranker.rank(&question.about().to_lowercase())?;
             let places = ranking.iter().take(WORKED_EXAMPLES).filter_map(|place| place.parse::<usize>().ok());
             let mut worked: Vec<&str> = places.map(|at| texts[at]).collect();
             // The likest stands last, next to the question.
@@ -379,6 +398,12 @@ impl Args {
         output::text(text)?;
         Ok(())
     }
+}
+
+/// Worked examples, and who ranks them for a question.
+struct Likest<'a> {
+    texts: Vec<&'a str>,
+    ranker: Ranker<'a>,
 }
 
 /// A task's line: its plan, and what that and the task's own script are worth.

@@ -8,7 +8,7 @@ use crate::output;
 use ::corpus::Corpus;
 use ::corpus::arithmetic::{Split, generate};
 use ::export::{Card, Format};
-use anyhow::{Context, bail};
+use anyhow::Context;
 use head::Head;
 use lm::Device;
 use serde::{Deserialize, Serialize};
@@ -137,11 +137,11 @@ impl Options {
             .output()
             .with_context(|| format!("{}: give the engine's Python with --python", python.display()))?;
         if !output.status.success() {
-            bail!(
+            return Err(failed(format!(
                 "{} could not check the export with {engine}: what it printed says why; another Python is given with --python or \
                  {variable}",
                 python.display()
-            );
+            )));
         }
         let mut found: Found =
             serde_json::from_slice(&output.stdout).context("what the check's script printed")?;
@@ -213,7 +213,12 @@ impl Found {
     pub fn verdict(&self) -> anyhow::Result<Exit> {
         match self.failures() {
             failures if failures.is_empty() => Ok(Exit::Done),
-            failures => bail!("the export does not hold: {}", failures.join("; ")),
+            failures => Err(failed(format!("the export does not hold: {}", failures.join("; ")))),
         }
     }
+}
+
+/// What went wrong while computing, not in what was asked for.
+fn failed(message: String) -> anyhow::Error {
+    std::io::Error::other(message).into()
 }
