@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 
 /// Tools of which each is counted against each.
-pub const MOST_CONFUSED: usize = 1000;
+const MOST_CONFUSED: usize = 1000;
 
 /// The figures of a head on a set of examples. A share over nothing is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -39,7 +39,7 @@ pub struct Metrics {
     /// Greedy figures by tool.
     pub tools: Vec<ToolMetrics>,
     /// Greedy counts: `confusion[label][called]`; the last row and column stand for words. Empty where there are more than
-    /// [`MOST_CONFUSED`] tools, and in what is kept of a search.
+    /// a thousand tools, and in what is kept of a search.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub confusion: Vec<Vec<usize>>,
 }
