@@ -68,10 +68,12 @@ fn functions(vocabulary: &Vocabulary) -> Result<ToolSet, BenchError> {
     Ok(ToolSet::new(vocabulary.kinds().iter().zip(vocabulary.tools().iter()).filter_map(function).collect())?)
 }
 
-/// The calls as a plan, up to the first that is no line; eight at most.
+/// The calls as a plan, up to the first that is no line; eight at most. Calls that failed are no steps: the model was told, and could
+/// make others.
 fn written(answered: Answered) -> Written {
     let (mut lines, mut unreadable) = (Vec::new(), None);
-    for call in answered.calls.iter().take(MOST_LINES) {
+    let made: Vec<&CallMade> = answered.calls.iter().filter(|call| call.error.is_none()).collect();
+    for call in made.iter().take(MOST_LINES) {
         match line(call) {
             Ok(line) => lines.push(line),
             Err(reason) => {
@@ -84,8 +86,7 @@ fn written(answered: Answered) -> Written {
         unreadable = Some(format!("the prompt did not fit: {len} tokens, the model's context has {max}"));
     }
     let planned = Planned {
-        ended: answered.calls.len() < MOST_LINES
-            && matches!(answered.finish, Finish::EndOfText | Finish::Stop { .. }),
+        ended: made.len() < MOST_LINES && matches!(answered.finish, Finish::EndOfText | Finish::Stop { .. }),
         lines,
         chosen: answered.tokens.chosen,
         prompt: answered.tokens.prompt,
@@ -94,9 +95,6 @@ fn written(answered: Answered) -> Written {
 }
 
 fn line(call: &CallMade) -> Result<Line, String> {
-    if let Some(error) = &call.error {
-        return Err(format!("call: {error}"));
-    }
     let action = Action::of_name(&call.tool.to_uppercase()).ok_or("call: no such action")?;
     let things =
         call.arguments.split(',').map(|name| name.trim().trim_matches(['<', '>'])).filter(|n| !n.is_empty());
