@@ -69,6 +69,14 @@ pub struct RunMeta {
 impl RunMeta {
     /// The method, and what tells its runs apart.
     pub fn label(&self) -> String {
+        match &self.head {
+            Some(head) => format!("{}, seed {}", self.kind(), head.seed),
+            None => self.kind(),
+        }
+    }
+
+    /// The same whatever the seed of its head.
+    pub fn kind(&self) -> String {
         let mut parts = vec![self.method.to_string()];
         parts.extend(
             (self.version != rules(self.method, self.task))
@@ -87,7 +95,7 @@ impl RunMeta {
             parts.extend(head.per_tool.map(|count| format!("{count} a tool")));
             parts.extend(head.adam.map(|(rate, epochs)| Adam { rate, epochs }.to_string()));
             parts.extend((head.arguments != "demos").then(|| format!("arguments {}", head.arguments)));
-            parts.extend([format!("bias {}", head.bias_rule), format!("seed {}", head.seed)]);
+            parts.push(format!("bias {}", head.bias_rule));
         }
         parts.join(", ")
     }

@@ -124,7 +124,11 @@ impl Found {
             "Model {} ({}), built-in arithmetic corpus, {} training examples, sentence patterns of the test never trained \
              on; exact: λ {lambda} by 5-fold cross-validation, per-position weighting, bias {:.2}; ToolkenGPT's way: Adam, \
              10 epochs at rate 1e-3, uniform start, no penalty; greedy; seed {}.",
-            self.card.name, self.card.engine, self.examples, self.exact.bias, self.seed
+            lm::called(&self.card.name, &self.card.digest),
+            self.card.engine,
+            self.examples,
+            self.exact.bias,
+            self.seed
         )
     }
 

@@ -59,13 +59,17 @@ fn unbounded<'r>(rows: impl Iterator<Item = &'r &'r Row> + Clone) -> String {
         return String::new();
     }
     let of = exact.filter(|row| fixed(row).is_some_and(|lambda| at.contains(&lambda.to_bits()))).count();
-    let shown = |lambda: f64| if lambda == 0.0 { "0".to_owned() } else { format!("{lambda:e}") };
-    let at: Vec<String> = at.into_iter().map(|bits| shown(f64::from_bits(bits))).collect();
+    let at: Vec<String> = at.into_iter().map(|bits| written(f64::from_bits(bits))).collect();
     let open = open.count();
     format!(
         " At λ = {} no optimum was reached by {open} of exact's {of} fits, unbounded or stopped: their last step is shown.",
         at.join(", ")
     )
+}
+
+/// A λ as people write it.
+fn written(lambda: f64) -> String {
+    if lambda == 0.0 || lambda >= 0.1 { lambda.to_string() } else { format!("{lambda:e}") }
 }
 
 /// What a line is called: of exact its prior.
@@ -144,7 +148,7 @@ fn regrets(grid: &Grid) -> String {
                     Cell::number(&format!("{:.4}", regret.chosen)),
                 ];
                 for ((lambda, value), d) in [regret.best, regret.worst] {
-                    cells.push(Cell::number(&format!("{lambda:e}: {value:.4}")));
+                    cells.push(Cell::number(&format!("{}: {value:.4}", written(lambda))));
                     let [d, low, high] = [d.value, d.low, d.high].map(|x| scale * x);
                     cells.push(Cell::number(&format!("{d:+.2} [{low:+.2}, {high:+.2}]")));
                 }

@@ -32,15 +32,26 @@ pub struct Options {
     /// Decides the folds
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// This λ instead of one chosen by cross-validation
-    #[arg(long, value_name = "λ")]
-    lambda: Option<f64>,
-    /// Choose λ again, also where the pack has one
-    #[arg(long, conflicts_with = "lambda")]
-    search: bool,
+    /// A number, or `auto`: by cross-validation. A pack that grows keeps the λ it has unless this is given
+    #[arg(long, value_name = "λ", value_parser = lambda)]
+    lambda: Option<Lambda>,
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
+}
+
+/// Where λ is from.
+#[derive(Clone, Copy, Debug)]
+enum Lambda {
+    Auto,
+    Given(f64),
+}
+
+fn lambda(text: &str) -> Result<Lambda, String> {
+    match text {
+        "auto" => Ok(Lambda::Auto),
+        _ => text.parse().map(Lambda::Given).map_err(|_| "expected auto or a number".into()),
+    }
 }
 
 impl Args {
@@ -78,8 +89,12 @@ impl Options {
         }
         let date = chrono::Utc::now().format("%Y-%m-%d").to_string();
         // A tool more changes λ little: the pack's is kept, so that adding one takes seconds.
-        let kept = earlier.and_then(|head| head.meta.lambda).filter(|_| !self.search);
-        let settings = FitSettings { folds: self.folds, seed: self.seed, lambda: self.lambda.or(kept), date };
+        let lambda = match self.lambda {
+            Some(Lambda::Given(lambda)) => Some(lambda),
+            Some(Lambda::Auto) => None,
+            None => earlier.and_then(|head| head.meta.lambda),
+        };
+        let settings = FitSettings { folds: self.folds, seed: self.seed, lambda, date };
         let bar = progress::bar("contexts", "contexts", 0);
         let fits = progress::bar("heads", "fits", 0);
         let started = Instant::now();
