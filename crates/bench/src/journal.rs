@@ -29,12 +29,14 @@ pub struct Journal<R> {
 }
 
 impl<R: Serialize + DeserializeOwned> Journal<R> {
-    /// Opens a journal, or begins one, and returns it with the records that are there.
+    /// Opens a journal, or begins one, and returns it with the records that are there. It is locked while it is open, where the
+    /// file system has locks.
     ///
     /// `other` describes what was found where it is of something else.
     ///
     /// # Errors
-    /// [`BenchError::Data`] if the directory is of something else, or a record cannot be read.
+    /// [`BenchError::Data`] if the directory is of something else, has records and does not say what of, is open elsewhere, or a
+    /// record cannot be read.
     pub fn open<M: Serialize + DeserializeOwned + PartialEq>(
         folder: &Path,
         names: Names,
@@ -42,17 +44,6 @@ impl<R: Serialize + DeserializeOwned> Journal<R> {
         other: impl FnOnce(&M) -> String,
     ) -> Result<(Self, Vec<R>), BenchError> {
         fs::create_dir_all(folder).map_err(|e| BenchError::io(folder, e))?;
-        let path = folder.join(names.meta);
-        if path.exists() {
-            let found: M = self::meta(folder, names)?;
-            if found != *of {
-                let message = format!("{}: give another directory", other(&found));
-                return Err(BenchError::data(path, message));
-            }
-        } else {
-            let text = toml::to_string(of).map_err(|e| BenchError::data(&path, e.to_string()))?;
-            write_whole(&path, text.as_bytes())?;
-        }
         let path = folder.join(names.records);
         let mut file = OpenOptions::new()
             .create(true)
@@ -65,7 +56,21 @@ impl<R: Serialize + DeserializeOwned> Journal<R> {
             let message = "another process is writing here: wait for it, or give another directory";
             return Err(BenchError::data(path, message.to_owned()));
         }
-        let records = parse(&whole_lines(&mut file, &path)?, &path)?;
+        let records: Vec<R> = parse(&whole_lines(&mut file, &path)?, &path)?;
+        let meta_path = folder.join(names.meta);
+        if meta_path.exists() {
+            let found: M = self::meta(folder, names)?;
+            if found != *of {
+                let message = format!("{}: give another directory", other(&found));
+                return Err(BenchError::data(meta_path, message));
+            }
+        } else if !records.is_empty() {
+            let message = format!("there are records, but no {}: give another directory", names.meta);
+            return Err(BenchError::data(path, message));
+        } else {
+            let text = toml::to_string(of).map_err(|e| BenchError::data(&meta_path, e.to_string()))?;
+            write_whole(&meta_path, text.as_bytes())?;
+        }
         Ok((Self { path, file, records: PhantomData }, records))
     }
 
@@ -119,6 +124,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), BenchError> {
         // Not a `NamedTempFile::new_in`, which is for its owner's eyes only.
         let mut file = tempfile::Builder::new().make_in(folder, |path| File::create_new(path))?;
         file.write_all(bytes)?;
+        file.as_file().sync_all()?;
         file.persist(path)?;
         std::io::Result::Ok(())
     };

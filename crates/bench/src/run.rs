@@ -108,8 +108,14 @@ impl RunMeta {
                 && head.names.is_none()
                 && !head.calls_only
                 && head.weighting == Weighting::default()
+                && (head.bias_rule.as_str(), head.arguments.as_str()) == ("auto", "demos")
         };
-        self.method.to_string() == "exact" && self.head.as_ref().is_some_and(plain)
+        let method = Method::ToolTokens { head: MethodName::Exact, among: None, react: false };
+        self.method == method
+            && self.version == rules(self.method, self.task)
+            && self.rounding == "reference"
+            && self.facts.is_empty()
+            && self.head.as_ref().is_some_and(plain)
     }
 
     /// Which of the task's questions.
@@ -202,6 +208,11 @@ impl Run {
         let (questions, found) = Journal::open(folder, NAMES, meta, other)?;
         let done = found.into_iter().map(|record: Record| record.question.id).collect();
         Ok(Self { folder: folder.to_owned(), questions, done })
+    }
+
+    /// Whether a directory is of such a run.
+    pub fn is_at(folder: &Path) -> bool {
+        folder.join(NAMES.meta).exists()
     }
 
     /// What a run's directory is of.

@@ -21,7 +21,7 @@ pub enum Scoring {
         /// The mark.
         mark: String,
     },
-    /// The answer is what the text ends with, but for a full stop: a number, or words to the letter.
+    /// The last number of the text, where a number is expected; else what the text ends with, but for a full stop, to the letter.
     Ending,
     /// The first relation that is called, and whether the answer is one of the expected objects.
     Relation,
@@ -86,9 +86,9 @@ impl Scoring {
             }
             // Of a relation the text alone says only whether the answer ends it.
             Self::Ending | Self::Relation => {
-                let right = ends_right(text, expected);
-                let last = text.trim().trim_end_matches('.').rsplit(char::is_whitespace).next();
-                let found = last.filter(|x| !x.is_empty()).map(str::to_owned);
+                let found = ending(text, expected);
+                let right =
+                    found.as_deref().is_some_and(|found| found == expected || is_close(found, expected));
                 Score { strict: right, lax: right, found, ..Score::default() }
             }
         }
@@ -124,18 +124,17 @@ fn is_close(found: &str, expected: &str) -> bool {
     }
 }
 
-/// Whether the text's last sentence ends in the expected answer: numbers within 0.1 %, other answers to the letter.
-pub fn ends_right(text: &str, expected: &str) -> bool {
-    let text = text.trim().trim_end_matches('.');
-    if text.ends_with(expected)
-        && !text[..text.len() - expected.len()].ends_with(|c: char| c.is_alphanumeric() || c == '.')
-    {
-        return true;
+/// What a text ends with: its last number where one is expected, else the expected words if they end it, else its last word.
+fn ending(text: &str, expected: &str) -> Option<String> {
+    if expected.replace(',', "").parse::<f64>().is_ok() {
+        return signed_number(text);
     }
-    let text = text.replace(',', "");
-    let last =
-        text.rsplit(|c: char| !(c.is_ascii_digit() || c == '.' || c == '-')).find(|part| !part.is_empty());
-    last.is_some_and(|found| is_close(found, expected))
+    let text = text.trim().trim_end_matches('.');
+    let whole = |before: &&str| !before.ends_with(char::is_alphanumeric);
+    if !expected.is_empty() && text.strip_suffix(expected).as_ref().is_some_and(whole) {
+        return Some(expected.to_owned());
+    }
+    text.rsplit(char::is_whitespace).next().filter(|word| !word.is_empty()).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -182,11 +181,20 @@ mod tests {
             (" It is -4.", "-4", true),
             (" It is 4.", "-4", false),
             (" It holds 12,345.", "12345", true),
+            (" It is -4.", "4", false),
+            (" It holds 1,234.", "234", false),
+            (" That is 12 - thanks", "12", true),
+            (" There are 36 of them", "36", true),
+            (" It is 12-5.", "5", true),
             ("", "4", false),
+            ("", "Paris", false),
+            (" It is in Comparis.", "Paris", false),
+            (" It is in New York.", "York", true),
+            (" It is in Paris.", "", false),
             (" It is in Paris.", "Paris", true),
             (" It is in Rome.", "Paris", false),
         ] {
-            assert_eq!(ends_right(text, expected), right, "{text} {expected}");
+            assert_eq!(Scoring::Ending.score(text, expected).strict, right, "{text} {expected}");
         }
     }
 }

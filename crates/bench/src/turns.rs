@@ -19,7 +19,7 @@ pub struct Turns<'a> {
     pub closing: &'a str,
     /// Tokens of a turn at most.
     pub max_tokens: usize,
-    /// Turns at most; what is called in the last comes to nothing.
+    /// Turns at most; what is called in the last comes to nothing, and the answer is one that was cut.
     pub most: usize,
     /// Whether who only repeats earlier calls has what it will get. (Steps of a plan may repeat.)
     pub repeats_end: bool,
@@ -113,8 +113,13 @@ impl Conversation<'_> {
         self.turns += 1;
         so_far.text.push_str(if so_far.text.is_empty() { "" } else { "\n" });
         so_far.text.push_str(text);
-        let in_full = matches!(generation.finish, Finish::ContextFull { .. });
-        if self.turns >= how.most || in_full {
+        if matches!(generation.finish, Finish::ContextFull { .. }) {
+            return self.answered.take();
+        }
+        if self.turns >= how.most {
+            if !calls.is_empty() {
+                so_far.finish = Finish::MaxTokens;
+            }
             return self.answered.take();
         }
         // A model that only repeats itself has what it will get.

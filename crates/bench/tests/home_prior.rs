@@ -110,7 +110,7 @@ fn fitted(held: f32, lambda: Option<f64>) -> Head {
     let part: Vec<bool> = (0..TEXTS).map(|text| text < TEXTS - 2).collect();
     let vocabulary = Vocabulary::new(&names).expect("tokens");
     let (method, prior) = (MethodName::Exact, PriorName::Contexts);
-    let plan = PlanMethod { method, prior, adam: (1e-3, 1), names: None, lambda, seed: 0 };
+    let plan = PlanMethod { method, prior, adam: None, names: None, lambda, seed: 0 };
     fit_part(&Norms::new(), &table, &vocabulary, &part, &plan).expect("a head")
 }
 

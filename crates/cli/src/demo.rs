@@ -6,8 +6,9 @@ mod kept;
 mod page;
 
 use crate::{ask::trace, exit::Exit, model::Which, output};
+use ::bench::score::Scoring;
 use ::corpus::arithmetic::Problem;
-use answers::{answer, is_right};
+use answers::answer;
 use decode::Generation;
 use head::{Curve, Head, Metrics, Subset, Table, Weighting};
 use heads::{Heads, Plan};
@@ -96,8 +97,11 @@ impl Args {
                 .json(&format!("answers-{key}-{}.json", questions.len()), || {
                     answer(model.as_ref(), head, &questions)
                 })?;
-            let right =
-                generations.iter().zip(&questions).map(|(g, q)| is_right(&g.text, &q.answer)).collect();
+            let right = generations
+                .iter()
+                .zip(&questions)
+                .map(|(g, q)| Scoring::Ending.score(&g.text, &q.answer).strict)
+                .collect();
             ways.push(Way { key, name, metrics: head.map(figures).transpose()?, generations, right });
         }
         let (card, examples, seed) = (model.card().clone(), self.examples, self.seed);

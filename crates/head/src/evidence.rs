@@ -15,6 +15,7 @@ use crate::{
     fit::{head_of, objective, with_provenance},
 };
 use faer::linalg::matmul::triangular::{BlockStructure, matmul};
+use faer::linalg::triangular_inverse::invert_lower_triangular;
 use faer::{Accum, Mat, MatRef, Par, Side};
 use lm::Matrix;
 use rayon::prelude::*;
@@ -25,8 +26,8 @@ const ROUNDS: usize = 20;
 const SETTLED: f64 = 0.02;
 /// λ / mean‖h‖² stays within these.
 const RANGE: (f64, f64) = (1e-12, 1e-2);
-/// Positions that add less than this share of the largest are left out of a block.
-const NEGLIGIBLE: f64 = 1e-7;
+/// The positions of a block that say least are left out, as many as move γ by no more than this.
+const NEGLIGIBLE: f64 = 1e-2;
 
 /// What empirical Bayes found.
 #[derive(Clone, Debug)]
@@ -100,18 +101,14 @@ fn step(objective: &Objective<'_>, solution: &Solution) -> Vec<(f64, f64)> {
     (0..objective.fitted().len())
         .into_par_iter()
         .map(|row| {
-            let positions: Vec<(u32, f64)> = curvature.block(row).collect();
-            let largest = positions.iter().map(|(_, weight)| *weight).fold(0.0, f64::max);
-            let kept: Vec<(u32, f64)> =
-                positions.into_iter().filter(|(_, weight)| *weight > NEGLIGIBLE * largest).collect();
-            let mut a = Vec::with_capacity(kept.len() * width);
-            for (id, weight) in &kept {
-                let scale = (n * weight).sqrt();
+            let alpha = 2.0 * n * objective.row_lambda(row);
+            let positions = telling(curvature.block(row).map(|(id, weight)| (id, n * weight)), table, alpha);
+            let mut a = Vec::with_capacity(positions.len() * width);
+            for (id, weight) in &positions {
+                let scale = weight.sqrt();
                 a.extend(table.row(*id).iter().map(|&h| scale * f64::from(h)));
             }
-            let alpha = 2.0 * n * objective.row_lambda(row);
-            let gamma: f64 =
-                eigenvalues(&a, width, kept.len()).iter().map(|&e| e.max(0.0) / (e.max(0.0) + alpha)).sum();
+            let gamma = determined(&a, width, positions.len(), alpha);
             let at = row * width..(row + 1) * width;
             let square: f64 = (solution.weights[at.clone()].iter().zip(&objective.prior()[at]))
                 .map(|(w, w0)| (f64::from(*w) - f64::from(*w0)).powi(2))
@@ -121,8 +118,26 @@ fn step(objective: &Objective<'_>, solution: &Solution) -> Vec<(f64, f64)> {
         .collect()
 }
 
-/// The non-zero eigenvalues of A Aᵀ, A `(width, n)` column by column: those of the smaller of A Aᵀ and AᵀA.
-fn eigenvalues(a: &[f64], width: usize, n: usize) -> Vec<f64> {
+/// The positions of a block `Σ weight h hᵀ` without those that γ does not depend on: as γ grows by 1/α at most with the
+/// block's trace, positions whose `weight ‖h‖²` sum up to [`NEGLIGIBLE`]·α can go.
+fn telling(block: impl Iterator<Item = (u32, f64)>, table: &Table<'_>, alpha: f64) -> Vec<(u32, f64)> {
+    let square = |id: u32| f64::from(table.norm[id as usize]).powi(2);
+    let mut positions: Vec<(u32, f64, f64)> = block
+        .filter(|(_, weight)| *weight > 0.0)
+        .map(|(id, weight)| (id, weight, weight * square(id)))
+        .collect();
+    positions.sort_unstable_by(|a, b| b.2.total_cmp(&a.2).then(a.0.cmp(&b.0)));
+    let mut room = NEGLIGIBLE * alpha;
+    while let Some(&(_, _, trace)) = positions.last().filter(|(_, _, trace)| *trace <= room) {
+        room -= trace;
+        positions.pop();
+    }
+    positions.into_iter().map(|(id, weight, _)| (id, weight)).collect()
+}
+
+/// γ = Σ e / (e + α) over the eigenvalues e of A Aᵀ, A `(width, n)` column by column: with G the smaller of A Aᵀ and AᵀA, m × m,
+/// and L its Cholesky factor with α on the diagonal, γ = m − α tr (G + αI)⁻¹ = m − α ‖L⁻¹‖².
+fn determined(a: &[f64], width: usize, n: usize, alpha: f64) -> f64 {
     let a = MatRef::from_column_major_slice(a, width, n);
     let size = width.min(n);
     let mut gram = Mat::<f64>::zeros(size, size);
@@ -130,7 +145,11 @@ fn eigenvalues(a: &[f64], width: usize, n: usize) -> Vec<f64> {
     // The lower half is all that is read.
     let (half, whole) = (BlockStructure::TriangularLower, BlockStructure::Rectangular);
     matmul(gram.as_mut(), half, Accum::Replace, left, whole, right, whole, 1.0, Par::Seq);
-    // A sum for each thread would make eigenvalues depend on how many there are.
+    (0..size).for_each(|i| gram[(i, i)] += alpha);
+    // A sum for each thread would make values depend on how many there are.
     faer::set_global_parallelism(Par::Seq);
-    gram.self_adjoint_eigenvalues(Side::Lower).unwrap_or_default()
+    let Ok(factor) = gram.llt(Side::Lower) else { return 0.0 };
+    let mut inverse = Mat::<f64>::zeros(size, size);
+    invert_lower_triangular(inverse.as_mut(), factor.L(), Par::Seq);
+    (size as f64 - alpha * inverse.squared_norm_l2()).max(0.0)
 }

@@ -67,7 +67,7 @@ pub fn plan(arena: &Arena<'_>, parts: &[Part], seeds: u64, few: &[usize]) -> Vec
                 for &fold in &folds {
                     let prior = seeded(&cell.prior, seed);
                     let unit = Unit { kind, cell: Cell { prior, seed, fold, ..cell.clone() } };
-                    if (*part != Part::Few || is_worth(arena, &unit)) && !units.contains(&unit) {
+                    if (*part != Part::Few || is_worth(arena, &unit, few)) && !units.contains(&unit) {
                         units.push(unit);
                     }
                 }
@@ -170,10 +170,10 @@ fn learning(published: Adam) -> Vec<(Kind, Cell)> {
 }
 
 /// So many examples a tool may leave none to score, be no more than fewer are, or be too few to choose λ by.
-fn is_worth(arena: &Arena<'_>, unit: &Unit) -> bool {
+fn is_worth(arena: &Arena<'_>, unit: &Unit, counts: &[usize]) -> bool {
     let cell = &unit.cell;
     let drawn = |count| arena.split(&Cell { per_tool: Some(count), ..cell.clone() }).ok();
-    let fewer = FEW.into_iter().filter(|&count| Some(count) < cell.per_tool).max();
+    let fewer = counts.iter().copied().filter(|&count| Some(count) < cell.per_tool).max();
     let Some(here) = cell.per_tool.and_then(drawn) else { return false };
     let search = Search::default();
     let can_choose = || here.fit_on.folds(here.train, search.folds, cell.seed).is_ok();

@@ -73,6 +73,11 @@ impl GridFile {
         Ok(Self { folder: folder.to_owned(), units, done })
     }
 
+    /// Whether a directory is of such a grid.
+    pub fn is_at(folder: &Path) -> bool {
+        folder.join(NAMES.meta).exists()
+    }
+
     /// What a grid's directory is of.
     ///
     /// # Errors

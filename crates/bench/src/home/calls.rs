@@ -1,9 +1,8 @@
 //! Planning by the model's own function calling: every action is a function, a plan is its calls in order.
 
-use super::plan::{MOST_LINES, Planned};
+use super::plan::{MOST_LINES, Planned, Written};
 use super::prompt::Question;
 use super::vocabulary::{Kind, Vocabulary};
-use super::words::Written;
 use crate::BenchError;
 use crate::answer::Answered;
 use crate::turns::Turns;
@@ -83,7 +82,7 @@ fn written(answered: Answered) -> Written {
         }
     }
     if let Finish::ContextFull { len, max } = answered.finish {
-        unreadable = Some(format!("the prompt did not fit: {len} tokens, the model's context has {max}"));
+        unreadable = Some(Written::did_not_fit(len, max));
     }
     let planned = Planned {
         ended: made.len() < MOST_LINES && matches!(answered.finish, Finish::EndOfText | Finish::Stop { .. }),

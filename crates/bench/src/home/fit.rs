@@ -20,7 +20,8 @@ pub struct PlanMethod {
     /// What its rows are held to.
     pub prior: PriorName,
     /// Adam's rate and epochs, for methods that use it.
-    pub adam: (f64, usize),
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adam: Option<(f64, usize)>,
     /// What priors call the tokens, where it is not what they are called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub names: Option<Names>,
@@ -53,8 +54,7 @@ pub fn fit_part(
     if let Some(prior) = plan.prior.prior(plan.seed) {
         method.prior = prior;
     }
-    if let Solver::Adam(settings) = &mut method.solver {
-        let (rate, epochs) = plan.adam;
+    if let (Solver::Adam(settings), Some((rate, epochs))) = (&mut method.solver, plan.adam) {
         *settings = AdamSettings { rate, epochs, seed: plan.seed, ..*settings };
     }
     let texts = texts(table.tools(), &own_texts(vocabulary.tools()), plan.names.unwrap_or_default());

@@ -14,7 +14,7 @@ use tools::household::{Action, Home, Line, Thing};
 /// Lines that count: ToolkenGPT scores the first eight.
 pub const MOST_LINES: usize = 8;
 /// Tokens that are chosen at most.
-pub const MOST_TOKENS: usize = 48;
+const MOST_TOKENS: usize = 48;
 
 /// A plan as it was made.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +27,22 @@ pub struct Planned {
     pub chosen: usize,
     /// Tokens of the prompt.
     pub prompt: usize,
+}
+
+/// A plan, and what of it is no line.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Written {
+    /// The plan up to the first line that is none.
+    pub planned: Planned,
+    /// That line, and why; or why there is no plan.
+    pub unreadable: Option<String>,
+}
+
+impl Written {
+    /// Why there is no plan where a prompt is longer than the context.
+    pub(super) fn did_not_fit(len: usize, max: usize) -> String {
+        format!("the prompt did not fit: {len} tokens, the model's context has {max}")
+    }
 }
 
 /// What is to be planned.
@@ -52,11 +68,12 @@ pub struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    /// Plans for several households at once; each comes out as it would by itself.
+    /// Plans for several households at once; each comes out as it would by itself. One that outgrows the model's context ends
+    /// there, and says so.
     ///
     /// # Errors
     /// The model's; a head of other tokens.
-    pub fn plan(&self, asks: Vec<Ask>) -> Result<Vec<Planned>, BenchError> {
+    pub fn plan(&self, asks: Vec<Ask>) -> Result<Vec<Written>, BenchError> {
         if self.head.tools != self.vocabulary.names() {
             return Err(BenchError::Setting(
                 "the head's rows are not the household's tokens: fit it anew".into(),
@@ -67,6 +84,13 @@ impl Planner<'_> {
             plans.push(self.begin(ask)?);
         }
         loop {
+            for plan in &mut plans {
+                let (len, max) = (plan.sequence.ids().len() + plan.pending.len(), self.lm.card().context);
+                if len > max {
+                    plan.unreadable = Some(Written::did_not_fit(len, max));
+                    plan.pending.clear();
+                }
+            }
             let mut open: Vec<&mut Plan> = plans.iter_mut().filter(|plan| !plan.pending.is_empty()).collect();
             if open.is_empty() {
                 break;
@@ -82,11 +106,14 @@ impl Planner<'_> {
                 self.decide(plan, &self.head.logits(states.row(end - 1)))?;
             }
         }
-        let done = |plan: Plan| Planned {
-            lines: plan.lines,
-            ended: plan.ended,
-            chosen: plan.chosen,
-            prompt: plan.prompt,
+        let done = |plan: Plan| Written {
+            planned: Planned {
+                lines: plan.lines,
+                ended: plan.ended,
+                chosen: plan.chosen,
+                prompt: plan.prompt,
+            },
+            unreadable: plan.unreadable,
         };
         Ok(plans.into_iter().map(done).collect())
     }
@@ -110,6 +137,7 @@ impl Planner<'_> {
             things: Vec::new(),
             lines: Vec::new(),
             ended: false,
+            unreadable: None,
             chosen: 0,
             prompt,
         })
@@ -213,6 +241,7 @@ struct Plan {
     things: Vec<Thing>,
     lines: Vec<Line>,
     ended: bool,
+    unreadable: Option<String>,
     chosen: usize,
     prompt: usize,
 }

@@ -10,7 +10,6 @@ use crate::heads::PriorName;
 use crate::journal::{self, Journal, Names};
 use crate::method::{Among, Method};
 use crate::stats::{Interval, LEVEL, wilson_clustered};
-use head::MethodName;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -76,11 +75,8 @@ impl HomeMeta {
         };
         let names = head.names.map_or_else(String::new, |names| format!(", names {names}"));
         let lambda = head.lambda.map_or_else(String::new, |lambda| format!(", λ {lambda:e}"));
-        let (rate, epochs) = head.adam;
-        let adam = match head.method {
-            MethodName::Exact => String::new(),
-            _ => format!(", {}", Adam { rate, epochs }),
-        };
+        let adam =
+            head.adam.map_or_else(String::new, |(rate, epochs)| format!(", {}", Adam { rate, epochs }));
         let simulator = if self.simulator { ", simulator asked" } else { "" };
         let name = Method::ToolTokens { head: head.method, among: self.among, react: false };
         format!("{name}{prior}{names}{lambda}{adam}{simulator}{version}")

@@ -1,6 +1,6 @@
 //! Planning in words: in-context learning, which tool tokens are compared with.
 
-use super::plan::{MOST_LINES, Planned};
+use super::plan::{MOST_LINES, Planned, Written};
 use super::prompt::Question;
 use super::vocabulary::{END, Vocabulary};
 use crate::BenchError;
@@ -43,15 +43,6 @@ impl Shown {
     }
 }
 
-/// A plan in words, and what of it is no line.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Written {
-    /// The plan up to the first line that is none.
-    pub planned: Planned,
-    /// That line, and why.
-    pub unreadable: Option<String>,
-}
-
 /// The prompt: what the tokens mean, where that is given, worked examples with their plans, then the question.
 pub fn prompt_in_words(described: Option<&Vocabulary>, worked: &[&str], question: &Question) -> String {
     let mut prompt = String::new();
@@ -88,10 +79,11 @@ pub fn plan_in_words(
     let written = |generation: decode::Generation| {
         let (lines, mut unreadable) = read_plan(&generation.text);
         if let Finish::ContextFull { len, max } = generation.finish {
-            unreadable = Some(format!("the prompt did not fit: {len} tokens, the model's context has {max}"));
+            unreadable = Some(Written::did_not_fit(len, max));
         }
         let planned = Planned {
-            ended: matches!(generation.finish, Finish::EndOfText | Finish::Stop { .. }),
+            ended: lines.len() < MOST_LINES
+                && matches!(generation.finish, Finish::EndOfText | Finish::Stop { .. }),
             lines,
             chosen: generation.tokens.chosen,
             prompt: generation.tokens.prompt,

@@ -8,7 +8,7 @@ use crate::stats::{
     minimal_detectable_difference, paired_bootstrap, paired_t, wilson, wilson_clustered,
 };
 use decode::Finish;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A method's runs, which differ in the seeds of their heads alone.
 struct Answers<'a> {
@@ -24,7 +24,13 @@ impl<'a> Answers<'a> {
         let mut all: Vec<Self> = Vec::new();
         for &run in runs {
             let mut meta = run.meta.clone();
-            let seed = meta.head.as_mut().map_or(0, |head| std::mem::take(&mut head.seed));
+            let seed = meta.head.as_mut().map_or(0, |head| {
+                if head.per_tool.is_some() {
+                    // The seed draws the examples too.
+                    (head.corpus, head.examples) = (String::new(), 0);
+                }
+                std::mem::take(&mut head.seed)
+            });
             match all.iter_mut().find(|answers| answers.meta == meta) {
                 Some(answers) => {
                     answers.seeds.insert(seed, run);
@@ -67,10 +73,13 @@ impl<'a> Answers<'a> {
         }
     }
 
-    /// The share of right answers of every seed.
-    fn right_by_seed(&self) -> BTreeMap<u64, f64> {
-        let right = |run: &RunOf| run.records.iter().filter(|r| r.score.strict).count();
-        self.seeds.iter().map(|(&seed, run)| (seed, share(right(run), run.records.len()))).collect()
+    /// Whether the answers of a seed are right, by question. What has no head has no seed: its answers are the same for all.
+    fn of_seed(&self, seed: u64) -> Option<BTreeMap<&'a str, bool>> {
+        let run = match self.meta.head {
+            None => self.seeds.values().next(),
+            Some(_) => self.seeds.get(&seed),
+        };
+        Some(run?.records.iter().map(|r| (r.question.id.as_str(), r.score.strict)).collect())
     }
 
     /// The mean over records.
@@ -120,8 +129,11 @@ fn of_task(methods: &[Answers<'_>]) -> String {
         .iter()
         .zip(&pairs)
         .map(|(answers, pair)| {
-            let count = |of: fn(&Record) -> usize| answers.records().map(of).sum::<usize>();
-            let failed = count(|r| r.answered.calls.iter().filter(|c| c.error.is_some()).count());
+            // A count of one run, the mean of several seeds'.
+            let of_seed = |of: fn(&Record) -> usize| {
+                tenths(answers.records().map(of).sum::<usize>() as f64 / answers.seeds.len() as f64)
+            };
+            let failed = of_seed(|r| r.answered.calls.iter().filter(|c| c.error.is_some()).count());
             let first_right = answers.share_of(|r| {
                 let gold = r.question.tools.first()?;
                 Some(r.answered.calls.first().is_some_and(|call| call.tool == *gold))
@@ -134,7 +146,9 @@ fn of_task(methods: &[Answers<'_>]) -> String {
                 || "–".into(),
                 |i| format!("{} [{}, {}]", percent(i.value), percent(i.low), percent(i.high)),
             );
-            let by_seed: Vec<f64> = answers.right_by_seed().into_values().collect();
+            let right_of = |run: &&RunOf| run.records.iter().filter(|r| r.score.strict).count();
+            let by_seed: Vec<f64> =
+                answers.seeds.values().map(|run| share(right_of(run), run.records.len())).collect();
             let seeds = mean_t(&by_seed, LEVEL).filter(|seeds| seeds.n > 1);
             let mut cells = vec![
                 Cell::text(&answers.label()),
@@ -145,7 +159,7 @@ fn of_task(methods: &[Answers<'_>]) -> String {
                 ),
                 Cell::number(&answers.share_of(|r| Some(r.score.lax))),
                 number(|r| r.answered.calls.len(), 2),
-                Cell::number(&failed.to_string()),
+                Cell::number(&failed),
                 Cell::number(&first_right),
                 number(|r| r.answered.tokens.chosen + r.answered.tokens.arguments, 0),
                 number(|r| r.answered.tokens.prompt, 0),
@@ -157,8 +171,8 @@ fn of_task(methods: &[Answers<'_>]) -> String {
                 cells.push(Cell::number(&answers.share_of(|r| r.score.complete)));
                 cells.push(Cell::number(&answers.share_of(|r| r.score.greedy)));
                 let too_long =
-                    count(|r| usize::from(matches!(r.answered.finish, Finish::ContextFull { .. })));
-                cells.push(Cell::number(&too_long.to_string()));
+                    of_seed(|r| usize::from(matches!(r.answered.finish, Finish::ContextFull { .. })));
+                cells.push(Cell::number(&too_long));
             }
             cells.splice(VERSUS..VERSUS, versus(pair.as_ref(), &mut adjusted));
             cells
@@ -227,9 +241,7 @@ impl Versus {
             let test = paired_bootstrap(&of_a, &of_b, &vec![1.0; shares.len()], RESAMPLES, 0, LEVEL)?;
             (test.p, detectable(&differences))
         };
-        let seeds_b = b.right_by_seed();
-        let by_seed = a.right_by_seed().into_iter().filter_map(|(seed, a)| Some((a, *seeds_b.get(&seed)?)));
-        let (seeds_a, seeds_b): (Vec<f64>, Vec<f64>) = by_seed.unzip();
+        let (seeds_a, seeds_b): (Vec<f64>, Vec<f64>) = by_seed(a, b).into_iter().unzip();
         Some(Self {
             difference: mean_a - mean_b,
             alone: (
@@ -244,14 +256,26 @@ impl Versus {
     }
 }
 
+/// The shares of right answers of a and b, seed by seed, each over the questions that both answered; what has one seed because
+/// nothing in it is random stands for all.
+fn by_seed(a: &Answers<'_>, b: &Answers<'_>) -> Vec<(f64, f64)> {
+    let seeds: BTreeSet<u64> = a.seeds.keys().chain(b.seeds.keys()).copied().collect();
+    let shares = |seed: u64| {
+        let (a, b) = (a.of_seed(seed)?, b.of_seed(seed)?);
+        let both: Vec<(bool, bool)> = a.iter().filter_map(|(id, &a)| Some((a, *b.get(id)?))).collect();
+        let right =
+            |of: fn(&(bool, bool)) -> bool| share(both.iter().filter(|pair| of(pair)).count(), both.len());
+        (!both.is_empty()).then(|| (right(|pair| pair.0), right(|pair| pair.1)))
+    };
+    seeds.into_iter().filter_map(shares).collect()
+}
+
 /// The cells of a comparison.
 fn versus(pair: Option<&Versus>, adjusted: &mut impl Iterator<Item = f64>) -> Vec<Cell> {
     let Some(pair) = pair else { return ["–"; 6].map(Cell::number).to_vec() };
-    // Whole numbers of one seed's runs, tenths of several.
-    let count = |x: f64| format!("{x:.1}").trim_end_matches(".0").to_owned();
     vec![
         Cell::number(&format!("{:+.1}", 100.0 * pair.difference)),
-        Cell::number(&format!("{} : {}", count(pair.alone.0), count(pair.alone.1))),
+        Cell::number(&format!("{} : {}", tenths(pair.alone.0), tenths(pair.alone.1))),
         Cell::number(&p_value(adjusted.next().unwrap_or(1.0))),
         Cell::number(&pair.p_seeds.map_or_else(|| "–".into(), uncorrected)),
         Cell::number(&format!("{:+.2}", pair.effect)),
@@ -263,6 +287,11 @@ fn versus(pair: Option<&Versus>, adjusted: &mut impl Iterator<Item = f64>) -> Ve
 fn took(answers: &Answers<'_>) -> Vec<f64> {
     let timed = answers.records().map(|r| r.answered.took_micros).filter(|&micros| micros > 0);
     timed.map(|micros| micros as f64 / 1e3).collect()
+}
+
+/// A count, or a mean of counts.
+fn tenths(x: f64) -> String {
+    format!("{x:.1}").trim_end_matches(".0").to_owned()
 }
 
 fn share(count: usize, of: usize) -> f64 {

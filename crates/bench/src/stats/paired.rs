@@ -20,8 +20,11 @@ pub struct PairedT {
     pub d_z: f64,
 }
 
-/// The paired t-test of `a` against `b`. Where all differences are equal the spread is 0: p is 1 if they are 0, else 0.
-/// `None` for fewer than two pairs or lists of different lengths.
+/// Differences that spread by no more than this share of the largest are equal, but for rounding.
+const ROUNDING: f64 = 1e-12;
+
+/// The paired t-test of `a` against `b`; p is 1 where all are equal. `None` for fewer than two pairs, lists of different lengths, or
+/// differences that are all the same and not 0, of whose spread nothing is known.
 pub fn paired_t(a: &[f64], b: &[f64], level: f64) -> Option<PairedT> {
     if a.len() != b.len() {
         return None;
@@ -31,14 +34,12 @@ pub fn paired_t(a: &[f64], b: &[f64], level: f64) -> Option<PairedT> {
     let deviation = variance(&differences)?.sqrt();
     let error = deviation / (n as f64).sqrt();
     let df = (n - 1) as f64;
-    let (t, p) = if value == 0.0 {
-        (0.0, 1.0)
-    } else if error == 0.0 {
-        (value.signum() * f64::INFINITY, 0.0)
-    } else {
-        let t = value / error;
-        (t, 2.0 * StudentsT::new(0.0, 1.0, df).map_or(0.5, |d| d.cdf(-t.abs())))
-    };
+    let largest = differences.iter().fold(0.0f64, |largest, d| largest.max(d.abs()));
+    if largest > 0.0 && deviation <= ROUNDING * largest {
+        return None;
+    }
+    let t = if error > 0.0 { value / error } else { 0.0 };
+    let p = 2.0 * StudentsT::new(0.0, 1.0, df).map_or(0.5, |d| d.cdf(-t.abs()));
     let half = if error > 0.0 { t_quantile(0.5 + level / 2.0, df) * error } else { 0.0 };
     let d_z = if value == 0.0 { 0.0 } else { value / deviation };
     Some(PairedT { difference: Interval { value, low: value - half, high: value + half, n }, t, p, d_z })

@@ -27,7 +27,7 @@ pub fn task() -> Result<Task, BenchError> {
     let questions = generate(Split::Test, SEED, QUESTIONS, evaluate)?.into_iter().map(question).collect();
     Ok(Task {
         name: TaskName::Arithmetic,
-        version: 1,
+        version: 2,
         questions,
         prompts: Prompts::new(
             format!("{}{ask}", few_shot_prompt()),

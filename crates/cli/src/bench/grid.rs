@@ -71,7 +71,7 @@ enum On {
     Test,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
 enum Which {
     /// The methods as published, and ours
     Methods,
@@ -117,6 +117,9 @@ impl Args {
                 self.training
             );
         }
+        if !self.per_tool.is_empty() && !self.parts.contains(&Which::Few) {
+            anyhow::bail!("--per-tool is of the part `few`: add --parts few");
+        }
         if !self.parts.is_empty() {
             return Ok(self.parts.clone());
         }
@@ -156,10 +159,13 @@ impl Args {
             engine: model.card().engine.clone(),
             mean_square_norm: train_table.mean_square_norm(),
         };
-        let mut file = GridFile::open(&self.out, &meta)?;
         let given: Vec<usize> = self.per_tool.iter().map(|count| count.get()).collect();
         let few = if given.is_empty() { FEW.to_vec() } else { given };
         let units = plan(&arena, &parts, self.seeds, &few);
+        if units.is_empty() {
+            anyhow::bail!("nothing to fit: {training} has too few examples a tool for what was asked");
+        }
+        let mut file = GridFile::open(&self.out, &meta)?;
         let worker = Worker::new(model.as_ref(), arena);
         let bar = progress::bar("grid", "fits", units.len() as u64);
         let missing: Vec<_> = units.iter().filter(|unit| !file.has(unit)).collect();
@@ -213,7 +219,7 @@ fn jobs() -> NonZeroUsize {
 /// The rows' means over seeds.
 fn table(rows: &[Row]) -> comfy_table::Table {
     let mut groups: BTreeMap<String, Vec<&Row>> = BTreeMap::new();
-    for row in rows.iter().filter(|row| row.unit.cell.per_tool.is_none()) {
+    for row in rows {
         groups.entry(::bench::grid::summary(row)).or_default().push(row);
     }
     let mut table =

@@ -14,7 +14,7 @@ use ::bench::home::{
 };
 use ::bench::method::{Among, Method};
 use ::bench::retrieve::Ranker;
-use ::bench::task::sample;
+use ::bench::task::{TrainingSet, sample};
 use head::{Head, MethodName, Table};
 use lm::{ChatTemplate, FrozenLm};
 use serde_json::json;
@@ -73,12 +73,12 @@ pub struct Args {
     /// Ask the simulator before each line: only what it would carry out stays enabled
     #[arg(long)]
     simulator: bool,
-    /// Adam's learning rate
-    #[arg(long, default_value_t = 1e-4)]
-    rate: f64,
-    /// Adam's epochs
-    #[arg(long, default_value_t = 7)]
-    epochs: usize,
+    /// Adam's learning rate; by default 1e-4
+    #[arg(long)]
+    rate: Option<f64>,
+    /// Adam's epochs; by default 7
+    #[arg(long)]
+    epochs: Option<usize>,
     /// At most so many tasks, a seeded sample
     #[arg(long)]
     limit: Option<usize>,
@@ -121,7 +121,7 @@ impl FromStr for Way {
 }
 
 impl Args {
-    pub fn run(self) -> anyhow::Result<Exit> {
+    pub fn run(mut self) -> anyhow::Result<Exit> {
         if let Some(lambda) = self.lambda.filter(|lambda| !(lambda.is_finite() && *lambda >= 0.0)) {
             anyhow::bail!("--lambda {lambda}: expected a number that is not negative");
         }
@@ -133,11 +133,27 @@ impl Args {
             ("--names", self.names.is_some()),
             ("--lambda", self.lambda.is_some()),
         ];
-        if let (Way::Words(_), Some((option, _))) = (self.method, of_head.iter().find(|(_, given)| *given)) {
-            anyhow::bail!("{option} is of a head, and plans in words have none");
+        let of_adam = [("--rate", self.rate.is_some()), ("--epochs", self.epochs.is_some())];
+        let given = |options: &[(&'static str, bool)]| options.iter().find(|o| o.1).map(|o| o.0);
+        match self.method {
+            Way::Words(_) => {
+                if let Some(option) = given(&of_head).or(given(&of_adam)) {
+                    anyhow::bail!("{option} is of a head, and plans in words have none");
+                }
+            }
+            Way::Tokens(MethodName::Exact, _) => {
+                if let Some(option) = given(&of_adam) {
+                    anyhow::bail!("{option} is Adam's: exact is fitted to its optimum");
+                }
+            }
+            Way::Tokens(..) => {}
+        }
+        if self.limit == Some(0) {
+            anyhow::bail!("--limit 0: expected at least one task");
         }
         let home = HomeData::load(self.household, self.data.data.as_deref())?;
         let (folds, mut tests) = (home.folds(self.seed), home.tests());
+        self.limit = self.limit.filter(|limit| *limit < tests.len());
         if let Some(limit) = self.limit {
             tests = sample(tests.len(), limit, self.seed).into_iter().map(|at| tests[at]).collect();
         }
@@ -219,7 +235,9 @@ impl Args {
 
     fn plan(&self) -> Option<PlanMethod> {
         let Way::Tokens(method, _) = self.method else { return None };
-        let adam = (self.rate, self.epochs);
+        let (rate, epochs) = TrainingSet::Home(self.household).published();
+        let adam =
+            (method != MethodName::Exact).then(|| (self.rate.unwrap_or(rate), self.epochs.unwrap_or(epochs)));
         let (prior, names, lambda, seed) = (self.prior, self.names, self.lambda, self.seed);
         Some(PlanMethod { method, prior, adam, names, lambda, seed })
     }
@@ -274,8 +292,7 @@ impl Args {
             };
             Ok(Ask { prompt: question.prompt(), home: start, among })
         };
-        let planned = planner.plan(asked.into_iter().map(ask).collect::<Result<_, _>>()?)?;
-        Ok(planned.into_iter().map(|planned| Written { planned, unreadable: None }).collect())
+        Ok(planner.plan(asked.into_iter().map(ask).collect::<Result<_, _>>()?)?)
     }
 
     /// The worked examples of a part with their ranker, where retrieval chooses among them.

@@ -26,19 +26,31 @@ pub struct Args {
 impl Args {
     pub fn run(self) -> anyhow::Result<Exit> {
         let (mut grids, mut runs, mut plans) = (Vec::new(), Vec::new(), Vec::new());
+        let mut seen: Vec<(String, &PathBuf)> = Vec::new();
         for folder in &self.folders {
-            if folder.join("grid.toml").exists() {
+            let of = if GridFile::is_at(folder) {
+                // Parts of a grid may stand in several directories.
                 let (meta, rows) = (GridFile::meta(folder)?, GridFile::read(folder)?);
                 grids.push(Grid { meta, rows, maps: GridFile::maps(folder)? });
-            } else if folder.join("run.toml").exists() {
-                runs.push(RunOf { meta: Run::meta(folder)?, records: Run::read(folder)? });
+                continue;
+            } else if Run::is_at(folder) {
+                let meta = Run::meta(folder)?;
+                runs.push(RunOf { meta: meta.clone(), records: Run::read(folder)? });
+                format!("{meta:?}")
             } else if HomeRun::is_at(folder) {
-                plans.push(PlansOf { meta: HomeRun::meta(folder)?, records: HomeRun::read(folder)? });
+                let meta = HomeRun::meta(folder)?;
+                plans.push(PlansOf { meta: meta.clone(), records: HomeRun::read(folder)? });
+                format!("{meta:?}")
             } else {
                 let message = "neither grid.toml, run.toml nor home.toml is there: give directories that bench grid, bench run \
                                or bench home made";
                 return Err(BenchError::data(folder, message).into());
+            };
+            if let Some((_, first)) = seen.iter().find(|(other, _)| *other == of) {
+                let message = format!("the same as {}, made again: give one of them", first.display());
+                return Err(BenchError::data(folder, message).into());
             }
+            seen.push((of, folder));
         }
         output::file(&self.out, html(&grids, &runs, &plans)?.as_bytes())?;
         output::text(format_args!(

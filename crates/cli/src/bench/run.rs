@@ -134,7 +134,7 @@ enum Round {
 }
 
 impl Args {
-    pub fn run(self) -> anyhow::Result<Exit> {
+    pub fn run(mut self) -> anyhow::Result<Exit> {
         if let Some(lambda) = self.lambda.filter(|lambda| !(lambda.is_finite() && *lambda >= 0.0)) {
             bail!("--lambda {lambda}: expected a number that is not negative");
         }
@@ -144,6 +144,8 @@ impl Args {
         self.check_head_options()?;
         let data = self.data.data.as_deref();
         let mut task = self.task.load(data)?;
+        // As many as there are is all of them.
+        self.limit = self.limit.filter(|limit| *limit < task.questions.len());
         if let Some(limit) = self.limit {
             task = task.sampled(limit, self.sample_seed);
         }
@@ -189,30 +191,14 @@ impl Args {
             None => None,
         };
         let of_head = plan.zip(corpus.as_ref()).map(|(plan, corpus)| self.of_head(&plan, corpus));
+        let (served, exported) = there.unzip();
+        if let (Some(head), Some((plan, corpus))) = (&exported, plan.zip(corpus.as_ref())) {
+            self.check_exported(head, &plan, corpus)?;
+        }
         let mut run = Run::open(&self.out, &self.meta(&task, model.as_ref(), facts, of_head))?;
         let missing = run.missing(&task);
-        let (served, exported) = there.unzip();
         let head = match plan.zip(corpus.as_ref()) {
-            Some((plan, corpus)) if exported.is_some() => exported
-                .map(|head| {
-                    let (wanted, _) = plan.method();
-                    let found = head.meta.method.as_ref();
-                    let fault = if let Some(method) = found.filter(|method| method.name != plan.method) {
-                        format!("is of another method ({})", method.name)
-                    } else if found.is_some_and(|method| method.prior != wanted.prior) {
-                        "was fitted with another prior".to_owned()
-                    } else if head.meta.corpus_digest != corpus.digest() {
-                        "was fitted on another corpus".to_owned()
-                    } else {
-                        return Ok(head);
-                    };
-                    bail!(HeadError::Setting(format!(
-                        "the export's head {fault}, a run of {} on {} was asked for: export the head.safetensors of a run of that method, and \
-                         have the engine serve that",
-                        plan.method, self.task
-                    )))
-                })
-                .transpose()?,
+            Some(_) if exported.is_some() => exported,
             Some((plan, corpus)) if !missing.is_empty() => {
                 Some(self.head(&run, model.as_ref(), &task, &plan, corpus)?)
             }
@@ -246,6 +232,33 @@ impl Args {
         Ok(Exit::Done)
     }
 
+    /// Refuses an export whose head is not the one that was asked for. (What its file does not say, the seed of λ's folds and what
+    /// the tools were called, is taken on trust.)
+    fn check_exported(&self, head: &Head, plan: &HeadPlan, corpus: &::corpus::Corpus) -> anyhow::Result<()> {
+        let (wanted, _) = plan.method();
+        let fault = match &head.meta.method {
+            None => "does not say how it was fitted".to_owned(),
+            Some(found) if found.name != wanted.name => format!("is of another method ({})", found.name),
+            Some(_) if head.meta.corpus_digest != corpus.digest() => {
+                "was fitted on another corpus".to_owned()
+            }
+            Some(found) if plan.prior != PriorName::Chosen && found.prior != wanted.prior => {
+                "was fitted with another prior".to_owned()
+            }
+            Some(found) if found.training != wanted.training => "was trained on other positions".to_owned(),
+            Some(found) if found.solver != wanted.solver => "was fitted by another solver".to_owned(),
+            Some(found) if self.lambda.is_some() && found.penalty != wanted.penalty => {
+                "has another λ".to_owned()
+            }
+            Some(_) => return Ok(()),
+        };
+        bail!(HeadError::Setting(format!(
+            "the export's head {fault}, a run of {} on {} was asked for: export the head.safetensors of a run of that method, and \
+             have the engine serve that",
+            plan.method, self.task
+        )))
+    }
+
     /// Refuses what would have no effect.
     fn check_head_options(&self) -> anyhow::Result<()> {
         let given = [
@@ -256,6 +269,10 @@ impl Args {
             ("--calls-only", self.calls_only),
             ("--training", self.training.is_some()),
             ("--per-tool", self.per_tool.is_some()),
+            ("--train", self.train.is_some()),
+            ("--bias", self.bias != "auto"),
+            ("--arguments", self.arguments != Where::Demos),
+            ("--seed", self.seed != 0),
         ];
         let adam = [("--rate", self.rate.is_some()), ("--epochs", self.epochs.is_some())];
         let none = |options: &[(&'static str, bool)]| {

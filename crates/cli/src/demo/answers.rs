@@ -1,9 +1,8 @@
-//! Questions answered with and without tools, and what counts as right.
+//! Questions answered with and without tools.
 
 use crate::{arithmetic, progress};
 use ::corpus::arithmetic::Problem;
 use ::tools::ToolSet;
-pub use bench::score::ends_right as is_right;
 use decode::{Arguments, Calling, Engine, Generation, Prompt, Request, Settings};
 use head::Head;
 use lm::FrozenLm;
