@@ -125,7 +125,11 @@ impl Answerer<'_> {
             return Ok(vec![Vec::new(); questions.len()]);
         };
         let ranker = Ranker::new(by, &self.task.tools, self.lm)?;
-        questions.iter().map(|question| ranker.rank(&question.text)).collect()
+        let names: Vec<&str> = self.task.tools.names().collect();
+        let ranked = |question: &Question| -> Result<Vec<String>, BenchError> {
+            Ok(ranker.rank(&question.text)?.into_iter().map(|at| names[at].to_owned()).collect())
+        };
+        questions.iter().map(ranked).collect()
     }
 
     fn generate(

@@ -24,6 +24,7 @@ pub use describe::{prior_name, summary};
 pub use fitted::held_out_bias;
 pub use map::{MapOfRows, Placed, map_of_rows, maps};
 pub use plan::{FEW, Part, plan};
+pub(crate) use plan::{LEARNING, few_priors};
 pub use store::{GridFile, GridMeta, VERSION};
 
 use crate::BenchError;

@@ -2,14 +2,13 @@
 
 use crate::BenchError;
 use crate::grid::{Names, STATES, choose, held_out_bias, of_text, pooled, texts, together};
+use crate::named::named;
 use head::{
-    AdamSettings, Head, Method, MethodName, Penalty, Pool, Prior, Scale, Search, Solver, Source, Start,
+    AdamSettings, Bias, Head, Method, MethodName, Penalty, Pool, Prior, Scale, Search, Solver, Source, Start,
     Subset, Table, Text, ToolText, Weighting, choose_lambda, fit,
 };
 use lm::FrozenLm;
 use serde::{Deserialize, Serialize};
-use std::fmt;
-use std::str::FromStr;
 
 /// How a run's head is made.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -66,42 +65,6 @@ pub enum PriorName {
 }
 
 impl PriorName {
-    /// All of them.
-    pub const ALL: [Self; 13] = [
-        Self::Own,
-        Self::Zero,
-        Self::Random,
-        Self::Id,
-        Self::Name,
-        Self::NameMax,
-        Self::NameStates,
-        Self::Description,
-        Self::DescriptionStates,
-        Self::NameAndDescription,
-        Self::Contexts,
-        Self::Irrelevant,
-        Self::Chosen,
-    ];
-
-    /// The name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Own => "own",
-            Self::Zero => "zero",
-            Self::Random => "random",
-            Self::Id => "id",
-            Self::Name => "name",
-            Self::NameMax => "name-max",
-            Self::NameStates => "name-states",
-            Self::Description => "description",
-            Self::DescriptionStates => "description-states",
-            Self::NameAndDescription => "name-and-description",
-            Self::Contexts => "contexts",
-            Self::Irrelevant => "irrelevant",
-            Self::Chosen => "chosen",
-        }
-    }
-
     /// The prior, where it is neither the method's own nor chosen by the training calls.
     pub fn prior(self, seed: u64) -> Option<Prior> {
         let rows = |text, pool| pooled(text, Source::HeadRows, pool, 1.0);
@@ -122,57 +85,55 @@ impl PriorName {
     }
 }
 
-impl fmt::Display for PriorName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
+// Two have other names in `fit`.
+named!(PriorName, "prior":
+    Own = "own",
+    Zero = "zero",
+    Random = "random" | "uniform",
+    Id = "id",
+    Name = "name",
+    NameMax = "name-max",
+    NameStates = "name-states",
+    Description = "description",
+    DescriptionStates = "description-states",
+    NameAndDescription = "name-and-description",
+    Contexts = "contexts",
+    Irrelevant = "irrelevant" | "unrelated",
+    Chosen = "chosen",
+);
 
-impl FromStr for PriorName {
-    type Err = BenchError;
-
-    fn from_str(name: &str) -> Result<Self, BenchError> {
-        // As `fit` has them.
-        let name = match name {
-            "uniform" => "random",
-            "unrelated" => "irrelevant",
-            other => other,
-        };
-        Self::ALL.into_iter().find(|known| known.as_str() == name).ok_or_else(|| {
-            let known = Self::ALL.map(Self::as_str).join(", ");
-            BenchError::Setting(format!("unknown prior `{name}`; there are {known}"))
-        })
-    }
-}
-
-/// Fits a head on all examples: `exact` with the λ that cross-validation chooses, the others with their own penalty. Its
-/// bias is the one with the highest greedy F1 on held-out training folds. `own` is what priors know of the tools.
+/// Fits a head on a part of the examples: `exact` with the λ that cross-validation chooses, the others with their own penalty.
+/// [`Bias::Auto`] is the bias with the highest greedy F1 on held-out training folds. `own` is what priors know of the tools.
 ///
 /// # Errors
 /// As [`head::fit()`] and [`head::choose_lambda`].
 pub fn fit_head(
     lm: &dyn FrozenLm,
     table: &Table<'_>,
+    part: &Subset,
     own: &[ToolText],
     plan: &HeadPlan,
+    bias: Bias,
 ) -> Result<Head, BenchError> {
     let (mut method, names) = plan.method();
-    let all = Subset::all(table.groups().len());
     // ToolkenGPT's release calls KAMEL's tools by their ids; its other tools are called what they are.
     let texts = texts(table.tools(), own, names);
     if plan.prior == PriorName::Chosen {
-        let build = |prior: &Prior| prior.build(lm, &texts, Some((table, &all)));
-        method.prior = choose(table, &all, method.training.weighting, &build)?;
+        let build = |prior: &Prior| prior.build(lm, &texts, Some((table, part)));
+        method.prior = choose(table, part, method.training.weighting, &build)?;
     }
     let build = |part: &Subset| method.prior.build(lm, &texts, Some((table, part)));
-    let prior = build(&all)?;
+    let prior = build(part)?;
     if plan.method == MethodName::Exact && plan.lambda.is_none() {
-        let search = Search { seed: plan.seed, ..Search::default() };
+        let search = Search { seed: plan.seed, bias, ..Search::default() };
         let start = if method.prior.needs_examples() { Start::Of(&build) } else { Start::Rows(&prior) };
-        return Ok(choose_lambda(table, &all, start, &method, &search, &mut |_, _| ())?.fit.head);
+        return Ok(choose_lambda(table, part, start, &method, &search, &mut |_, _| ())?.fit.head);
     }
-    let bias = held_out_bias(table, &all, &method, &build, plan.seed)?;
-    let mut head = fit(table, &all, &prior, &method, &mut |_| ())?.head;
+    let bias = match bias {
+        Bias::Auto => held_out_bias(table, part, &method, &build, plan.seed)?,
+        Bias::Fixed(bias) => bias,
+    };
+    let mut head = fit(table, part, &prior, &method, &mut |_| ())?.head;
     head.bias = bias;
     Ok(head)
 }

@@ -6,45 +6,47 @@
 use crate::BenchError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
-/// The names of a journal's files.
-#[derive(Clone, Copy, Debug)]
-pub struct Names {
-    /// What it is of.
-    pub meta: &'static str,
-    /// Its records.
-    pub records: &'static str,
+/// What a journal keeps.
+pub trait Entry: Serialize + DeserializeOwned {
+    /// What a directory of such records is of.
+    type Meta: Serialize + DeserializeOwned + PartialEq;
+    /// What tells records apart; they are read in its order.
+    type Key: Ord;
+    /// The name of the file that says what the records are of.
+    const META: &'static str;
+    /// The name of the file of records.
+    const RECORDS: &'static str;
+
+    /// What tells this record from others.
+    fn key(&self) -> Self::Key;
+
+    /// Describes what is there, where that is something else.
+    fn other(found: &Self::Meta) -> String;
 }
 
 /// An open journal of records `R`.
 #[derive(Debug)]
-pub struct Journal<R> {
-    path: PathBuf,
+pub struct Journal<R: Entry> {
+    folder: PathBuf,
     file: File,
-    records: PhantomData<R>,
+    done: BTreeSet<R::Key>,
 }
 
-impl<R: Serialize + DeserializeOwned> Journal<R> {
-    /// Opens a journal, or begins one, and returns it with the records that are there. It is locked while it is open, where the
-    /// file system has locks.
-    ///
-    /// `other` describes what was found where it is of something else.
+impl<R: Entry> Journal<R> {
+    /// Opens a journal, or begins one. What an interruption left half written is dropped. It is locked while it is open, where
+    /// the file system has locks.
     ///
     /// # Errors
     /// [`BenchError::Data`] if the directory is of something else, has records and does not say what of, is open elsewhere, or a
     /// record cannot be read.
-    pub fn open<M: Serialize + DeserializeOwned + PartialEq>(
-        folder: &Path,
-        names: Names,
-        of: &M,
-        other: impl FnOnce(&M) -> String,
-    ) -> Result<(Self, Vec<R>), BenchError> {
+    pub fn open(folder: &Path, of: &R::Meta) -> Result<Self, BenchError> {
         fs::create_dir_all(folder).map_err(|e| BenchError::io(folder, e))?;
-        let path = folder.join(names.records);
+        let path = folder.join(R::RECORDS);
         let mut file = OpenOptions::new()
             .create(true)
             .read(true)
@@ -57,21 +59,63 @@ impl<R: Serialize + DeserializeOwned> Journal<R> {
             return Err(BenchError::data(path, message.to_owned()));
         }
         let records: Vec<R> = parse(&whole_lines(&mut file, &path)?, &path)?;
-        let meta_path = folder.join(names.meta);
-        if meta_path.exists() {
-            let found: M = self::meta(folder, names)?;
+        let meta = folder.join(R::META);
+        if meta.exists() {
+            let found = Self::meta(folder)?;
             if found != *of {
-                let message = format!("{}: give another directory", other(&found));
-                return Err(BenchError::data(meta_path, message));
+                let message = format!("{}: give another directory", R::other(&found));
+                return Err(BenchError::data(meta, message));
             }
         } else if !records.is_empty() {
-            let message = format!("there are records, but no {}: give another directory", names.meta);
+            let message = format!("there are records, but no {}: give another directory", R::META);
             return Err(BenchError::data(path, message));
         } else {
-            let text = toml::to_string(of).map_err(|e| BenchError::data(&meta_path, e.to_string()))?;
-            write_whole(&meta_path, text.as_bytes())?;
+            let text = toml::to_string(of).map_err(|e| BenchError::data(&meta, e.to_string()))?;
+            write_whole(&meta, text.as_bytes())?;
         }
-        Ok((Self { path, file, records: PhantomData }, records))
+        Ok(Self { folder: folder.to_owned(), file, done: records.iter().map(R::key).collect() })
+    }
+
+    /// Whether a directory is of such records.
+    pub fn is_at(folder: &Path) -> bool {
+        folder.join(R::META).exists()
+    }
+
+    /// What a directory is of.
+    ///
+    /// # Errors
+    /// If it does not say so, or that cannot be read.
+    pub fn meta(folder: &Path) -> Result<R::Meta, BenchError> {
+        let path = folder.join(R::META);
+        let text = fs::read_to_string(&path).map_err(|e| BenchError::io(&path, e))?;
+        toml::from_str(&text).map_err(|e| BenchError::data(&path, e.to_string()))
+    }
+
+    /// All whole records of a directory, which may be open elsewhere, in the order of their keys.
+    ///
+    /// # Errors
+    /// As [`Journal::open`].
+    pub fn read(folder: &Path) -> Result<Vec<R>, BenchError> {
+        let path = folder.join(R::RECORDS);
+        let mut bytes = fs::read(&path).map_err(|e| BenchError::io(&path, e))?;
+        bytes.truncate(bytes.iter().rposition(|&byte| byte == b'\n').unwrap_or(0));
+        let text = String::from_utf8(bytes).map_err(|e| BenchError::data(&path, e.to_string()))?;
+        let mut records: Vec<R> = parse(&text, &path)?;
+        records.sort_by_cached_key(R::key);
+        Ok(records)
+    }
+
+    /// The directory.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Whether a record is there.
+    pub fn has<Q: Ord + ?Sized>(&self, key: &Q) -> bool
+    where
+        R::Key: std::borrow::Borrow<Q>,
+    {
+        self.done.contains(key)
     }
 
     /// Adds records, all of them at once.
@@ -79,10 +123,10 @@ impl<R: Serialize + DeserializeOwned> Journal<R> {
     /// # Errors
     /// The system's.
     pub fn add(&mut self, records: &[R]) -> Result<(), BenchError> {
+        let path = self.folder.join(R::RECORDS);
         let mut lines = String::new();
         for record in records {
-            let line =
-                serde_json::to_string(record).map_err(|e| BenchError::data(&self.path, e.to_string()))?;
+            let line = serde_json::to_string(record).map_err(|e| BenchError::data(&path, e.to_string()))?;
             lines.push_str(&line);
             lines.push('\n');
         }
@@ -91,30 +135,10 @@ impl<R: Serialize + DeserializeOwned> Journal<R> {
             self.file.write_all(lines.as_bytes())?;
             self.file.sync_data()
         };
-        write().map_err(|e| BenchError::io(&self.path, e))
+        write().map_err(|e| BenchError::io(&path, e))?;
+        self.done.extend(records.iter().map(R::key));
+        Ok(())
     }
-}
-
-/// What a journal's directory is of.
-///
-/// # Errors
-/// If there is none, or it cannot be read.
-pub fn meta<M: DeserializeOwned>(folder: &Path, names: Names) -> Result<M, BenchError> {
-    let path = folder.join(names.meta);
-    let text = fs::read_to_string(&path).map_err(|e| BenchError::io(&path, e))?;
-    toml::from_str(&text).map_err(|e| BenchError::data(&path, e.to_string()))
-}
-
-/// All whole records of a journal's directory, which may be open elsewhere.
-///
-/// # Errors
-/// As [`Journal::open`].
-pub fn read<R: DeserializeOwned>(folder: &Path, names: Names) -> Result<Vec<R>, BenchError> {
-    let path = folder.join(names.records);
-    let mut bytes = fs::read(&path).map_err(|e| BenchError::io(&path, e))?;
-    bytes.truncate(bytes.iter().rposition(|&byte| byte == b'\n').unwrap_or(0));
-    let text = String::from_utf8(bytes).map_err(|e| BenchError::data(&path, e.to_string()))?;
-    parse(&text, &path)
 }
 
 /// Writes a file whole, or not at all.
@@ -161,52 +185,69 @@ fn parse<R: DeserializeOwned>(text: &str, path: &Path) -> Result<Vec<R>, BenchEr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
 
-    const NAMES: Names = Names { meta: "it.toml", records: "it.jsonl" };
+    impl Entry for u32 {
+        type Meta = BTreeMap<String, u32>;
+        type Key = u32;
+        const META: &'static str = "it.toml";
+        const RECORDS: &'static str = "it.jsonl";
 
-    fn open(folder: &Path, meta: &[(String, u32)]) -> Result<(Journal<u32>, Vec<u32>), BenchError> {
-        let meta: std::collections::BTreeMap<_, _> = meta.iter().cloned().collect();
-        Journal::open(folder, NAMES, &meta, |found| format!("of {found:?}"))
+        fn key(&self) -> u32 {
+            *self
+        }
+
+        fn other(found: &Self::Meta) -> String {
+            format!("of {found:?}")
+        }
+    }
+
+    fn open(folder: &Path, seed: u32) -> Result<Journal<u32>, BenchError> {
+        Journal::open(folder, &[("seed".to_owned(), seed)].into())
     }
 
     /// Killed at any byte of the last write: what was whole is there, and the rest can be added again.
     #[test]
     fn a_torn_line_is_cut_off_wherever_it_is_torn() {
         let folder = tempfile::tempdir().unwrap();
-        let of = [("seed".to_owned(), 1)];
-        let (mut journal, found) = open(folder.path(), &of).unwrap();
-        assert!(found.is_empty());
+        let mut journal = open(folder.path(), 1).unwrap();
+        assert!(!journal.has(&10));
         journal.add(&[10, 200]).unwrap();
         drop(journal);
-        let path = folder.path().join(NAMES.records);
+        let path = folder.path().join(u32::RECORDS);
         let whole = fs::read(&path).unwrap();
         for len in 0..=whole.len() {
             fs::write(&path, &whole[..len]).unwrap();
-            let (mut journal, found) = open(folder.path(), &of).unwrap();
+            let mut journal = open(folder.path(), 1).unwrap();
             let expected: &[u32] = match len {
                 0..3 => &[],
                 3..7 => &[10],
                 _ => &[10, 200],
             };
-            assert_eq!(found, expected, "cut after {len} bytes");
+            let read = || Journal::<u32>::read(folder.path()).unwrap();
+            assert_eq!(read(), expected, "cut after {len} bytes");
+            assert_eq!((journal.has(&10), journal.has(&200)), (len >= 3, len >= 7));
             journal.add(&[7]).unwrap();
-            let read: Vec<u32> = read(folder.path(), NAMES).unwrap();
-            assert_eq!(read, [expected, &[7]].concat());
+            assert_eq!(read(), [&[7], expected].concat(), "in the order of their keys");
         }
     }
 
     #[test]
     fn a_journal_of_something_else_and_a_damaged_line_are_refused() {
         let folder = tempfile::tempdir().unwrap();
-        let (mut journal, _) = open(folder.path(), &[("seed".to_owned(), 1)]).unwrap();
-        let message = open(folder.path(), &[("seed".to_owned(), 2)]).unwrap_err().to_string();
-        assert!(message.contains("it.toml") && message.contains("another directory"), "{message}");
+        let mut journal = open(folder.path(), 1).unwrap();
         journal.add(&[1, 2]).unwrap();
-        let message = open(folder.path(), &[("seed".to_owned(), 1)]).unwrap_err().to_string();
+        let message = open(folder.path(), 1).unwrap_err().to_string();
         assert!(message.contains("another process"), "{message}");
         drop(journal);
-        fs::write(folder.path().join(NAMES.records), "1\nx\n3\n").unwrap();
-        let message = open(folder.path(), &[("seed".to_owned(), 1)]).unwrap_err().to_string();
+        let message = open(folder.path(), 2).unwrap_err().to_string();
+        assert!(message.contains("it.toml") && message.contains("another directory"), "{message}");
+        fs::write(folder.path().join(u32::RECORDS), "1\nx\n3\n").unwrap();
+        let message = open(folder.path(), 1).unwrap_err().to_string();
         assert!(message.contains("it.jsonl") && message.contains("line 2"), "{message}");
+        fs::write(folder.path().join(u32::RECORDS), "1\n").unwrap();
+        fs::remove_file(folder.path().join(u32::META)).unwrap();
+        let message = open(folder.path(), 1).unwrap_err().to_string();
+        assert!(message.contains("no it.toml"), "{message}");
     }
 }

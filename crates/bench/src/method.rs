@@ -14,6 +14,7 @@
 //! | `react-exact` | thoughts and actions | tool tokens |
 
 use crate::BenchError;
+use crate::named::named;
 use crate::score::Scoring;
 use crate::task::Task;
 use head::MethodName;
@@ -69,18 +70,7 @@ pub enum Retriever {
     Similarity,
 }
 
-impl Retriever {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Bm25, Self::Similarity];
-
-    /// The name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Bm25 => "bm25",
-            Self::Similarity => "similarity",
-        }
-    }
-}
+named!(Retriever, "retriever": Bm25 = "bm25", Similarity = "similarity");
 
 impl Method {
     /// The methods that a full comparison runs.
@@ -95,9 +85,9 @@ impl Method {
             Self::React,
             Self::FunctionCalling,
         ];
-        all.extend(Retriever::ALL.map(Self::Retrieved));
+        all.extend(Retriever::ALL.iter().copied().map(Self::Retrieved));
         all.extend(heads);
-        all.extend(Retriever::ALL.map(|by| exact(Some(Among { k: 5, by }))));
+        all.extend(Retriever::ALL.iter().map(|&by| exact(Some(Among { k: 5, by }))));
         all.push(Self::ToolTokens { head: MethodName::Exact, among: None, react: true });
         all
     }
@@ -178,7 +168,7 @@ impl FromStr for Method {
             None => None,
             Some(among) => {
                 let (k, by) = among.split_once('-').ok_or_else(unknown)?;
-                let by = Retriever::ALL.into_iter().find(|known| known.as_str() == by).ok_or_else(unknown)?;
+                let by = by.parse().map_err(|_| unknown())?;
                 Some(Among { k: k.parse().ok().filter(|&k| k > 0).ok_or_else(unknown)?, by })
             }
         };

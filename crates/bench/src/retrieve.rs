@@ -11,15 +11,15 @@ use tools::{Tool, ToolSet};
 const K1: f64 = 1.2;
 const B: f64 = 0.75;
 
-/// Ranks a set of tools for questions.
+/// Ranks texts, those of tools or others, for questions.
 pub struct Ranker<'a> {
-    names: Vec<String>,
-    kind: Index<'a>,
+    size: usize,
+    index: Index<'a>,
 }
 
 enum Index<'a> {
     Words(Bm25),
-    States { lm: &'a dyn FrozenLm, centre: Vec<f64>, tools: Vec<Vec<f64>> },
+    States { lm: &'a dyn FrozenLm, centre: Vec<f64>, texts: Vec<Vec<f64>> },
 }
 
 impl<'a> Ranker<'a> {
@@ -28,23 +28,22 @@ impl<'a> Ranker<'a> {
     /// # Errors
     /// The model's.
     pub fn new(by: Retriever, tools: &ToolSet, lm: &'a dyn FrozenLm) -> Result<Self, BenchError> {
-        let names = tools.names().map(str::to_owned).collect();
         let text = |tool: &Tool| match by {
             Retriever::Bm25 => {
                 format!("{} {} {}", words_of_name(&tool.name), tool.description, tool.examples.join(" "))
             }
             Retriever::Similarity => format!("{}: {}", words_of_name(&tool.name), tool.description),
         };
-        Self::of(by, names, tools.iter().map(text).collect(), lm)
+        Self::of_texts(by, tools.iter().map(text).collect(), lm)
     }
 
-    fn of(
-        by: Retriever,
-        names: Vec<String>,
-        texts: Vec<String>,
-        lm: &'a dyn FrozenLm,
-    ) -> Result<Self, BenchError> {
-        let kind = match by {
+    /// A ranker over texts.
+    ///
+    /// # Errors
+    /// The model's.
+    pub fn of_texts(by: Retriever, texts: Vec<String>, lm: &'a dyn FrozenLm) -> Result<Self, BenchError> {
+        let size = texts.len();
+        let index = match by {
             Retriever::Bm25 => Index::Words(Bm25::new(texts.into_iter())),
             Retriever::Similarity => {
                 let mut rows =
@@ -55,37 +54,28 @@ impl<'a> Ranker<'a> {
                     .map(|i| rows.iter().map(|row| row[i]).sum::<f64>() / rows.len() as f64)
                     .collect();
                 rows.iter_mut().for_each(|row| subtract(row, &centre));
-                Index::States { lm, centre, tools: rows }
+                Index::States { lm, centre, texts: rows }
             }
         };
-        Ok(Self { names, kind })
+        Ok(Self { size, index })
     }
 
-    /// A ranker over texts, known by their places.
+    /// The places of the texts, the best first; of equals the earlier.
     ///
     /// # Errors
     /// The model's.
-    pub fn of_texts(by: Retriever, texts: Vec<String>, lm: &'a dyn FrozenLm) -> Result<Self, BenchError> {
-        let places = (0..texts.len()).map(|at| at.to_string()).collect();
-        Self::of(by, places, texts, lm)
-    }
-
-    /// The tools' names, the best first; of equals the earlier.
-    ///
-    /// # Errors
-    /// The model's.
-    pub fn rank(&self, question: &str) -> Result<Vec<String>, BenchError> {
-        let scores: Vec<f64> = match &self.kind {
+    pub fn rank(&self, question: &str) -> Result<Vec<usize>, BenchError> {
+        let scores: Vec<f64> = match &self.index {
             Index::Words(bm25) => bm25.scores(question),
-            Index::States { lm, centre, tools } => {
+            Index::States { lm, centre, texts } => {
                 let mut asked = mean_state(*lm, question)?;
                 subtract(&mut asked, centre);
-                tools.iter().map(|tool| cosine(tool, &asked)).collect()
+                texts.iter().map(|text| cosine(text, &asked)).collect()
             }
         };
-        let mut order: Vec<usize> = (0..self.names.len()).collect();
+        let mut order: Vec<usize> = (0..self.size).collect();
         order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
-        Ok(order.into_iter().map(|k| self.names[k].clone()).collect())
+        Ok(order)
     }
 }
 

@@ -3,20 +3,16 @@
 //! `run.toml` holds everything needed to repeat the run, `questions.jsonl` a line a question with its whole trace, and
 //! `head.safetensors` the head of a method that has one. Started again, a run answers what is missing.
 
-use crate::BenchError;
 use crate::answer::Answered;
 use crate::grid::Adam;
 use crate::heads::PriorName;
-use crate::journal::{self, Journal, Names};
+use crate::journal::{Entry, Journal};
 use crate::method::Method;
 use crate::score::Score;
 use crate::task::{Question, Task, TaskName, TrainingSet};
 use head::{MethodName, Weighting};
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
-use std::path::{Path, PathBuf};
-
-const NAMES: Names = Names { meta: "run.toml", records: "questions.jsonl" };
+use std::path::PathBuf;
 
 /// Version of the rules by which a method answers a task: it goes up when its answers change.
 pub fn rules(method: Method, task: TaskName) -> u32 {
@@ -186,70 +182,34 @@ pub struct Record {
     pub answered: Answered,
 }
 
-/// A run's directory.
-#[derive(Debug)]
-pub struct Run {
-    folder: PathBuf,
-    questions: Journal<Record>,
-    done: HashSet<String>,
+impl Entry for Record {
+    type Meta = RunMeta;
+    type Key = String;
+    const META: &'static str = "run.toml";
+    const RECORDS: &'static str = "questions.jsonl";
+
+    fn key(&self) -> String {
+        self.question.id.clone()
+    }
+
+    fn other(found: &RunMeta) -> String {
+        let of =
+            format!("{} on {} with {}, or with other settings", found.method, found.task, found.called());
+        format!("another run is there ({of})")
+    }
 }
 
+/// A run's directory.
+pub type Run = Journal<Record>;
+
 impl Run {
-    /// Opens a run, or begins one. What an interruption left half written is dropped.
-    ///
-    /// # Errors
-    /// [`BenchError::Data`] if the directory holds another run, or a line that cannot be read.
-    pub fn open(folder: &Path, meta: &RunMeta) -> Result<Self, BenchError> {
-        let other = |found: &RunMeta| {
-            let of =
-                format!("{} on {} with {}, or with other settings", found.method, found.task, found.called());
-            format!("another run is there ({of})")
-        };
-        let (questions, found) = Journal::open(folder, NAMES, meta, other)?;
-        let done = found.into_iter().map(|record: Record| record.question.id).collect();
-        Ok(Self { folder: folder.to_owned(), questions, done })
-    }
-
-    /// Whether a directory is of such a run.
-    pub fn is_at(folder: &Path) -> bool {
-        folder.join(NAMES.meta).exists()
-    }
-
-    /// What a run's directory is of.
-    ///
-    /// # Errors
-    /// If there is none, or it cannot be read.
-    pub fn meta(folder: &Path) -> Result<RunMeta, BenchError> {
-        journal::meta(folder, NAMES)
-    }
-
-    /// All whole lines of a run's directory, in the order of the questions' ids.
-    ///
-    /// # Errors
-    /// As [`Run::open`].
-    pub fn read(folder: &Path) -> Result<Vec<Record>, BenchError> {
-        let mut records: Vec<Record> = journal::read(folder, NAMES)?;
-        records.sort_by(|a, b| a.question.id.cmp(&b.question.id));
-        Ok(records)
-    }
-
     /// The questions of a task that have no answer yet.
     pub fn missing(&self, task: &Task) -> Vec<Question> {
-        task.questions.iter().filter(|question| !self.done.contains(&question.id)).cloned().collect()
+        task.questions.iter().filter(|question| !self.has(question.id.as_str())).cloned().collect()
     }
 
     /// Where the run's head is kept.
     pub fn head_path(&self) -> PathBuf {
-        self.folder.join("head.safetensors")
-    }
-
-    /// Adds a question's answer.
-    ///
-    /// # Errors
-    /// The system's.
-    pub fn add(&mut self, record: Record) -> Result<(), BenchError> {
-        self.questions.add(std::slice::from_ref(&record))?;
-        self.done.insert(record.question.id);
-        Ok(())
+        self.folder().join("head.safetensors")
     }
 }

@@ -1,5 +1,6 @@
 //! What a cell of the grid is, and what is found in it.
 
+use crate::named::named;
 use head::{GroupScores, MethodName, Metrics, Prior, Text, Weighting};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -57,16 +58,7 @@ pub enum Names {
     Func,
 }
 
-impl fmt::Display for Names {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Own => "own",
-            Self::Id => "id",
-            Self::Tool => "tool",
-            Self::Func => "func",
-        })
-    }
-}
+named!(Names, "names": Own = "own", Id = "id", Tool = "tool", Func = "func");
 
 impl Names {
     /// The names that a method was published with: the release calls relations by their ids.

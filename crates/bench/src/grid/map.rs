@@ -2,7 +2,7 @@
 
 use crate::BenchError;
 use crate::heads::{HeadPlan, fit_head};
-use head::{Head, Method, MethodName, Search, Subset, Table, ToolText, choose_lambda, nearest_words};
+use head::{Bias, Head, Method, MethodName, Search, Subset, Table, ToolText, choose_lambda, nearest_words};
 use lm::{FrozenLm, Matrix, RowSource};
 use serde::{Deserialize, Serialize};
 
@@ -73,10 +73,11 @@ pub fn maps(
     published: (f64, usize),
 ) -> Result<Vec<(String, MapOfRows)>, BenchError> {
     let plan = |method| HeadPlan::new(method, published);
-    let learned = fit_head(lm, table, texts, &plan(MethodName::TokenLearning))?;
-    let method = Method::named(MethodName::Exact);
     let all = Subset::all(table.groups().len());
-    let search = Search::default();
+    let bias = Bias::Fixed(0.0);
+    let learned = fit_head(lm, table, &all, texts, &plan(MethodName::TokenLearning), bias)?;
+    let method = Method::named(MethodName::Exact);
+    let search = Search { bias, ..Search::default() };
     let exact = choose_lambda(table, &all, &learned.prior, &method, &search, &mut |_, _| ())?.fit.head;
     Ok(vec![
         ("exact, prior of the names' head rows, λ auto".to_owned(), map_of_rows(lm, &exact)?),

@@ -5,7 +5,7 @@ use super::{Adam, Arena, Cell, Kind, Names, Unit};
 use head::{Method, MethodName, Pool, Prior, Scale, Search, Source, Text, Weighting};
 
 /// Examples a tool along a learning curve.
-const LEARNING: [usize; 6] = [1, 2, 4, 8, 16, 32];
+pub const LEARNING: [usize; 6] = [1, 2, 4, 8, 16, 32];
 /// Examples a tool in the comparison of priors.
 pub const FEW: [usize; 6] = [1, 2, 5, 10, 20, 40];
 
@@ -41,8 +41,7 @@ pub fn plan(arena: &Arena<'_>, parts: &[Part], seeds: u64, few: &[usize]) -> Vec
         let cells: Vec<(Kind, Cell)> = match part {
             Part::Methods => methods(published),
             Part::Lambda => {
-                let priors = [Prior::Zero, text(Text::Name, Source::HeadRows, Pool::Mean), contexts()];
-                let exact = both_weightings().flat_map(|w| priors.clone().map(|prior| exact(prior, w)));
+                let exact = both_weightings().flat_map(|w| few_priors().map(|prior| exact(prior, w)));
                 let published = adam(MethodName::TokenLearning, published);
                 exact.chain([published]).map(|cell| (Kind::Path, cell)).collect()
             }
@@ -156,11 +155,15 @@ fn names(published: Adam) -> Vec<(Kind, Cell)> {
     cells
 }
 
+/// The priors of [`Part::Lambda`] and [`Part::Learning`]: few enough for one picture.
+pub fn few_priors() -> [Prior; 3] {
+    [Prior::Zero, text(Text::Name, Source::HeadRows, Pool::Mean), contexts()]
+}
+
 fn learning(published: Adam) -> Vec<(Kind, Cell)> {
     let few = |cell: Cell| LEARNING.map(|count| Cell { per_tool: Some(count), ..cell.clone() });
-    let name = text(Text::Name, Source::HeadRows, Pool::Mean);
     let mut cells = Vec::new();
-    for prior in [Prior::Zero, name, contexts()] {
+    for prior in few_priors() {
         cells.extend(few(exact(prior, Weighting::PerPosition)).map(|cell| (Kind::Path, cell)));
     }
     for method in PUBLISHED {

@@ -1,15 +1,13 @@
 //! A grid's directory: what it is of, and its rows.
 
-use super::{MapOfRows, Row, Unit};
+use super::{Kind, MapOfRows, Row, Unit};
 use crate::BenchError;
-use crate::journal::{self, Journal, Names, write_whole};
+use crate::journal::{Entry, Journal, write_whole};
 use crate::task::TrainingSet;
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-const NAMES: Names = Names { meta: "grid.toml", records: "grid.jsonl" };
 const MAPS: &str = "maps.json";
 
 /// Version of the grid's rules.
@@ -48,60 +46,48 @@ impl GridMeta {
     }
 }
 
-/// The rows of a grid, on disk.
-#[derive(Debug)]
-pub struct GridFile {
-    folder: PathBuf,
-    /// A line a unit, so that no unit is ever there in part.
-    units: Journal<Vec<Row>>,
-    done: HashSet<String>,
+impl Entry for Vec<Row> {
+    type Meta = GridMeta;
+    type Key = Option<(Kind, String)>;
+    const META: &'static str = "grid.toml";
+    const RECORDS: &'static str = "grid.jsonl";
+
+    fn key(&self) -> Self::Key {
+        self.first().map(|row| key(&row.unit))
+    }
+
+    fn other(found: &GridMeta) -> String {
+        let of = format!("{}, {} examples, {}", found.training, found.examples, found.called());
+        format!("a grid of other data, another model or version is there ({of})")
+    }
 }
 
+fn key(unit: &Unit) -> (Kind, String) {
+    (unit.kind, unit.key())
+}
+
+/// A grid's directory: a line a unit, so that no unit is ever there in part.
+pub type GridFile = Journal<Vec<Row>>;
+
 impl GridFile {
-    /// Opens a grid, or begins one. What an interruption left half written is dropped.
-    ///
-    /// # Errors
-    /// [`BenchError::Data`] if the directory holds another grid, or a row that cannot be read.
-    pub fn open(folder: &Path, meta: &GridMeta) -> Result<Self, BenchError> {
-        let other = |found: &GridMeta| {
-            let (training, examples) = (found.training, found.examples);
-            let of = format!("{training}, {examples} examples, {}", found.called());
-            format!("a grid of other data, another model or version is there ({of})")
-        };
-        let (units, found) = Journal::open(folder, NAMES, meta, other)?;
-        let done = found.iter().flatten().map(|row: &Row| row.unit.key()).collect();
-        Ok(Self { folder: folder.to_owned(), units, done })
-    }
-
-    /// Whether a directory is of such a grid.
-    pub fn is_at(folder: &Path) -> bool {
-        folder.join(NAMES.meta).exists()
-    }
-
-    /// What a grid's directory is of.
-    ///
-    /// # Errors
-    /// If there is none, or it cannot be read.
-    pub fn meta(folder: &Path) -> Result<GridMeta, BenchError> {
-        journal::meta(folder, NAMES)
-    }
-
     /// All rows of a grid's directory, in an order that does not depend on which was done first.
     ///
     /// # Errors
-    /// As [`GridFile::open`]; if it was made by other rules.
-    pub fn read(folder: &Path) -> Result<Vec<Row>, BenchError> {
+    /// As [`Journal::open`]; if it was made by other rules.
+    pub fn rows(folder: &Path) -> Result<Vec<Row>, BenchError> {
         let version = Self::meta(folder)?.version;
         if version != VERSION {
             let message = format!(
                 "a grid by the rules of version {version}, these are of version {VERSION}: make it again in another directory"
             );
-            return Err(BenchError::data(folder.join(NAMES.meta), message));
+            return Err(BenchError::data(folder.join(Vec::<Row>::META), message));
         }
-        // Units stand there as they were done, several at a time.
-        let mut units = journal::read::<Vec<Row>>(folder, NAMES)?;
-        units.sort_by_cached_key(|rows| rows.first().map(|row| (row.unit.kind, row.unit.key())));
-        Ok(units.into_iter().flatten().collect())
+        Ok(Self::read(folder)?.into_iter().flatten().collect())
+    }
+
+    /// Whether a unit's rows are there.
+    pub fn has_unit(&self, unit: &Unit) -> bool {
+        self.has(&Some(key(unit)))
     }
 
     /// The maps of a grid's directory; none if they are not made yet.
@@ -122,24 +108,8 @@ impl GridFile {
     /// # Errors
     /// The system's.
     pub fn set_maps(&self, maps: &[(String, MapOfRows)]) -> Result<(), BenchError> {
-        let path = self.folder.join(MAPS);
+        let path = self.folder().join(MAPS);
         let json = serde_json::to_vec(maps).map_err(|e| BenchError::data(&path, e.to_string()))?;
         write_whole(&path, &json)
-    }
-
-    /// Whether a unit's rows are there.
-    pub fn has(&self, unit: &Unit) -> bool {
-        self.done.contains(&unit.key())
-    }
-
-    /// Adds a unit's rows, all at once.
-    ///
-    /// # Errors
-    /// The system's.
-    pub fn add(&mut self, rows: Vec<Row>) -> Result<(), BenchError> {
-        let unit = [rows];
-        self.units.add(&unit)?;
-        self.done.extend(unit.iter().flatten().map(|row| row.unit.key()));
-        Ok(())
     }
 }

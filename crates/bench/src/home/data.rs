@@ -3,15 +3,14 @@
 use super::prompt::{Question, tokens, without_worked};
 use super::vocabulary::{END, Kind, Vocabulary};
 use crate::BenchError;
+use crate::named::named;
 use corpus::{Corpus, Example};
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fmt;
 use std::fs;
 use std::path::Path;
-use std::str::FromStr;
 use tools::household::{Home, HomeTask, Tasks, builtin, parse_line};
 
 /// Parts that tasks are cut into, by title.
@@ -29,10 +28,7 @@ pub enum Household {
     All,
 }
 
-impl Household {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Builtin, Self::Published, Self::All];
-}
+named!(Household, "household": Builtin = "builtin", Published = "published", All = "all");
 
 /// What heads are trained on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,29 +44,7 @@ pub enum TrainOn {
     PublishedUnfiltered,
 }
 
-macro_rules! named {
-    ($kind:ident: $($variant:ident = $name:literal),*) => {
-        impl fmt::Display for $kind {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(match self { $(Self::$variant => $name,)* })
-            }
-        }
-
-        impl FromStr for $kind {
-            type Err = BenchError;
-
-            fn from_str(name: &str) -> Result<Self, BenchError> {
-                match name {
-                    $($name => Ok(Self::$variant),)*
-                    _ => Err(BenchError::Setting(format!("unknown `{name}`; there are {}", [$($name),*].join(", ")))),
-                }
-            }
-        }
-    };
-}
-
-named!(Household: Builtin = "builtin", Published = "published", All = "all");
-named!(TrainOn: Both = "both", Gold = "gold", Published = "published", PublishedUnfiltered = "published-unfiltered");
+named!(TrainOn, "training texts": Both = "both", Gold = "gold", Published = "published", PublishedUnfiltered = "published-unfiltered");
 
 /// The text of a task or of a published example, and where it comes from.
 #[derive(Clone, Debug)]

@@ -1,14 +1,12 @@
 //! The heads of plans.
 
+use super::data::Household;
 use super::vocabulary::Vocabulary;
 use crate::BenchError;
-use crate::grid::{Names, choose, texts};
-use crate::heads::PriorName;
-use crate::task::own_texts;
-use head::{
-    AdamSettings, Bias, Head, Method, MethodName, Prior, Search, Solver, Start, Subset, Table, choose_lambda,
-    fit,
-};
+use crate::grid::Names;
+use crate::heads::{HeadPlan, PriorName, fit_head};
+use crate::task::{TrainingSet, own_texts};
+use head::{Bias, Head, MethodName, Subset, Table};
 use lm::FrozenLm;
 use serde::{Deserialize, Serialize};
 
@@ -47,34 +45,15 @@ pub fn fit_part(
     if part.is_empty() {
         return Err(BenchError::Setting("no training text is left beside the tests: train on both".into()));
     }
-    let mut method = Method::named(plan.method);
-    if let Prior::Uniform { seed } = &mut method.prior {
-        *seed = plan.seed;
-    }
-    if let Some(prior) = plan.prior.prior(plan.seed) {
-        method.prior = prior;
-    }
-    if let (Solver::Adam(settings), Some((rate, epochs))) = (&mut method.solver, plan.adam) {
-        *settings = AdamSettings { rate, epochs, seed: plan.seed, ..*settings };
-    }
-    let texts = texts(table.tools(), &own_texts(vocabulary.tools()), plan.names.unwrap_or_default());
-    if plan.prior == PriorName::Chosen {
-        let build = |prior: &Prior| prior.build(lm, &texts, Some((table, &part)));
-        method.prior = choose(table, &part, method.training.weighting, &build)?;
-    }
-    let build = |part: &Subset| method.prior.build(lm, &texts, Some((table, part)));
-    let prior = build(&part)?;
-    let mut head = if plan.method == MethodName::Exact && plan.lambda.is_none() {
-        // The best token wins whatever words say, so no bias is needed.
-        let search = Search { seed: plan.seed, bias: Bias::Fixed(0.0), ..Search::default() };
-        let start = if method.prior.needs_examples() { Start::Of(&build) } else { Start::Rows(&prior) };
-        choose_lambda(table, &part, start, &method, &search, &mut |_, _| ())?.fit.head
-    } else {
-        if let Some(lambda) = plan.lambda {
-            method.penalty = head::Penalty::Squared { lambda };
-        }
-        fit(table, &part, &prior, &method, &mut |_| ())?.head
+    let named = HeadPlan {
+        seed: plan.seed,
+        prior: plan.prior,
+        lambda: plan.lambda,
+        names: Some(plan.names.unwrap_or_default()),
+        ..HeadPlan::new(plan.method, plan.adam.unwrap_or(TrainingSet::Home(Household::All).published()))
     };
+    // The best token wins whatever words say, so no bias is needed.
+    let mut head = fit_head(lm, table, &part, &own_texts(vocabulary.tools()), &named, Bias::Fixed(0.0))?;
     // The offset of a token without calls weighs it against words, which have no say in a plan.
     head.offsets.fill(0.0);
     Ok(head)

@@ -4,17 +4,14 @@ use super::data::{Household, TrainOn};
 use super::fit::PlanMethod;
 use super::score::PlanScore;
 use super::words::Shown;
-use crate::BenchError;
 use crate::grid::Adam;
 use crate::heads::PriorName;
-use crate::journal::{self, Journal, Names};
+use crate::journal::{Entry, Journal};
 use crate::method::{Among, Method};
 use crate::stats::{Interval, LEVEL, wilson_clustered};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashSet};
-use std::path::{Path, PathBuf};
-
-const NAMES: Names = Names { meta: "home.toml", records: "plans.jsonl" };
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// Version of these runs' rules.
 pub const VERSION: u32 = 4;
@@ -112,71 +109,29 @@ pub struct HomeRecord {
     pub took_micros: u64,
 }
 
-/// A run's directory.
-#[derive(Debug)]
-pub struct HomeRun {
-    folder: PathBuf,
-    plans: Journal<HomeRecord>,
-    done: HashSet<String>,
+impl Entry for HomeRecord {
+    type Meta = HomeMeta;
+    type Key = String;
+    const META: &'static str = "home.toml";
+    const RECORDS: &'static str = "plans.jsonl";
+
+    fn key(&self) -> String {
+        self.task.clone()
+    }
+
+    fn other(found: &HomeMeta) -> String {
+        let of = format!("{} in the household {} with {}", found.method(), found.household, found.called());
+        format!("another run is there ({of}, or with other settings)")
+    }
 }
 
+/// A run's directory: a line a task.
+pub type HomeRun = Journal<HomeRecord>;
+
 impl HomeRun {
-    /// Opens a run, or begins one.
-    ///
-    /// # Errors
-    /// [`BenchError::Data`] if the directory holds another run, or a line that cannot be read.
-    pub fn open(folder: &Path, meta: &HomeMeta) -> Result<Self, BenchError> {
-        let other = |found: &HomeMeta| {
-            let of =
-                format!("{} in the household {} with {}", found.method(), found.household, found.called());
-            format!("another run is there ({of}, or with other settings)")
-        };
-        let (plans, found) = Journal::open(folder, NAMES, meta, other)?;
-        let done = found.into_iter().map(|record: HomeRecord| record.task).collect();
-        Ok(Self { folder: folder.to_owned(), plans, done })
-    }
-
-    /// Whether a directory is of such a run.
-    pub fn is_at(folder: &Path) -> bool {
-        folder.join(NAMES.meta).exists()
-    }
-
-    /// What a run's directory is of.
-    ///
-    /// # Errors
-    /// If there is none, or it cannot be read.
-    pub fn meta(folder: &Path) -> Result<HomeMeta, BenchError> {
-        journal::meta(folder, NAMES)
-    }
-
-    /// All whole lines of a run's directory, by task.
-    ///
-    /// # Errors
-    /// As [`HomeRun::open`].
-    pub fn read(folder: &Path) -> Result<Vec<HomeRecord>, BenchError> {
-        let mut records: Vec<HomeRecord> = journal::read(folder, NAMES)?;
-        records.sort_by(|a, b| a.task.cmp(&b.task));
-        Ok(records)
-    }
-
-    /// Whether a task has its plan.
-    pub fn has(&self, task: &str) -> bool {
-        self.done.contains(task)
-    }
-
     /// Where the head of a part is kept.
     pub fn head_path(&self, fold: usize) -> PathBuf {
-        self.folder.join(format!("head-{fold}.safetensors"))
-    }
-
-    /// Adds plans.
-    ///
-    /// # Errors
-    /// The system's.
-    pub fn add(&mut self, records: &[HomeRecord]) -> Result<(), BenchError> {
-        self.plans.add(records)?;
-        self.done.extend(records.iter().map(|record| record.task.clone()));
-        Ok(())
+        self.folder().join(format!("head-{fold}.safetensors"))
     }
 }
 

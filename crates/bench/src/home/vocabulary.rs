@@ -70,11 +70,11 @@ impl Vocabulary {
         Self::new(&names)
     }
 
-    /// The first k actions of a ranking of the tokens, the first k of its objects that are in a household, and the end: by
+    /// The first k actions of a ranking of rows, the first k of its objects that are in a household, and the end: by
     /// row, whether it is one of these.
-    pub fn first(&self, ranking: &[String], k: usize, home: &Home) -> Vec<bool> {
+    pub fn first(&self, ranking: &[usize], k: usize, home: &Home) -> Vec<bool> {
         let mut first: Vec<bool> = self.kinds.iter().map(|kind| *kind == Kind::End).collect();
-        let rows = || ranking.iter().filter_map(|name| self.tools.index(name));
+        let rows = || ranking.iter().copied();
         let action = |row: &usize| matches!(self.kinds[*row], Kind::Action(_));
         let object = |row: &usize| matches!(&self.kinds[*row], Kind::Object(name) if home.has(name));
         rows().filter(action).take(k).chain(rows().filter(object).take(k)).for_each(|row| first[row] = true);

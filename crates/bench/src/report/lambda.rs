@@ -3,11 +3,11 @@
 use super::Grid;
 use super::contrast::{Figure, band, by_group};
 use super::forced::{fixed, plain};
-use crate::grid::{Kind, Row, prior_name};
+use crate::grid::{Kind, Row, few_priors, prior_name};
 use crate::page::plot::{Axis, Lines, Point, Series};
 use crate::page::{Cell, figure, side_by_side, table};
 use crate::stats::{Interval, LEVEL, RESAMPLES, bootstrap};
-use head::{Prior, Weighting};
+use head::Weighting;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub fn section(grid: &Grid) -> String {
@@ -84,11 +84,7 @@ fn line(row: &Row) -> String {
 /// The rows of the part `lambda`: few enough for one picture.
 fn shown(row: &Row) -> bool {
     let cell = &row.unit.cell;
-    plain(row)
-        && row.unit.kind == Kind::Path
-        && (cell.adam.is_some()
-            || matches!(cell.prior, Prior::Zero | Prior::Contexts { .. })
-            || prior_name(&cell.prior) == "name, head rows, mean")
+    plain(row) && row.unit.kind == Kind::Path && (cell.adam.is_some() || few_priors().contains(&cell.prior))
 }
 
 fn along(rows: &[&Row], what: Figure) -> Vec<Point> {

@@ -3,7 +3,7 @@
 use super::Grid;
 use super::contrast::{Figure, band, over_seeds};
 use super::forced::{fixed, groups, plain};
-use crate::grid::{FEW, Kind, Row, prior_name};
+use crate::grid::{FEW, Kind, LEARNING, Row, few_priors, prior_name};
 use crate::page::plot::{Axis, Bar, Bars, Heat, Lines, Map, Mark, Point, Series};
 use crate::page::{Cell, figure, side_by_side, table};
 use crate::stats::Interval;
@@ -79,10 +79,15 @@ pub fn learning(grid: &Grid) -> String {
     }
     // Without a test of its own a set is scored in folds; what is in none is of the comparison of priors.
     let folded = grid.meta.test_corpus.is_none();
+    // Of the comparison of priors there are others.
+    let priors = few_priors();
     let of = |row: &Row| {
-        row.unit.cell.per_tool.is_some()
-            && row.unit.cell.fold.is_some() == folded
-            && (row.unit.cell.method != MethodName::Exact || fixed(row) == Some(LAMBDA))
+        row.unit.cell.fold.is_some() == folded
+            && row.unit.cell.per_tool.is_some_and(|count| LEARNING.contains(&count))
+            && match row.unit.cell.method {
+                MethodName::Exact => priors.contains(&row.unit.cell.prior) && fixed(row) == Some(LAMBDA),
+                _ => true,
+            }
     };
     // Examples a tool, choice, recall.
     type Seen = (f64, Interval, Option<Interval>);

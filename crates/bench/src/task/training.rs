@@ -45,7 +45,7 @@ impl TrainingSet {
         let mut all = vec![Self::FuncQa, Self::Gsm8k, Self::Arithmetic, Self::Facts];
         all.extend(kamel::SIZES.map(Self::Kamel));
         all.extend(kamel::SIZES.map(Self::KamelFacts));
-        all.extend(Household::ALL.map(Self::Home));
+        all.extend(Household::ALL.iter().copied().map(Self::Home));
         all
     }
 

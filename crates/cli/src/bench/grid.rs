@@ -168,12 +168,12 @@ impl Args {
         let mut file = GridFile::open(&self.out, &meta)?;
         let worker = Worker::new(model.as_ref(), arena);
         let bar = progress::bar("grid", "fits", units.len() as u64);
-        let missing: Vec<_> = units.iter().filter(|unit| !file.has(unit)).collect();
+        let missing: Vec<_> = units.iter().filter(|unit| !file.has_unit(unit)).collect();
         bar.set_position((units.len() - missing.len()) as u64);
         bar.reset_eta();
         worker.work_all(&missing, self.jobs.unwrap_or_else(jobs), &mut |rows| {
             bar.inc(1);
-            file.add(rows)
+            file.add(&[rows])
         })?;
         bar.finish_and_clear();
         if GridFile::maps(&self.out)?.is_empty() {
@@ -184,7 +184,7 @@ impl Args {
                 training.published(),
             )?)?;
         }
-        let rows = GridFile::read(&self.out)?;
+        let rows = GridFile::rows(&self.out)?;
         if self.json {
             rows.iter().try_for_each(output::json)?;
         } else {

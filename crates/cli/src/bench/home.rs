@@ -65,7 +65,7 @@ pub struct Args {
     #[arg(long, default_value = "own")]
     prior: PriorName,
     /// What priors call the tokens: tool (tool_1, tool_2, …) or func, if not what they are called
-    #[arg(long, value_parser = super::run::named::<Names>)]
+    #[arg(long)]
     names: Option<Names>,
     /// λ; by default chosen by cross-validation for exact, else the method's own
     #[arg(long)]
@@ -164,7 +164,7 @@ impl Args {
         let mut run = HomeRun::open(&self.out, &self.meta(&home, model.as_ref()))?;
         let bar = progress::bar("plans", "tasks", tests.len() as u64);
         let todo = |run: &HomeRun| -> Vec<usize> {
-            tests.iter().copied().filter(|&at| !run.has(&home.tasks.tasks[at].id)).collect()
+            tests.iter().copied().filter(|&at| !run.has(home.tasks.tasks[at].id.as_str())).collect()
         };
         let missing = todo(&run);
         bar.set_position((tests.len() - missing.len()) as u64);
@@ -325,8 +325,8 @@ impl Args {
         };
         let prompt = |question: &&Question| {
             let ranking = ranker.rank(&question.about().to_lowercase())?;
-            let places = ranking.iter().take(WORKED_EXAMPLES).filter_map(|place| place.parse::<usize>().ok());
-            let mut worked: Vec<&str> = places.map(|at| texts[at]).collect();
+            let mut worked: Vec<&str> =
+                ranking.into_iter().take(WORKED_EXAMPLES).map(|at| texts[at]).collect();
             // The likest stands last, next to the question.
             worked.reverse();
             Ok(prompt_in_words(None, &worked, question))

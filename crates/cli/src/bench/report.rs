@@ -30,7 +30,7 @@ impl Args {
         for folder in &self.folders {
             let of = if GridFile::is_at(folder) {
                 // Parts of a grid may stand in several directories.
-                let (meta, rows) = (GridFile::meta(folder)?, GridFile::read(folder)?);
+                let (meta, rows) = (GridFile::meta(folder)?, GridFile::rows(folder)?);
                 grids.push(Grid { meta, rows, maps: GridFile::maps(folder)? });
                 continue;
             } else if Run::is_at(folder) {

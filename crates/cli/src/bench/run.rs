@@ -14,7 +14,7 @@ use ::bench::stats::{LEVEL, wilson};
 use ::bench::task::{Task, TaskName, TrainingSet, few};
 use anyhow::{Context, bail};
 use clap::ValueEnum;
-use head::{Head, HeadError, Table, Weighting};
+use head::{Bias, Features, Head, HeadError, Subset, Table, Weighting};
 use lm::FrozenLm;
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -91,7 +91,7 @@ pub struct Args {
     #[arg(long)]
     calls_only: bool,
     /// What the tools are called: own, id, tool (`tool_1`) or func (`func_42`)
-    #[arg(long, value_parser = named::<Names>)]
+    #[arg(long)]
     names: Option<Names>,
     /// More facts for the knowledge base, JSON lines with relation, subject and answers, and aliases if the subject has other
     /// names (answers [] to add only those); may be given again
@@ -224,7 +224,7 @@ impl Args {
                 let question = missing[i].clone();
                 let score = task.scoring.of(&question, &answered);
                 bar.inc(1);
-                run.add(Record { question, score, answered })
+                run.add(&[Record { question, score, answered }])
             })?;
         }
         bar.finish_and_clear();
@@ -378,7 +378,8 @@ impl Args {
             return Ok(Head::load(&path)?);
         }
         let store = self.source.features(model, corpus)?;
-        let head = fit_head(model, &Table::new(&store)?, &task.texts, plan)?;
+        let (table, all) = (Table::new(&store)?, Subset::all(store.groups().len()));
+        let head = fit_head(model, &table, &all, &task.texts, plan, Bias::Auto)?;
         let head = with_source(head, model, &corpus.digest());
         head.save(&path)?;
         Ok(head)
