@@ -143,16 +143,7 @@ impl<R: Entry> Journal<R> {
 
 /// Writes a file whole, or not at all.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), BenchError> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let write = || {
-        // Not a `NamedTempFile::new_in`, which is for its owner's eyes only.
-        let mut file = tempfile::Builder::new().make_in(folder, |path| File::create_new(path))?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        std::io::Result::Ok(())
-    };
-    write().map_err(|e| BenchError::io(path, e))
+    files::write(path, bytes).map_err(|e| BenchError::io(path, e))
 }
 
 /// The lines of a file that were written to their end; a torn last line is cut off the file.

@@ -4,7 +4,6 @@ use anyhow::Context;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 use std::fmt::Display;
-use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -32,15 +31,7 @@ pub fn text(text: impl Display) -> io::Result<()> {
 /// # Errors
 /// The system's, with the path.
 pub fn file(path: &Path, bytes: &[u8]) -> anyhow::Result<PathBuf> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let write = || {
-        // Not a `NamedTempFile::new_in`, which is for its owner's eyes only.
-        let mut file = tempfile::Builder::new().make_in(folder, |path| File::create_new(path))?;
-        file.write_all(bytes)?;
-        file.persist(path)?;
-        io::Result::Ok(())
-    };
-    write().with_context(|| format!("writing {}", path.display()))?;
+    files::write(path, bytes).with_context(|| format!("writing {}", path.display()))?;
     Ok(path.to_owned())
 }
 

@@ -33,23 +33,15 @@ pub fn read(path: &Path) -> Result<Corpus, CorpusError> {
 /// The system's.
 pub fn write(path: &Path, corpus: &Corpus) -> Result<(), CorpusError> {
     let io = |source| CorpusError::io(path, source);
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    {
-        // A corpus is not a secret: leave its permissions to the umask, as for any other file.
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    let mut out = BufWriter::new(builder.tempfile_in(folder).map_err(io)?);
+    let mut file = files::NewFile::at(path).map_err(io)?;
+    let mut out = BufWriter::new(file.file());
     for example in corpus.examples() {
         serde_json::to_writer(&mut out, example).map_err(|e| io(e.into()))?;
         out.write_all(b"\n").map_err(io)?;
     }
-    let file = out.into_inner().map_err(|e| io(e.into_error()))?;
-    file.as_file().sync_all().map_err(io)?;
-    file.persist(path).map_err(|e| io(e.error))?;
-    Ok(())
+    out.flush().map_err(io)?;
+    drop(out);
+    file.place().map_err(io)
 }
 
 /// What [`check`] found.

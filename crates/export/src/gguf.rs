@@ -5,7 +5,6 @@ mod write;
 use crate::extension::input_rows;
 use crate::matrix::WordRows;
 use crate::piece::{Piece, Place, Written};
-use crate::target::NewFile;
 use crate::{Card, ExportError, Options, Source, check_head};
 use candle_core::quantized::GgmlDType;
 use head::Head;
@@ -172,22 +171,22 @@ fn write(
     alignment: usize,
     progress: &mut dyn FnMut(Written),
 ) -> Result<(), ExportError> {
-    let mut file = NewFile::beside(out)?;
+    let mut file = files::NewFile::at(out).map_err(|e| ExportError::io(out, e))?;
     let io = |e| ExportError::io(out, e);
     let mut done = Written { bytes: 0, total: tensors.iter().map(Tensor::bytes).sum() };
     let padding = |bytes: u64| vec![0; (bytes.next_multiple_of(alignment as u64) - bytes) as usize];
-    file.writer().write_all(header).map_err(io)?;
+    file.file().write_all(header).map_err(io)?;
     for tensor in tensors {
         for piece in &tensor.pieces {
-            piece.write(file.writer(), out, &mut |bytes| {
+            piece.write(file.file(), out, &mut |bytes| {
                 done.bytes += bytes;
                 progress(done);
             })?;
         }
         // The last tensor too: readers map whole blocks.
-        file.writer().write_all(&padding(tensor.bytes())).map_err(io)?;
+        file.file().write_all(&padding(tensor.bytes())).map_err(io)?;
     }
-    file.place()
+    file.place().map_err(io)
 }
 
 /// The number of an element type in a file, for the types that models are read in.

@@ -1,40 +1,11 @@
 //! Places for new files: beside their name until they are whole.
 
 use crate::ExportError;
-use std::fs::File;
 use std::path::{Path, PathBuf};
-use tempfile::{NamedTempFile, TempDir};
+use tempfile::TempDir;
 
 fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// A file on its way to its name. Dropped before [`place`](Self::place), it leaves nothing behind.
-pub(crate) struct NewFile {
-    file: NamedTempFile<File>,
-    path: PathBuf,
-}
-
-impl NewFile {
-    pub fn beside(path: &Path) -> Result<Self, ExportError> {
-        // Not a `NamedTempFile::new_in`, which is for its owner's eyes only.
-        let file = tempfile::Builder::new()
-            .prefix(".export-")
-            .make_in(folder(path), |path| File::create_new(path))
-            .map_err(|e| ExportError::io(path, e))?;
-        Ok(Self { file, path: path.to_owned() })
-    }
-
-    pub fn writer(&mut self) -> &mut File {
-        self.file.as_file_mut()
-    }
-
-    pub fn place(self) -> Result<(), ExportError> {
-        let io = |e| ExportError::io(&self.path, e);
-        self.file.as_file().sync_all().map_err(io)?;
-        self.file.persist(&self.path).map_err(|e| ExportError::io(&self.path, e.error))?;
-        Ok(())
-    }
 }
 
 /// A folder on its way to its name, in the same way.

@@ -10,7 +10,6 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeSet, HashMap},
-    io::Write,
     path::Path,
 };
 
@@ -194,16 +193,7 @@ impl Head {
         ];
         let bytes = safetensors::serialize(tensors, Some(metadata))
             .map_err(|e| HeadError::file(path, e.to_string()))?;
-
-        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let io = |e| HeadError::io(path, e);
-        std::fs::create_dir_all(folder).map_err(io)?;
-        let mut file = tempfile::Builder::new().prefix(".head").tempfile_in(folder).map_err(io)?;
-        file.write_all(&bytes).map_err(io)?;
-        file.as_file().sync_all().map_err(io)?;
-        make_readable(file.as_file()).map_err(io)?;
-        file.persist(path).map_err(|e| HeadError::io(path, e.error))?;
-        Ok(())
+        files::write(path, &bytes).map_err(|e| HeadError::io(path, e))
     }
 
     /// Reads a head and checks all of it.
@@ -281,16 +271,4 @@ fn matrix(file: &SafeTensors<'_>, name: &str) -> Result<Matrix, String> {
         return Err(format!("tensor `{name}` has {} numbers for shape {rows} x {cols}", data.len()));
     }
     Ok(Matrix::new(rows, cols, data))
-}
-
-/// A temporary file is private to its owner; a head is meant to be read by others.
-#[cfg(unix)]
-fn make_readable(file: &std::fs::File) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(std::fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn make_readable(_: &std::fs::File) -> std::io::Result<()> {
-    Ok(())
 }

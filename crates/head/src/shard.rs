@@ -8,7 +8,7 @@
 //! one shard put the same bytes twice at worst. What a depot holds is checked when it is merged, every byte of it.
 
 use crate::extract::Plan;
-use crate::store::{Manifest, check_part_bytes, part_name, write_whole};
+use crate::store::{Manifest, check_part_bytes, part_name};
 use crate::{ExtractProgress, HeadError, Store};
 use corpus::Corpus;
 use lm::FrozenLm;
@@ -148,7 +148,8 @@ impl Depot for Folder {
     fn put(&self, store: &str, name: &str, bytes: Vec<u8>) -> Result<(), HeadError> {
         let folder = self.0.join(store);
         fs::create_dir_all(&folder).map_err(|e| HeadError::io(&folder, e))?;
-        write_whole(&folder.join(name), &bytes)
+        let path = folder.join(name);
+        files::write(&path, &bytes).map_err(|e| HeadError::io(&path, e))
     }
 
     fn place(&self) -> PathBuf {
@@ -239,7 +240,7 @@ pub fn merge(
                 let message = format!("{found}. Delete it, and run the shard again that has part {part}");
                 HeadError::file(depot.place().join(&address).join(&name), message)
             })?;
-            write_whole(&path, &bytes)?;
+            files::write(&path, &bytes).map_err(|e| HeadError::io(&path, e))?;
         }
         progress(part + 1, count);
     }

@@ -18,7 +18,6 @@ use sha2::{Digest, Sha256};
 use std::{
     collections::HashMap,
     fs::{self, File},
-    io::Write,
     ops::Range,
     path::{Path, PathBuf},
 };
@@ -156,7 +155,7 @@ impl Store {
     pub(crate) fn finish(directory: &Path, manifest: Manifest) -> Result<Self, HeadError> {
         let path = directory.join(MANIFEST);
         let store = Self::map(directory, manifest)?;
-        write_whole(&path, &store.manifest.json(&path)?)?;
+        files::write(&path, &store.manifest.json(&path)?).map_err(|e| HeadError::io(&path, e))?;
         Ok(store)
     }
 
@@ -350,19 +349,6 @@ fn digest(columns: [&[u8]; COLUMNS.len()]) -> String {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Writes a file by way of a temporary one beside it: there is never half a file under its name.
-pub(crate) fn write_whole(path: &Path, content: &[u8]) -> Result<(), HeadError> {
-    let io = |e| HeadError::io(path, e);
-    let directory = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new()
-        .prefix(".unfinished-")
-        .make_in(directory, |path| File::create_new(path))
-        .map_err(io)?;
-    file.write_all(content).and_then(|()| file.as_file().sync_all()).map_err(io)?;
-    file.persist(path).map_err(|e| io(e.error))?;
-    Ok(())
 }
 
 /// Numbers of four bytes of which every pattern of bits is one.

@@ -49,14 +49,5 @@ impl FitError {
 
 /// Writes a file whole, or not at all.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), FitError> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let write = || {
-        std::fs::create_dir_all(folder)?;
-        // Not a `NamedTempFile::new_in`: that one is for its owner's eyes, and a pack is not a secret.
-        let mut file = tempfile::Builder::new().make_in(folder, |path| std::fs::File::create_new(path))?;
-        io::Write::write_all(&mut file, bytes)?;
-        file.persist(path)?;
-        io::Result::Ok(())
-    };
-    write().map_err(|e| FitError::io(path, e))
+    files::write(path, bytes).map_err(|e| FitError::io(path, e))
 }

@@ -31,8 +31,8 @@ mod form;
 
 use crate::set::{ToolError, ToolSet};
 use std::{
-    fs::{self, File},
-    io::{self, Read, Write},
+    fs::File,
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
@@ -133,15 +133,7 @@ impl Pack {
     }
 
     fn write(&self, path: PathBuf, text: &str) -> Result<(), PackError> {
-        let written = fs::create_dir_all(&self.dir).and_then(|()| {
-            // Not a `NamedTempFile::new_in`: that one is for its owner's eyes, and a pack is not a secret.
-            let mut file = tempfile::Builder::new().make_in(&self.dir, |path| File::create_new(path))?;
-            file.write_all(text.as_bytes())?;
-            file.as_file().sync_all()?;
-            file.persist(&path)?;
-            Ok(())
-        });
-        written.map_err(|source| PackError::Io { path, source })
+        files::write(&path, text.as_bytes()).map_err(|source| PackError::Io { path, source })
     }
 }
 
@@ -160,6 +152,7 @@ fn read(path: &Path) -> Result<String, PackError> {
 #[cfg(test)]
 mod tests {
     use super::{form::tests::mixed, *};
+    use std::fs;
 
     #[test]
     fn what_is_saved_is_loaded() {
