@@ -72,6 +72,9 @@ fn objective(head: &Head, cross_entropy: f64) -> f64 {
 
 impl Args {
     pub fn run(self) -> anyhow::Result<Exit> {
+        if files::same(&self.out, &self.corpus) {
+            anyhow::bail!("--out {}: that is the corpus; give another file", self.out.display());
+        }
         let corpus = ::corpus::read(&self.corpus)?;
         if corpus.tools().is_empty() {
             anyhow::bail!("{}: no example calls a tool, so there is nothing to fit", self.corpus.display());

@@ -76,19 +76,26 @@ impl Which {
 
     fn load_on(&self, device: Device) -> anyhow::Result<Box<dyn FrozenLm>> {
         let path = locate(&self.model)?;
-        lm::load(&path, device).with_context(|| format!("loading {}", path.display()))
+        let model = lm::load(&path, device).with_context(|| format!("loading {}", path.display()))?;
+        lm::check_known(&self.model, &path, &model.card().digest)?;
+        Ok(model)
     }
 }
 
 /// The path of a model that is given by path or name; one that is only known by name is fetched.
 pub fn locate(name_or_path: &str) -> anyhow::Result<PathBuf> {
-    let mut progress = |line: &str| {
-        // Progress that nobody can read is no reason to stop.
-        let _ = writeln!(std::io::stderr(), "{line}");
-    };
-    lm::resolve(name_or_path, &mut progress).map_err(|error| match error {
-        // No source gave the file: that is the network's fault and not the caller's, unlike other files' content.
+    lm::resolve(name_or_path, &mut tell).map_err(of_network)
+}
+
+/// Progress that nobody can read is no reason to stop.
+fn tell(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// No source gave the file: that is the network's fault and not the caller's, unlike other files' content.
+fn of_network(error: LmError) -> anyhow::Error {
+    match error {
         LmError::File { .. } => anyhow::Error::msg(error.to_string()),
         error => error.into(),
-    })
+    }
 }

@@ -5,8 +5,9 @@
 
 use crate::closed::closed;
 use crate::numbers::bounded;
+use llguidance::api::{StopReason, TopLevelGrammar};
 use llguidance::toktrie::{ApproximateTokEnv, TokEnv, TokRxInfo, TokTrie};
-use llguidance::{Matcher, ParserFactory, api::TopLevelGrammar};
+use llguidance::{Matcher, ParserFactory};
 use lm::Tokenizer;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -53,7 +54,11 @@ impl Grammars {
 
     fn over(environment: TokEnv) -> Result<Self, String> {
         let mut factory = ParserFactory::new_simple(&environment).map_err(|e| e.to_string())?;
-        factory.quiet().limits_mut().verbose_errors = false;
+        let limits = factory.quiet().limits_mut();
+        limits.verbose_errors = false;
+        // Objects of a thousand optional properties: each may be the next.
+        (limits.max_items_in_row, limits.step_max_items) = (20_000, 500_000);
+        (limits.initial_lexer_fuel, limits.step_lexer_fuel) = (10_000_000, 2_000_000);
         Ok(Self { factory })
     }
 
@@ -81,14 +86,41 @@ impl Grammars {
             });
             object.insert("x-guidance".to_owned(), options);
         }
-        let first_line = |e: &str| e.lines().next().unwrap_or_default().to_owned();
+        let in_a_line = |e: &str| e.lines().map(str::trim).collect::<Vec<_>>().join(" ");
         let parser = self.factory.create_parser(TopLevelGrammar::from_json_schema(schema));
         let mut matcher = Matcher::new(parser);
         match matcher.compute_mask() {
             Ok(mask) if mask.is_zero() => Err("no JSON value satisfies it".to_owned()),
-            Ok(_) => Ok(Grammar(matcher)),
-            Err(e) => Err(first_line(&e.to_string())),
+            Ok(_) => {
+                begins(&matcher)?;
+                Ok(Grammar(matcher))
+            }
+            Err(e) => Err(in_a_line(&e.to_string())),
         }
+    }
+}
+
+/// Whether the first words that are the only ones possible, as an object's opening, can be written: what is too large shows there.
+fn begins(matcher: &Matcher) -> Result<(), String> {
+    let mut trial = matcher.deep_clone();
+    let forced = trial.compute_ff_tokens();
+    trial.consume_tokens(&forced).map_err(|e| e.to_string())?;
+    done(&trial)?;
+    match trial.compute_mask_or_eos() {
+        Ok(_) => done(&trial).map(drop),
+        Err(e) => Err(e.to_string()),
+    }
+}
+
+/// Whether what is written is complete.
+///
+/// # Errors
+/// If it ended at a limit of the parser's.
+fn done(matcher: &Matcher) -> Result<bool, String> {
+    match matcher.stop_reason() {
+        StopReason::NotStopped => Ok(false),
+        StopReason::NoExtension | StopReason::NoExtensionBias | StopReason::EndOfSentence => Ok(true),
+        limit => Err(format!("the schema is too large to be enforced ({limit:?})")),
     }
 }
 
@@ -136,6 +168,7 @@ impl Constraint {
     /// Disables every word that the schema does not allow next.
     pub fn mask(&mut self, words: &mut [f32]) -> Result<(), String> {
         let mask = self.0.compute_mask_or_eos().map_err(|e| e.to_string())?;
+        done(&self.0)?;
         for (id, score) in words.iter_mut().enumerate() {
             if id >= mask.len() || !mask.is_allowed(id as u32) {
                 *score = f32::NEG_INFINITY;
@@ -147,7 +180,7 @@ impl Constraint {
     /// Takes a word; true if the value is then complete.
     pub fn push(&mut self, word: u32) -> Result<bool, String> {
         self.0.consume_token(word).map_err(|e| e.to_string())?;
-        Ok(self.0.is_stopped())
+        done(&self.0)
     }
 }
 
@@ -157,6 +190,31 @@ mod tests {
 
     fn compile(schema: Value) -> Result<Grammar, String> {
         Grammars::of_bytes().unwrap().compile(&schema)
+    }
+
+    #[test]
+    fn a_schema_is_enforced_or_refused_however_large() {
+        for count in [700, 3_000, 60_000] {
+            let properties: serde_json::Map<String, Value> =
+                (0..count).map(|i| (format!("p{i}"), json!({"type": "string"}))).collect();
+            let schema = json!({"type": "object", "properties": properties, "additionalProperties": false});
+            match compile(schema) {
+                Ok(grammar) => {
+                    assert!(grammar.admits(&format!(r#"{{"p{}": "x"}}"#, count - 1)), "{count}");
+                    assert!(!grammar.admits(&format!(r#"{{"p{count}": "x"}}"#)), "{count}");
+                }
+                Err(message) => {
+                    assert!(count > 3_000, "{count}: {message}");
+                    assert!(message.len() < 300, "{message}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_error_says_all_of_what_is_wrong() {
+        let error = compile(json!({"type": "string", "pattern": "(a"})).err().unwrap();
+        assert!(error.contains("unclosed"), "{error}");
     }
 
     /// Hand-written values on both sides of every keyword that tools use.

@@ -149,6 +149,37 @@ pub fn resolve(name_or_path: &str, progress: &mut dyn FnMut(&str)) -> Result<Pat
     }
 }
 
+/// As [`resolve`], for a known name; a file there that is not the model, damaged or cut short, is fetched again.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn fetch(name: &str, progress: &mut dyn FnMut(&str)) -> Result<PathBuf, LmError> {
+    let path = resolve(name, progress)?;
+    let Some(model) = known().iter().find(|model| model.name == name) else { return Ok(path) };
+    if path != models_dir().join(model.file) || crate::digest(&path)? == model.sha256 {
+        return Ok(path);
+    }
+    progress(&format!("{}: not the file known as {name}: fetched again", path.display()));
+    std::fs::remove_file(&path).map_err(|e| LmError::io(&path, e))?;
+    resolve(name, progress)
+}
+
+/// Refuses a model that was loaded by a known name and is another.
+///
+/// # Errors
+/// [`LmError::File`].
+pub fn check_known(name: &str, path: &Path, digest: &str) -> Result<(), LmError> {
+    match known().iter().find(|model| model.name == name && path == models_dir().join(model.file)) {
+        Some(model) if model.sha256 != digest => Err(LmError::file(
+            path,
+            format!(
+                "damaged, or another file than the one known as {name}: `toolken model fetch {name}` brings it again"
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
 fn cached_or_fetched(
     model: &KnownModel,
     dir: &Path,

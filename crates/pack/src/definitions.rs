@@ -8,8 +8,8 @@ use tools::{HttpTool, Placement, Runner, Tool, ToolSet};
 
 /// The longest name that OpenAI's API takes.
 const LONGEST_NAME: usize = 64;
-/// How deep `$ref`s are followed in an OpenAPI document.
-const DEEPEST: usize = 24;
+/// Values of a parameter or a body at most, once an OpenAPI document's `$ref`s are put in.
+const MOST_VALUES: usize = 20_000;
 
 /// Tools from a JSON document: an OpenAI `tools` array (or an object that has one, as a request does), the old `functions`
 /// array, the result of MCP's `tools/list`, or an OpenAPI 3 document.
@@ -41,8 +41,16 @@ fn function(number: usize, tool: &Value) -> Result<Tool, FitError> {
         ))
     })?;
     let description = function.get("description").and_then(Value::as_str).unwrap_or_default();
-    let schema = function.get("parameters").or_else(|| function.get("inputSchema")).cloned();
-    Ok(Tool::client(name, description, object_schema(schema.unwrap_or(Value::Null))))
+    let schema = function.get("parameters").or_else(|| function.get("inputSchema"));
+    if name.trim().is_empty() {
+        return Err(FitError::Input(format!("tool {number}: the name is empty")));
+    }
+    if let Some(other) = schema.filter(|schema| !schema.is_object() && !schema.is_null()) {
+        return Err(FitError::Input(format!(
+            "tool {number}, `{name}`: expected an object as the schema of its parameters, found {other}"
+        )));
+    }
+    Ok(Tool::client(name, description, object_schema(schema.cloned().unwrap_or(Value::Null))))
 }
 
 /// A schema of an object, where there may be none or half of one.
@@ -76,9 +84,10 @@ fn openapi(document: &Value) -> Result<Vec<Tool>, FitError> {
             let Some(operation) = item.get(method.to_lowercase()) else { continue };
             let shared = item["parameters"].as_array().into_iter().flatten();
             let own = operation["parameters"].as_array().into_iter().flatten();
+            let of = |e: FitError| FitError::Input(format!("{method} {path}: {e}"));
             let (mut properties, mut required, mut query) = (Map::new(), Vec::new(), Vec::new());
             for parameter in shared.chain(own) {
-                let parameter = resolved(document, parameter, 0)?;
+                let parameter = resolved(document, parameter).map_err(of)?;
                 let name = parameter["name"].as_str().unwrap_or_default().to_owned();
                 let place = parameter["in"].as_str().unwrap_or_default();
                 if !matches!(place, "path" | "query") {
@@ -100,7 +109,7 @@ fn openapi(document: &Value) -> Result<Vec<Tool>, FitError> {
                 properties.insert(name, Value::Object(schema));
             }
             if let Some(body) = operation.pointer("/requestBody") {
-                let body = resolved(document, body, 0)?;
+                let body = resolved(document, body).map_err(of)?;
                 let schema = body.pointer("/content/application~1json/schema").cloned().unwrap_or_default();
                 if let Some(fields) = schema["properties"].as_object() {
                     fields
@@ -137,32 +146,50 @@ fn openapi(document: &Value) -> Result<Vec<Tool>, FitError> {
     Ok(tools)
 }
 
-/// A part of a document with its `$ref`s put in.
-fn resolved(document: &Value, part: &Value, depth: usize) -> Result<Value, FitError> {
-    if depth > DEEPEST {
-        return Err(FitError::Input("the document's `$ref`s go round in a circle".into()));
-    }
-    match part {
-        Value::Object(object) => match object.get("$ref").and_then(Value::as_str) {
-            Some(reference) => {
-                let pointer = reference.strip_prefix('#').and_then(|pointer| document.pointer(pointer));
-                let target =
-                    pointer.ok_or_else(|| FitError::Input(format!("`$ref` {reference:?} leads nowhere")))?;
-                resolved(document, target, depth + 1)
+/// A part of a document with its `$ref`s put in; where one leads back to itself, anything may stand.
+struct Resolver<'d> {
+    document: &'d Value,
+    /// The references that are being followed.
+    open: Vec<&'d str>,
+    /// Values that may still be written.
+    room: usize,
+}
+
+/// What a part of a document stands for.
+fn resolved(document: &Value, part: &Value) -> Result<Value, FitError> {
+    Resolver { document, open: Vec::new(), room: MOST_VALUES }.of(part)
+}
+
+impl<'d> Resolver<'d> {
+    fn of(&mut self, part: &'d Value) -> Result<Value, FitError> {
+        self.room = self.room.checked_sub(1).ok_or_else(|| {
+            FitError::Input(format!(
+                "its schema has more than {MOST_VALUES} values, `$ref`s put in: simplify it"
+            ))
+        })?;
+        match part {
+            Value::Object(object) => match object.get("$ref").and_then(Value::as_str) {
+                Some(reference) if self.open.contains(&reference) => Ok(json!({})),
+                Some(reference) => {
+                    let pointer =
+                        reference.strip_prefix('#').and_then(|pointer| self.document.pointer(pointer));
+                    let target = pointer
+                        .ok_or_else(|| FitError::Input(format!("`$ref` {reference:?} leads nowhere")))?;
+                    self.open.push(reference);
+                    let found = self.of(target);
+                    self.open.pop();
+                    found
+                }
+                None => {
+                    let each = object.iter().map(|(key, value)| Ok((key.clone(), self.of(value)?)));
+                    each.collect::<Result<Map<_, _>, FitError>>().map(Value::Object)
+                }
+            },
+            Value::Array(items) => {
+                items.iter().map(|item| self.of(item)).collect::<Result<_, _>>().map(Value::Array)
             }
-            None => {
-                let each = object
-                    .iter()
-                    .map(|(key, value)| Ok((key.clone(), resolved(document, value, depth + 1)?)));
-                each.collect::<Result<Map<_, _>, FitError>>().map(Value::Object)
-            }
-        },
-        Value::Array(items) => items
-            .iter()
-            .map(|item| resolved(document, item, depth + 1))
-            .collect::<Result<_, _>>()
-            .map(Value::Array),
-        other => Ok(other.clone()),
+            other => Ok(other.clone()),
+        }
     }
 }
 
@@ -254,6 +281,52 @@ mod tests {
         assert_eq!(tool.parameters["required"], json!(["id", "text"]));
         let names: Vec<&String> = tool.parameters["properties"].as_object().unwrap().keys().collect();
         assert_eq!(names, ["id", "draft", "text"]);
+    }
+
+    #[test]
+    fn references_are_put_in_however_they_are_nested() {
+        let api = |schemas: Value| {
+            json!({
+                "openapi": "3.1.0", "servers": [{"url": "https://h"}], "components": {"schemas": schemas},
+                "paths": {"/a": {"post": {"requestBody": {"content": {"application/json": {
+                    "schema": {"type": "object", "properties": {"x": {"$ref": "#/components/schemas/S0"}}}}}}}}}
+            })
+        };
+        let node = json!({"type": "object", "properties": {"next": {"$ref": "#/components/schemas/S0"}}});
+        let tools = from_json(&api(json!({"S0": node}))).unwrap();
+        assert_eq!(
+            tools[0].parameters["properties"]["x"],
+            json!({"type": "object", "properties": {"next": {}}})
+        );
+        let deep = (0..30).fold(
+            json!({"type": "string"}),
+            |inner, _| json!({"type": "object", "properties": {"a": inner}}),
+        );
+        assert!(from_json(&api(json!({"S0": deep}))).is_ok());
+        // Forty references a level, five levels: a hundred million strings of nine kilobytes.
+        let level = |next: usize| {
+            let properties: Map<String, Value> = (0..40)
+                .map(|i| (format!("p{i}"), json!({"$ref": format!("#/components/schemas/S{next}")})))
+                .collect();
+            json!({"type": "object", "properties": properties})
+        };
+        let mut schemas: Map<String, Value> = (0..5).map(|i| (format!("S{i}"), level(i + 1))).collect();
+        schemas.insert("S5".into(), json!({"type": "string"}));
+        let error = from_json(&api(Value::Object(schemas))).unwrap_err().to_string();
+        assert!(error.contains("POST /a") && error.contains("20000 values"), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_definition_is_refused() {
+        for (tool, message) in [
+            (json!({"name": "a", "parameters": "garbage"}), "garbage"),
+            (json!({"name": "a", "parameters": [1]}), "object"),
+            (json!({"name": " "}), "empty"),
+        ] {
+            let error = from_json(&json!([tool])).unwrap_err().to_string();
+            assert!(error.contains("tool 1") && error.contains(message), "{error}");
+        }
+        assert!(from_json(&json!([{"name": "a", "parameters": null}])).is_ok());
     }
 
     #[test]

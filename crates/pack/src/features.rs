@@ -165,15 +165,20 @@ fn read(path: &Path, width: usize) -> Option<HashMap<String, Vec<Reading>>> {
     let bytes = std::fs::read(path).ok()?;
     let (_, header) = SafeTensors::read_metadata(&bytes).ok()?;
     let file = SafeTensors::deserialize(&bytes).ok()?;
-    let contexts: Vec<(String, usize)> =
-        serde_json::from_str(header.metadata().as_ref()?.get("contexts")?).ok()?;
+    let metadata = header.metadata().as_ref()?;
+    let listed = metadata.get("contexts")?;
+    let contexts: Vec<(String, usize)> = serde_json::from_str(listed).ok()?;
     let h = floats(&file, "h")?;
     let (log_sum_exp, max, best) =
         (floats(&file, "log_sum_exp")?, floats(&file, "max")?, floats(&file, "best")?);
-    let points: usize = contexts.iter().map(|(_, points)| points).sum();
-    let whole = h.len() == points * width && [&log_sum_exp, &max, &best].iter().all(|x| x.len() == points);
-    let finite = h.iter().chain(&log_sum_exp).chain(&max).all(|x| x.is_finite());
-    if !whole || !finite {
+    let columns = COLUMNS.map(|column| file.tensor(column).map_or(&[][..], |tensor| tensor.data()));
+    if *metadata.get("sha256")? != digest(listed, columns) {
+        return None;
+    }
+    let points = contexts.iter().try_fold(0usize, |sum, (_, points)| sum.checked_add(*points))?;
+    if Some(h.len()) != points.checked_mul(width)
+        || [&log_sum_exp, &max, &best].iter().any(|x| x.len() != points)
+    {
         return None;
     }
     let mut at = 0;
@@ -190,6 +195,16 @@ fn read(path: &Path, width: usize) -> Option<HashMap<String, Vec<Reading>>> {
     Some(each.collect())
 }
 
+/// The tensors of a cache.
+const COLUMNS: [&str; 4] = ["h", "log_sum_exp", "max", "best"];
+
+fn digest(contexts: &str, columns: [&[u8]; COLUMNS.len()]) -> String {
+    let mut hash = Sha256::new();
+    hash.update(contexts);
+    columns.iter().for_each(|column| hash.update(column));
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 fn floats(file: &SafeTensors<'_>, name: &str) -> Option<Vec<f32>> {
     let tensor = file.tensor(name).ok().filter(|tensor| tensor.dtype() == Dtype::F32)?;
     Some(tensor.data().as_chunks::<4>().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect())
@@ -202,20 +217,21 @@ fn save(path: &Path, width: usize, known: &HashMap<String, Vec<Reading>>) -> Res
     let bytes =
         |numbers: &mut dyn Iterator<Item = f32>| -> Vec<u8> { numbers.flat_map(f32::to_le_bytes).collect() };
     let columns = [
-        ("h", vec![all.len(), width], bytes(&mut all.iter().flat_map(|r| r.h.iter().copied()))),
-        ("log_sum_exp", vec![all.len()], bytes(&mut all.iter().map(|r| r.log_sum_exp))),
-        ("max", vec![all.len()], bytes(&mut all.iter().map(|r| r.max))),
-        ("best", vec![all.len()], bytes(&mut all.iter().map(|r| f32::from_bits(r.best_word)))),
+        bytes(&mut all.iter().flat_map(|r| r.h.iter().copied())),
+        bytes(&mut all.iter().map(|r| r.log_sum_exp)),
+        bytes(&mut all.iter().map(|r| r.max)),
+        bytes(&mut all.iter().map(|r| f32::from_bits(r.best_word))),
     ];
     let fault = |e: &dyn std::fmt::Display| FitError::Input(format!("{}: {e}", path.display()));
     let contexts: Vec<(&String, usize)> = keys.iter().map(|key| (*key, known[*key].len())).collect();
     let contexts = serde_json::to_string(&contexts).map_err(|e| fault(&e))?;
     let mut tensors = Vec::new();
-    for (name, shape, bytes) in &columns {
-        let view = TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(|e| fault(&e))?;
-        tensors.push((*name, view));
+    for (name, bytes) in COLUMNS.iter().zip(&columns) {
+        let shape = if *name == "h" { vec![all.len(), width] } else { vec![all.len()] };
+        tensors.push((*name, TensorView::new(Dtype::F32, shape, bytes).map_err(|e| fault(&e))?));
     }
-    let metadata = HashMap::from([("contexts".to_owned(), contexts)]);
+    let sha256 = digest(&contexts, columns.each_ref().map(Vec::as_slice));
+    let metadata = HashMap::from([("contexts".to_owned(), contexts), ("sha256".to_owned(), sha256)]);
     let file = safetensors::serialize(tensors, Some(metadata)).map_err(|e| fault(&e))?;
     write(path, &file)
 }
@@ -234,12 +250,20 @@ mod tests {
             ("a".to_owned(), vec![reading(-3.0, 0)]),
         ]);
         save(&path, 2, &known).unwrap();
+        let kept = known.clone();
         assert_eq!(read(&path, 2), Some(known));
         assert_eq!(read(&path, 3), None, "another width");
         let whole = std::fs::read(&path).unwrap();
         for cut in 0..whole.len() {
             std::fs::write(&path, &whole[..cut]).unwrap();
             assert_eq!(read(&path, 2), None, "{cut} bytes");
+        }
+        for at in 0..whole.len() {
+            let mut flipped = whole.clone();
+            flipped[at] ^= 4;
+            std::fs::write(&path, &flipped).unwrap();
+            // What is not read may differ: a letter of the header's own.
+            assert!(read(&path, 2).is_none_or(|found| found == kept), "byte {at}");
         }
     }
 

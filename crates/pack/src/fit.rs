@@ -284,14 +284,22 @@ impl Data {
 /// # Errors
 /// Files that are damaged.
 pub fn load(pack: &Pack) -> Result<(ToolSet, Examples, Option<Head>), FitError> {
-    let tools = pack.load_tools()?;
-    let path = pack.dir().join("examples.jsonl");
-    let examples = if path.exists() { Examples::read(&path)? } else { Examples::default() };
     let head = match pack.head_path() {
         path if path.exists() => Some(Head::load(&path)?),
         _ => None,
     };
+    let (tools, examples) = load_definitions(pack)?;
     Ok((tools, examples, head))
+}
+
+/// What a pack is fitted from: its tools and examples (none if there is no file).
+///
+/// # Errors
+/// Files that are damaged.
+pub fn load_definitions(pack: &Pack) -> Result<(ToolSet, Examples), FitError> {
+    let path = pack.examples_path();
+    let examples = if path.exists() { Examples::read(&path)? } else { Examples::default() };
+    Ok((pack.load_tools()?, examples))
 }
 
 /// Writes a fit into its pack: the head, the report as `report.json`, the card.

@@ -31,6 +31,6 @@ pub use error::FitError;
 pub use evaluate::{Decided, Evaluation, Question, evaluate, native_calls, questions};
 pub use examples::{Example, Examples, talk};
 pub use features::{Cache, Extraction};
-pub use fit::{FitSettings, FitStage, Fitted, fit, load, refit, save};
+pub use fit::{FitSettings, FitStage, Fitted, fit, load, load_definitions, refit, save};
 pub use merge::merge;
 pub use report::{Report, ToolReport, Unseen};

@@ -129,7 +129,7 @@ impl Sampling {
             seed,
             stop,
             max_tokens: max_tokens.min(most),
-            max_argument_tokens: most,
+            max_argument_tokens: max_tokens.min(most),
             record_above: 1.0,
             ..Settings::default()
         })

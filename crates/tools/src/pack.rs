@@ -97,6 +97,16 @@ impl Pack {
         self.dir.join("head.safetensors")
     }
 
+    /// `examples.jsonl`.
+    pub fn examples_path(&self) -> PathBuf {
+        self.dir.join("examples.jsonl")
+    }
+
+    /// The files that a pack consists of, there or not.
+    pub fn files(&self) -> [PathBuf; 4] {
+        [self.tools_path(), self.examples_path(), self.head_path(), self.card_path()]
+    }
+
     /// `card.md`.
     pub fn card_path(&self) -> PathBuf {
         self.dir.join("card.md")
@@ -108,9 +118,15 @@ impl Pack {
     /// A missing, over-long or malformed file, another format version, unknown fields, and all that [`ToolSet::new`]
     /// refuses: each with file, line, tool and field.
     pub fn load_tools(&self) -> Result<ToolSet, PackError> {
-        let path = self.tools_path();
-        let text = read(&path)?;
-        form::parse(&path, &text)
+        Self::tools_of(&self.tools_path())
+    }
+
+    /// Reads the tools of a file like a pack's `tools.toml`; files that it names are beside it.
+    ///
+    /// # Errors
+    /// As [`Pack::load_tools`].
+    pub fn tools_of(path: &Path) -> Result<ToolSet, PackError> {
+        form::parse(path, &read(path)?)
     }
 
     /// Writes the tools; creates the directory if there is none. A reader sees the old file or the new one, whole.
@@ -119,7 +135,7 @@ impl Pack {
     /// What the system refuses.
     pub fn save_tools(&self, tools: &ToolSet) -> Result<(), PackError> {
         let path = self.tools_path();
-        let text = form::write(tools)
+        let text = form::write(tools, &self.dir)
             .map_err(|error| PackError::File { path: path.clone(), message: error.to_string() })?;
         self.write(path, &text)
     }

@@ -44,8 +44,8 @@ impl Sources {
             found.extend(pack::from_json(&document).with_context(|| path.display().to_string())?);
         }
         for path in &self.toml {
-            let folder = if path.is_dir() { Some(path.as_path()) } else { path.parent() };
-            found.extend(Pack::at(folder.unwrap_or(path)).load_tools()?.iter().cloned());
+            let file = if path.is_dir() { Pack::at(path).tools_path() } else { path.clone() };
+            found.extend(Pack::tools_of(&file)?.iter().cloned());
         }
         for server in &self.mcp {
             found.extend(mcp::list(&server_of(server)?, &self.pass_env, LIMIT)?);

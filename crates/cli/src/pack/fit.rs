@@ -57,7 +57,7 @@ fn lambda(text: &str) -> Result<Lambda, String> {
 impl Args {
     pub fn run(self) -> anyhow::Result<Exit> {
         let pack = Pack::at(&self.dir);
-        let (tools, examples, _) = pack::load(&pack)?;
+        let (tools, examples) = pack::load_definitions(&pack)?;
         self.options.fit(&pack, &tools, &examples, Definitions::AsTheyAre, None)
     }
 }
@@ -124,7 +124,7 @@ impl Options {
         // tool that its head does not have yet still works; a head with a tool that the pack does not have would not.
         if definitions == Definitions::Changed {
             pack.save_tools(tools)?;
-            examples.save(&pack.dir().join("examples.jsonl"))?;
+            examples.save(&pack.examples_path())?;
         }
         pack::save(pack, &fitted)?;
         if self.json {

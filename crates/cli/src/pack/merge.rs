@@ -29,8 +29,8 @@ pub struct Args {
 impl Args {
     pub fn run(self) -> anyhow::Result<Exit> {
         let pack = Pack::at(&self.dir);
-        if pack.tools_path().exists() {
-            bail!("{} is there already: choose another folder", pack.tools_path().display());
+        if let Some(file) = pack.files().into_iter().find(|file| file.exists()) {
+            bail!("{} is there already: choose a new folder", file.display());
         }
         let (mut all, mut examples, mut heads) = (Vec::new(), Examples::default(), Vec::new());
         for dir in &self.from {
@@ -52,7 +52,7 @@ impl Args {
             }
         };
         pack.save_tools(&tools)?;
-        examples.save(&self.dir.join("examples.jsonl"))?;
+        examples.save(&pack.examples_path())?;
         if let Some(head) = &joined {
             head.save(&pack.head_path())?;
         }

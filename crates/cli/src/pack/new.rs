@@ -24,8 +24,11 @@ pub struct Args {
 impl Args {
     pub fn run(self) -> anyhow::Result<Exit> {
         let pack = Pack::at(&self.dir);
-        if pack.tools_path().exists() {
-            bail!("{} is there already: add to it with `toolken pack add-tool`", pack.tools_path().display());
+        if let Some(file) = pack.files().into_iter().find(|file| file.exists()) {
+            bail!(
+                "{} is there already: choose a new folder, or add to a pack with `toolken pack add-tool`",
+                file.display()
+            );
         }
         let mut examples = Examples::default();
         let tools = self.sources.add_to(&ToolSet::default(), &mut examples)?;
@@ -33,7 +36,7 @@ impl Args {
             bail!("no tools: give --tools, --toml or --mcp");
         }
         pack.save_tools(&tools)?;
-        examples.save(&self.dir.join("examples.jsonl"))?;
+        examples.save(&pack.examples_path())?;
         let names: Vec<&str> = tools.names().collect();
         output::text(format_args!(
             "{}: {} tools ({}), {} examples. Fit it: toolken pack fit {}\n",

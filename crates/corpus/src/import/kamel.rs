@@ -2,7 +2,7 @@
 
 use super::{Import, ImportError, Report};
 use crate::{Call, Corpus, Example};
-use flate2::read::GzDecoder;
+use flate2::bufread::MultiGzDecoder;
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
@@ -44,11 +44,16 @@ pub struct KamelFact {
 pub fn kamel_facts(path: &Path) -> Result<Vec<KamelFact>, ImportError<Infallible>> {
     let io = |source| ImportError::Io { path: path.to_owned(), source };
     let file = File::open(path).map_err(io)?;
-    let packed = path.extension().is_some_and(|extension| extension == "gz");
-    let reader: Box<dyn Read> = if packed { Box::new(GzDecoder::new(file)) } else { Box::new(file) };
-    let mut facts = Vec::new();
-    for (i, line) in BufReader::new(reader.take(MAX_BYTES)).lines().enumerate() {
-        let line = line.map_err(io)?;
+    let mut file = BufReader::new(file);
+    let packed = file.fill_buf().map_err(io)?.starts_with(&[0x1f, 0x8b]);
+    let reader: Box<dyn Read> = if packed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+    let mut lines = BufReader::new(reader.take(MAX_BYTES + 1));
+    let (mut facts, mut line) = (Vec::new(), String::new());
+    for i in 0.. {
+        line.clear();
+        if lines.read_line(&mut line).map_err(io)? == 0 {
+            break;
+        }
         if line.trim().is_empty() {
             continue;
         }
@@ -57,6 +62,13 @@ pub fn kamel_facts(path: &Path) -> Result<Vec<KamelFact>, ImportError<Infallible
             expected: "facts, an object with `relation`, `subject` and `answers` (KAMEL's: `sub_label`, `obj_label`) a line, and `aliases` if there are any",
             message: format!("line {}: {e}", i + 1),
         })?);
+    }
+    if lines.get_ref().limit() == 0 {
+        return Err(ImportError::Layout {
+            path: path.to_owned(),
+            expected: "facts",
+            message: format!("more than {} MiB: cut the file into several", MAX_BYTES >> 20),
+        });
     }
     Ok(facts)
 }

@@ -4,8 +4,14 @@ use super::{Chat, ChatTemplate, Message, ToolCall};
 use crate::LmError;
 use serde_json::Value as Json;
 
-/// Stands for the arguments while the template renders a call; no text of a conversation holds it.
-const MARK: &str = "\u{e000}arguments\u{e001}";
+/// Stands for the arguments while the template renders a call: a text that the conversation does not hold.
+fn mark(conversation: &str) -> String {
+    let mut mark = "\u{e000}arguments\u{e001}".to_owned();
+    while conversation.contains(&mark) {
+        mark.push('\u{e001}');
+    }
+    mark
+}
 
 /// A conversation in which the last thing is a call whose arguments are yet to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,19 +37,21 @@ impl ChatTemplate {
         name: &str,
         tools: &[Json],
     ) -> Result<CallFrame, LmError> {
-        let arguments = serde_json::json!({ MARK: MARK });
+        let said = serde_json::json!([messages, content, calls, name, tools]);
+        let mark = mark(&said.to_string());
+        let arguments = serde_json::json!({ &mark: &mark });
         let mut turn = calls.to_vec();
         turn.push(ToolCall::new(id, name, arguments));
         let mut messages = messages.to_vec();
         messages.push(Message::calls(content, turn));
         let text = self.render(&Chat { tools, ..Chat::whole(&messages) })?;
         let frame = || {
-            let first = text.find(MARK)?;
-            let second = first + MARK.len() + text[first + MARK.len()..].find(MARK)?;
+            let first = text.find(&mark)?;
+            let second = first + mark.len() + text[first + mark.len()..].find(&mark)?;
             let start = text[..first].rfind('{')?;
             let end = second + text[second..].find('}')? + 1;
             let frame = CallFrame { before: text[..start].to_owned(), after: text[end..].to_owned() };
-            (!frame.after.contains(MARK)).then_some(frame)
+            (!frame.after.contains(&mark)).then_some(frame)
         };
         frame().ok_or_else(|| {
             LmError::Chat(

@@ -97,11 +97,11 @@ struct RelationForm {
 }
 
 impl ToolForm {
-    fn of(tool: &Tool) -> Result<Self, toml::ser::Error> {
+    fn of(tool: &Tool, folder: &Path) -> Result<Self, toml::ser::Error> {
         Ok(Self {
             name: tool.name.clone(),
             description: Some(tool.description.clone()),
-            run: write_runner(&tool.runner)?,
+            run: write_runner(&tool.runner, folder)?,
             placement: Some(tool.placement),
             // The alternate form is indented JSON.
             parameters: Some(format!("{:#}", tool.parameters)),
@@ -110,13 +110,13 @@ impl ToolForm {
     }
 }
 
-/// The text of `tools.toml`.
-pub(super) fn write(tools: &ToolSet) -> Result<String, toml::ser::Error> {
-    let tools = tools.iter().map(ToolForm::of).collect::<Result<_, _>>()?;
+/// The text of a `tools.toml` in `folder`.
+pub(super) fn write(tools: &ToolSet, folder: &Path) -> Result<String, toml::ser::Error> {
+    let tools = tools.iter().map(|tool| ToolForm::of(tool, folder)).collect::<Result<_, _>>()?;
     toml::to_string_pretty(&FileForm { format: FORMAT, tools })
 }
 
-fn write_runner(runner: &Runner) -> Result<toml::Value, toml::ser::Error> {
+fn write_runner(runner: &Runner, folder: &Path) -> Result<toml::Value, toml::ser::Error> {
     use serde::ser::Error;
     let word = |word: &str| toml::Value::String(word.to_owned());
     fn table(form: impl Serialize) -> toml::Value {
@@ -129,7 +129,12 @@ fn write_runner(runner: &Runner) -> Result<toml::Value, toml::ser::Error> {
                     "facts in memory cannot be kept in a pack: write them to a file first",
                 )
             })?;
-            let facts = files.into_iter().map(Path::to_owned).collect();
+            // What is not beside the tools has a path of its own, wherever the program is run.
+            let place = |file: &Path| match file.strip_prefix(folder) {
+                Ok(beside) => beside.to_owned(),
+                Err(_) => std::path::absolute(file).unwrap_or_else(|_| file.to_owned()),
+            };
+            let facts = files.into_iter().map(place).collect();
             toml::Value::try_from(RelationForm { relation: relation.clone(), facts })?
         }
         Runner::Client => word("client"),
@@ -426,7 +431,11 @@ pub(super) mod tests {
         let tools = read(text).expect("valid");
         let lima = Outcome::Done { text: "Lima".to_owned(), numeric: false };
         assert_eq!(tools.by_name("capital").expect("a tool").run("Peru").as_ref(), Ok(&lima));
-        let again = read(&write(&tools).expect("written")).expect("valid");
+        let written = write(&tools, folder.path()).expect("written");
+        assert!(written.contains("[\"facts.redb\"]"), "beside it again: {written}");
+        let elsewhere = write(&tools, &folder.path().join("other")).expect("written");
+        assert!(elsewhere.contains(&folder.path().join("facts.redb").display().to_string()), "{elsewhere}");
+        let again = read(&written).expect("valid");
         assert_eq!(again.by_name("capital").expect("a tool").run("peru").as_ref(), Ok(&lima));
         for (bad, message) in [("[\"none.redb\"]", "none.redb"), ("[]", "no file"), ("3", "expected")] {
             let error = read(&text.replace("[\"facts.redb\"]", bad)).expect_err(bad).to_string();
@@ -434,13 +443,13 @@ pub(super) mod tests {
         }
         let memory = KnowledgeBase::in_memory("memory", [fact()]).expect("a base");
         let tools = ToolSet::new(vec![Tool::relation("capital", "", "P36", memory)]).expect("valid");
-        assert!(write(&tools).expect_err("in memory").to_string().contains("file first"));
+        assert!(write(&tools, folder.path()).expect_err("in memory").to_string().contains("file first"));
     }
 
     proptest! {
         #[test]
         fn no_text_panics(text in "\\PC{0,60}", damage in 0usize..4000) {
-            let mut damaged = write(&mixed()).expect("written");
+            let mut damaged = write(&mixed(), Path::new("")).expect("written");
             let at = (0..=damage.min(damaged.len())).rev().find(|&i| damaged.is_char_boundary(i)).unwrap_or(0);
             damaged.insert_str(at, &text);
             let _ = parse_text(&damaged);
