@@ -62,16 +62,20 @@ impl<R: Entry> Journal<R> {
         let meta = folder.join(R::META);
         if meta.exists() {
             let found = Self::meta(folder)?;
-            if found != *of {
-                let message = format!("{}: give another directory", R::other(&found));
+            if found != *of && records.is_empty() {
+                // Nothing came of it: what it left, a head perhaps, is of no use.
+                clear(folder)?;
+                write_meta(&meta, of)?;
+            } else if found != *of {
+                let differ = differences(&found, of).join(", ");
+                let message = format!("{}; other are {differ}: give another directory", R::other(&found));
                 return Err(BenchError::data(meta, message));
             }
         } else if !records.is_empty() {
             let message = format!("there are records, but no {}: give another directory", R::META);
             return Err(BenchError::data(path, message));
         } else {
-            let text = toml::to_string(of).map_err(|e| BenchError::data(&meta, e.to_string()))?;
-            write_whole(&meta, text.as_bytes())?;
+            write_meta(&meta, of)?;
         }
         Ok(Self { folder: folder.to_owned(), file, done: records.iter().map(R::key).collect() })
     }
@@ -101,6 +105,9 @@ impl<R: Entry> Journal<R> {
         bytes.truncate(bytes.iter().rposition(|&byte| byte == b'\n').unwrap_or(0));
         let text = String::from_utf8(bytes).map_err(|e| BenchError::data(&path, e.to_string()))?;
         let mut records: Vec<R> = parse(&text, &path)?;
+        // What stands there twice counts once.
+        let mut seen = BTreeSet::new();
+        records.retain(|record| seen.insert(record.key()));
         records.sort_by_cached_key(R::key);
         Ok(records)
     }
@@ -139,6 +146,44 @@ impl<R: Entry> Journal<R> {
         self.done.extend(records.iter().map(R::key));
         Ok(())
     }
+}
+
+fn write_meta(path: &Path, of: &impl Serialize) -> Result<(), BenchError> {
+    let text = toml::to_string(of).map_err(|e| BenchError::data(path, e.to_string()))?;
+    write_whole(path, text.as_bytes())
+}
+
+/// Deletes the heads in a directory.
+fn clear(folder: &Path) -> Result<(), BenchError> {
+    let io = |e| BenchError::io(folder, e);
+    for entry in fs::read_dir(folder).map_err(io)? {
+        let path = entry.map_err(io)?.path();
+        if path.extension().is_some_and(|extension| extension == "safetensors") {
+            fs::remove_file(&path).map_err(|e| BenchError::io(&path, e))?;
+        }
+    }
+    Ok(())
+}
+
+/// The names of the fields in which two values differ, those of tables within as `head.seed`.
+fn differences(a: &impl Serialize, b: &impl Serialize) -> Vec<String> {
+    fn compare(a: Option<&toml::Value>, b: Option<&toml::Value>, name: &str, found: &mut Vec<String>) {
+        match (a, b) {
+            (Some(toml::Value::Table(a)), Some(toml::Value::Table(b))) => {
+                let keys: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+                for key in keys {
+                    let name = if name.is_empty() { key.clone() } else { format!("{name}.{key}") };
+                    compare(a.get(key), b.get(key), &name, found);
+                }
+            }
+            (a, b) if a != b => found.push(name.to_owned()),
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    let (a, b) = (toml::Value::try_from(a).ok(), toml::Value::try_from(b).ok());
+    compare(a.as_ref(), b.as_ref(), "", &mut found);
+    found
 }
 
 /// Writes a file whole, or not at all.
@@ -224,6 +269,19 @@ mod tests {
     }
 
     #[test]
+    fn settings_that_nothing_came_of_give_way() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(open(folder.path(), 1).unwrap());
+        let head = folder.path().join("head.safetensors");
+        fs::write(&head, "of the first").unwrap();
+        drop(open(folder.path(), 1).unwrap());
+        assert!(head.exists());
+        open(folder.path(), 2).unwrap().add(&[1]).unwrap();
+        assert!(!head.exists());
+        assert!(open(folder.path(), 1).is_err());
+    }
+
+    #[test]
     fn a_journal_of_something_else_and_a_damaged_line_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let mut journal = open(folder.path(), 1).unwrap();
@@ -232,7 +290,13 @@ mod tests {
         assert!(message.contains("another process"), "{message}");
         drop(journal);
         let message = open(folder.path(), 2).unwrap_err().to_string();
-        assert!(message.contains("it.toml") && message.contains("another directory"), "{message}");
+        assert!(message.contains("it.toml") && message.contains("seed: give another directory"), "{message}");
+        fs::write(folder.path().join(u32::RECORDS), "1\n2\n1\n").unwrap();
+        assert_eq!(
+            Journal::<u32>::read(folder.path()).unwrap(),
+            [1, 2],
+            "what stands there twice counts once"
+        );
         fs::write(folder.path().join(u32::RECORDS), "1\nx\n3\n").unwrap();
         let message = open(folder.path(), 1).unwrap_err().to_string();
         assert!(message.contains("it.jsonl") && message.contains("line 2"), "{message}");

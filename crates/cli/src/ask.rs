@@ -5,7 +5,9 @@ use crate::engine::Elsewhere;
 use crate::{arithmetic, exit::Exit, model::Which, output};
 use anyhow::{Context, bail};
 use clap::ValueEnum;
-use decode::{Calling, Decision, Engine, Event, Generation, Prompt, Request, Settings, Template, Token};
+use decode::{
+    Calling, Decision, Engine, Event, Finish, Generation, Prompt, Request, Settings, Template, Token,
+};
 use head::Head;
 use lm::{Decoder, FrozenLm, ModelCard};
 use serde_json::json;
@@ -43,11 +45,11 @@ pub struct Args {
     /// Answer with words alone
     #[arg(long)]
     no_tools: bool,
-    /// Where a call's arguments are written; by default after worked calls, for tools that have some
-    #[arg(long, value_enum, default_value = "demos")]
-    arguments: Arguments,
+    /// Where a call's arguments are written; by default after worked calls, if all tools have some
+    #[arg(long, value_enum, conflicts_with = "no_tools")]
+    arguments: Option<Arguments>,
     /// Added to every tool's logit; by default the head's own
-    #[arg(long, allow_hyphen_values = true)]
+    #[arg(long, allow_hyphen_values = true, conflicts_with = "no_tools")]
     bias: Option<f32>,
     /// 0 takes the best token, above 0 tokens are drawn
     #[arg(long, default_value_t = 0.0)]
@@ -133,24 +135,33 @@ impl Args {
         if let Some(served) = served {
             engine = engine.served_by(served)?;
         }
+        let worked = arithmetic::demos(tools.names());
+        let arguments = match self.arguments {
+            Some(Arguments::Demos) => decode::Arguments::Demos,
+            Some(Arguments::InPlace) => decode::Arguments::InPlace,
+            None if tools.names().all(|name| worked.contains_key(name)) => decode::Arguments::Demos,
+            None => decode::Arguments::InPlace,
+        };
         if let Some(question) = &self.question {
-            self.answer(&mut engine, &template, question)?;
+            self.answer(&mut engine, &template, question, arguments)?;
             return Ok(Exit::Done);
         }
         let people = std::io::stdin().is_terminal();
         let mut line = String::new();
-        loop {
+        for number in 1.. {
             if people {
                 output::text("? ")?;
             }
             line.clear();
-            if std::io::stdin().lock().read_line(&mut line).context("standard input")? == 0 {
-                return Ok(Exit::Done);
+            let at = || format!("standard input, line {number}");
+            if std::io::stdin().lock().read_line(&mut line).with_context(at)? == 0 {
+                break;
             }
             if !line.trim().is_empty() {
-                self.answer(&mut engine, &template, line.trim())?;
+                self.answer(&mut engine, &template, line.trim(), arguments)?;
             }
         }
+        Ok(Exit::Done)
     }
 
     /// The head that is given.
@@ -192,15 +203,18 @@ impl Args {
         Ok((head, tools))
     }
 
-    fn answer(&self, engine: &mut Engine<'_>, template: &Template, question: &str) -> anyhow::Result<()> {
+    fn answer(
+        &self,
+        engine: &mut Engine<'_>,
+        template: &Template,
+        question: &str,
+        arguments: decode::Arguments,
+    ) -> anyhow::Result<()> {
         let request = Request {
             question: Some(question.to_owned()),
             settings: Settings {
                 calling: if self.no_tools { Calling::Off } else { Calling::Auto },
-                arguments: match self.arguments {
-                    Arguments::Demos => decode::Arguments::Demos,
-                    Arguments::InPlace => decode::Arguments::InPlace,
-                },
+                arguments,
                 bias: self.bias,
                 temperature: self.temperature,
                 top_p: self.top_p,
@@ -223,6 +237,11 @@ impl Args {
                 output::json(&json!({ "question": question, "generation": generation }))?;
             } else {
                 output::text(format_args!("\n{}", trace(generation)))?;
+            }
+            if let Finish::ContextFull { len, max } = generation.finish {
+                bail!(
+                    "the question, in its prompt, did not fit, or its answer: {len} tokens, the model's context has {max}"
+                );
             }
         }
         std::io::stdout().flush()?;

@@ -98,8 +98,12 @@ fn is_about_input(error: &(dyn std::error::Error + 'static)) -> bool {
         !matches!(error, PackError::Io { .. })
     } else if let Some(error) = error.downcast_ref::<HomeError>() {
         !matches!(error, HomeError::Io { .. })
+    } else if let Some(error) = error.downcast_ref::<::serve::ServeError>() {
+        !matches!(error, ::serve::ServeError::Io { .. })
+    } else if let Some(error) = error.downcast_ref::<io::Error>() {
+        error.kind() == io::ErrorKind::InvalidData // no UTF-8
     } else {
-        error.is::<::corpus::arithmetic::Exhausted>()
+        error.is::<::corpus::arithmetic::Exhausted>() || error.is::<serde_json::Error>()
     }
 }
 

@@ -42,9 +42,9 @@ pub struct Args {
     /// Train on the positions of calls alone, as the references' release does by default: nothing then teaches a head not to call
     #[arg(long)]
     calls_only: bool,
-    /// Folds of the cross-validation
-    #[arg(long, default_value_t = 5)]
-    folds: usize,
+    /// Folds of the cross-validation; by default 5
+    #[arg(long)]
+    folds: Option<usize>,
     /// Decides the folds, and what is random in a method
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -80,6 +80,11 @@ impl Args {
             anyhow::bail!("{}: no example calls a tool, so there is nothing to fit", self.corpus.display());
         }
         let mut method = self.method()?;
+        if self.rule(&method)?.is_none() && self.folds.is_some() {
+            anyhow::bail!(
+                "--folds is of the cross-validation that chooses λ: add --lambda auto, or leave it out"
+            );
+        }
         let model = self.source.model()?;
         let store = self.source.features(model.as_ref(), &corpus)?;
         let table = Table::new(&store)?;
@@ -97,7 +102,8 @@ impl Args {
                 (fit(&table, &all, &build(&method.prior, &all)?, &method, &mut |_| ())?, None)
             }
             Some(rule) => {
-                let search = Search { folds: self.folds, seed: self.seed, rule, ..Search::default() };
+                let mut search = Search { seed: self.seed, rule, ..Search::default() };
+                search.folds = self.folds.unwrap_or(search.folds);
                 let makers: Vec<_> =
                     priors.iter().map(|(_, prior)| |part: &Subset| build(prior, part)).collect();
                 let rows: Vec<_> = (priors.iter())

@@ -26,7 +26,7 @@ mod tools;
 use ::bench::arithmetic;
 use clap::{Parser, Subcommand};
 use exit::Exit;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
@@ -119,6 +119,7 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn")))
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     let exit = match Cli::parse().command.run() {
         Ok(exit) => exit,

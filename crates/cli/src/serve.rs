@@ -8,6 +8,7 @@ use head::Head;
 use lm::FrozenLm;
 use serve::{Config, UnknownTools};
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 use tools::Pack;
@@ -48,19 +49,19 @@ pub struct Args {
     #[arg(long, value_enum, default_value = "refuse")]
     unknown_tools: Policy,
     /// Requests that decode together
-    #[arg(long, default_value_t = 8)]
-    batch: usize,
+    #[arg(long, default_value = "8")]
+    batch: NonZeroUsize,
     /// Requests that wait; one more is answered with 429
-    #[arg(long, default_value_t = 64)]
-    queue: usize,
+    #[arg(long, default_value = "64")]
+    queue: NonZeroUsize,
     /// Tokens of a conversation, if fewer than the model takes
     #[arg(long)]
-    context: Option<usize>,
+    context: Option<NonZeroUsize>,
     /// Tokens of an answer at most
-    #[arg(long, default_value_t = 512)]
-    max_tokens: usize,
+    #[arg(long, default_value = "512")]
+    max_tokens: NonZeroUsize,
     /// Seconds that a request's head, and then its body, may take to arrive
-    #[arg(long, default_value_t = 15)]
+    #[arg(long, default_value_t = 15, value_parser = seconds())]
     read_seconds: u64,
     /// Added to a tool's result that the model is to answer from; '' for nothing
     #[arg(long, value_name = "TEXT", default_value = pack::AFTER_RESULT)]
@@ -69,7 +70,7 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t)]
     arguments: Arguments,
     /// Seconds that a tool may take
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 20, value_parser = seconds())]
     tool_seconds: u64,
 }
 
@@ -81,8 +82,16 @@ enum Policy {
     Prior,
 }
 
+/// A second to a day.
+fn seconds() -> clap::builder::RangedU64ValueParser {
+    clap::value_parser!(u64).range(1..=86_400)
+}
+
 impl Args {
     pub fn run(self) -> anyhow::Result<Exit> {
+        if let Some(dir) = self.packs_dir.as_ref().filter(|dir| !dir.is_dir()) {
+            bail!("--packs-dir {}: there is no such folder", dir.display());
+        }
         let mut config = Config {
             address: self.listen,
             token: std::env::var("TOOLKEN_TOKEN").ok().filter(|token| !token.is_empty()),
@@ -95,14 +104,14 @@ impl Args {
                 Policy::Refuse => UnknownTools::Refuse,
                 Policy::Prior => UnknownTools::Prior,
             },
-            batch: self.batch,
-            queue: self.queue,
-            context: self.context,
-            max_tokens: self.max_tokens,
-            read_limit: Duration::from_secs(self.read_seconds.max(1)),
+            batch: self.batch.get(),
+            queue: self.queue.get(),
+            context: self.context.map(NonZeroUsize::get),
+            max_tokens: self.max_tokens.get(),
+            read_limit: Duration::from_secs(self.read_seconds),
             after_result: self.after_result.clone(),
             arguments: self.arguments.into(),
-            tool_limit: Duration::from_secs(self.tool_seconds.max(1)),
+            tool_limit: Duration::from_secs(self.tool_seconds),
             ..Config::default()
         };
         let head = match (&self.pack[..], self.elsewhere.is_wanted()) {

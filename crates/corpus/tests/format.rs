@@ -160,7 +160,7 @@ fn writing_replaces_a_file_and_leaves_nothing_else_behind() {
         assert_eq!(read(&path).expect("readable"), corpus);
     }
     assert_eq!(std::fs::read_dir(folder.path()).expect("readable").count(), 1);
-    let nowhere = folder.path().join("missing").join("corpus.jsonl");
+    let nowhere = path.join("corpus.jsonl"); // below a file
     let corpus = Corpus::new(Vec::new()).expect("valid");
     assert!(matches!(write(&nowhere, &corpus), Err(CorpusError::Io { path, .. }) if path == nowhere));
 }

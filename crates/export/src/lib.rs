@@ -185,6 +185,12 @@ fn check_head(
     options: &Options,
 ) -> Result<String, ExportError> {
     let digest = lm::digest(model)?;
+    if options.other_weights && head.width() != width {
+        return Err(ExportError::Setting(format!(
+            "the head is of a model {} wide, and {name} is {width} wide: that is another model, not other weights of it",
+            head.width()
+        )));
+    }
     let expected = match options.other_weights {
         true => head.meta.model_digest.clone(),
         false => digest.clone(),

@@ -8,6 +8,7 @@ use crate::{HeadError, Metrics, Training, method::Method};
 use lm::{Matrix, ModelCard};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::{
     collections::{BTreeSet, HashMap},
     path::Path,
@@ -173,7 +174,7 @@ impl Head {
         self.validate().map_err(|message| HeadError::file(path, message))?;
         let json =
             |value: serde_json::Result<String>| value.map_err(|e| HeadError::file(path, e.to_string()));
-        let metadata = HashMap::from([
+        let mut metadata = HashMap::from([
             ("format".to_string(), FORMAT.to_string()),
             ("version".to_string(), VERSION.to_string()),
             ("tools".to_string(), json(serde_json::to_string(&self.tools))?),
@@ -191,6 +192,7 @@ impl Head {
             ("prior", view(shape, &prior)?),
             ("offsets", view(vec![self.offsets.len()], &offsets)?),
         ];
+        metadata.insert("sha256".to_owned(), digest([&weights, &prior, &offsets]));
         let bytes = safetensors::serialize(tensors, Some(metadata))
             .map_err(|e| HeadError::file(path, e.to_string()))?;
         files::write(path, &bytes).map_err(|e| HeadError::io(path, e))
@@ -235,6 +237,15 @@ impl Head {
                 "head format version `{version}`, this program reads `{VERSION}`: use the program that wrote it, or fit again"
             ));
         }
+        if let Some(expected) = metadata.get("sha256") {
+            let columns =
+                ["weights", "prior", "offsets"].map(|name| file.tensor(name).map_or(&[][..], |t| t.data()));
+            if digest(columns) != *expected {
+                return Err(
+                    "its numbers are not those that were written: copy it again or fit the head again".into(),
+                );
+            }
+        }
         let json_error = |key: &str, e: serde_json::Error| format!("metadata `{key}`: {e}");
         let head = Self {
             tools: serde_json::from_str(field("tools")?).map_err(|e| json_error("tools", e))?,
@@ -247,6 +258,13 @@ impl Head {
         head.validate()?;
         Ok(head)
     }
+}
+
+/// SHA-256 of the tensors' bytes.
+fn digest(tensors: [&[u8]; 3]) -> String {
+    let mut hash = Sha256::new();
+    tensors.iter().for_each(|tensor| hash.update(tensor));
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn to_bytes(numbers: &[f32]) -> Vec<u8> {

@@ -89,6 +89,7 @@ impl Examples {
 
     fn parse(path: &Path, text: &str) -> Result<Self, FitError> {
         let mut examples = Vec::new();
+        let text = text.trim_start_matches('\u{feff}');
         for (i, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             let fault =
                 |message: String| FitError::File { path: path.to_owned(), line: Some(i + 1), message };

@@ -167,11 +167,13 @@ impl Packs {
             ));
         }
         let key = format!("{guests:?}");
-        let mut kept = bundle.guests.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, (tools, extended))) = kept.iter().find(|(known, _)| *known == key) {
+        let kept = || bundle.guests.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, (tools, extended))) = kept().iter().find(|(known, _)| *known == key) {
             return Ok(Selected { extended: Arc::clone(extended), tools: Arc::clone(tools), names });
         }
+        // Not under the lock: many tools take seconds, and others bring theirs.
         let made = self.with_guests(bundle, guests).map_err(|e| ApiError::bad("tools", e))?;
+        let mut kept = kept();
         if kept.len() >= KEPT_GUESTS {
             kept.pop_front();
         }

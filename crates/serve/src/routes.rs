@@ -150,13 +150,14 @@ async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Res
     let read = tokio::time::timeout(app.config.read_limit, to_bytes(body, app.config.body_bytes)).await;
     let bytes = match read {
         Ok(Ok(bytes)) => bytes,
-        Ok(Err(_)) => {
+        Ok(Err(error)) => {
             let most = app.config.body_bytes;
-            return ApiError::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                format!("the body could not be read whole, or has more than {most} bytes"),
-            )
-            .into_response();
+            let long = error.into_inner().to_string().contains("length limit");
+            let (status, message) = match long {
+                true => (StatusCode::PAYLOAD_TOO_LARGE, format!("the body has more than {most} bytes")),
+                false => (StatusCode::BAD_REQUEST, "the body could not be read whole".to_owned()),
+            };
+            return ApiError::new(status, message).into_response();
         }
         Err(_) => {
             let seconds = app.config.read_limit.as_secs();

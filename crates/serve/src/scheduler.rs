@@ -236,6 +236,7 @@ fn run(
         let counts = session.counts();
         Metrics::set(&metrics.reused_tokens, counts.reused as usize);
         Metrics::set(&metrics.read_tokens, counts.read as usize);
+        Metrics::set(&metrics.running, session.len());
         for (key, result) in done {
             let Some(outputs) = running.remove(&key) else { continue };
             let output = match result {

@@ -129,19 +129,23 @@ impl KnowledgeBase {
     pub fn open(path: &Path) -> Result<Self, KnowledgeError> {
         let fault = |message: String| KnowledgeError::File { path: path.to_owned(), message };
         let again = "make it again from its facts";
-        let file =
-            ReadOnlyDatabase::open(path).map_err(|e| fault(format!("no knowledge base: {e}; {again}")))?;
+        let file = unpanicked(|| ReadOnlyDatabase::open(path).map_err(database))
+            .map_err(|e| fault(format!("no knowledge base: {e}; {again}")))?;
         let data = Data::File(file);
-        let read = data.read()?;
-        let meta =
-            read.open_table(META).map_err(|e| fault(format!("no knowledge base of ours: {e}; {again}")))?;
-        let of =
-            |key| meta.get(key).map(|value| value.map(|value| value.value().to_owned())).map_err(database);
-        let format = of("format")?.unwrap_or_default();
+        let meta = |key: &str| {
+            let read = data.read()?;
+            let meta = read.open_table(META).map_err(database)?;
+            let value = meta.get(key).map_err(database)?;
+            Ok(value.map(|value| value.value().to_owned()).unwrap_or_default())
+        };
+        let of = |key| {
+            unpanicked(|| meta(key)).map_err(|e| fault(format!("no knowledge base of ours: {e}; {again}")))
+        };
+        let format = of("format")?;
         if format != FORMAT {
             return Err(fault(format!("format `{format}`, this version reads `{FORMAT}`: {again}")));
         }
-        let source = of("source")?.unwrap_or_default();
+        let source = of("source")?;
         Ok(Self::of(Layer { data, source, path: Some(path.to_owned()) }))
     }
 
@@ -171,6 +175,10 @@ impl KnowledgeBase {
     /// # Errors
     /// The database's.
     pub fn answers(&self, relation: &str, subject: &str) -> Result<Vec<String>, KnowledgeError> {
+        unpanicked(|| self.found(relation, subject))
+    }
+
+    fn found(&self, relation: &str, subject: &str) -> Result<Vec<String>, KnowledgeError> {
         let reads = self.layers.iter().map(|layer| layer.data.read()).collect::<Result<Vec<_>, _>>()?;
         let of = |table, name: &str| lists(&reads, table, &key(relation, name));
         for name in [fold(subject), loose(subject)] {
@@ -186,6 +194,12 @@ impl KnowledgeBase {
         }
         Ok(Vec::new())
     }
+}
+
+/// The database's code panics at some damage; that is an error like others.
+fn unpanicked<T>(read: impl FnOnce() -> Result<T, KnowledgeError>) -> Result<T, KnowledgeError> {
+    let damaged = |_| Err(KnowledgeError::Database("it is damaged".to_owned()));
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).unwrap_or_else(damaged)
 }
 
 /// What all layers have under a key, each once, in the order of the layers.

@@ -192,12 +192,21 @@ impl Args {
         };
         let of_head = plan.zip(corpus.as_ref()).map(|(plan, corpus)| self.of_head(&plan, corpus));
         let (served, exported) = there.unzip();
-        if let (Some(head), Some((plan, corpus))) = (&exported, plan.zip(corpus.as_ref())) {
-            self.check_exported(head, &plan, corpus)?;
+        let asked = plan.zip(corpus.as_ref());
+        let fault = exported
+            .as_ref()
+            .zip(asked)
+            .and_then(|(head, (plan, corpus))| self.fault_of(head, &plan, corpus));
+        if let Some(fault) = fault {
+            bail!(HeadError::Setting(format!(
+                "the export's head {fault}, a run of {} on {} was asked for: export the head.safetensors of a run of that method, and \
+                 have the engine serve that",
+                self.method, self.task
+            )));
         }
         let mut run = Run::open(&self.out, &self.meta(&task, model.as_ref(), facts, of_head))?;
         let missing = run.missing(&task);
-        let head = match plan.zip(corpus.as_ref()) {
+        let head = match asked {
             Some(_) if exported.is_some() => exported,
             Some((plan, corpus)) if !missing.is_empty() => {
                 Some(self.head(&run, model.as_ref(), &task, &plan, corpus)?)
@@ -232,31 +241,28 @@ impl Args {
         Ok(Exit::Done)
     }
 
-    /// Refuses an export whose head is not the one that was asked for. (What its file does not say, the seed of λ's folds and what
-    /// the tools were called, is taken on trust.)
-    fn check_exported(&self, head: &Head, plan: &HeadPlan, corpus: &::corpus::Corpus) -> anyhow::Result<()> {
+    /// What tells a head from the one that was asked for. (What its file does not say, the seed of λ's folds and what the tools were
+    /// called, is taken on trust.)
+    fn fault_of(&self, head: &Head, plan: &HeadPlan, corpus: &::corpus::Corpus) -> Option<String> {
         let (wanted, _) = plan.method();
-        let fault = match &head.meta.method {
-            None => "does not say how it was fitted".to_owned(),
-            Some(found) if found.name != wanted.name => format!("is of another method ({})", found.name),
-            Some(_) if head.meta.corpus_digest != corpus.digest() => {
-                "was fitted on another corpus".to_owned()
-            }
-            Some(found) if plan.prior != PriorName::Chosen && found.prior != wanted.prior => {
-                "was fitted with another prior".to_owned()
-            }
-            Some(found) if found.training != wanted.training => "was trained on other positions".to_owned(),
-            Some(found) if found.solver != wanted.solver => "was fitted by another solver".to_owned(),
-            Some(found) if self.lambda.is_some() && found.penalty != wanted.penalty => {
-                "has another λ".to_owned()
-            }
-            Some(_) => return Ok(()),
+        let Some(found) = &head.meta.method else { return Some("does not say how it was fitted".to_owned()) };
+        let prior = plan.prior == PriorName::Chosen || found.prior == wanted.prior;
+        let fault = if found.name != wanted.name {
+            return Some(format!("is of another method ({})", found.name));
+        } else if head.meta.corpus_digest != corpus.digest() {
+            "was fitted on another corpus"
+        } else if !prior {
+            "was fitted with another prior"
+        } else if found.training != wanted.training {
+            "was trained on other positions"
+        } else if found.solver != wanted.solver {
+            "was fitted by another solver, or with other settings"
+        } else if self.lambda.is_some() && found.penalty != wanted.penalty {
+            "has another λ"
+        } else {
+            return None;
         };
-        bail!(HeadError::Setting(format!(
-            "the export's head {fault}, a run of {} on {} was asked for: export the head.safetensors of a run of that method, and \
-             have the engine serve that",
-            plan.method, self.task
-        )))
+        Some(fault.to_owned())
     }
 
     /// Refuses what would have no effect.
@@ -375,7 +381,15 @@ impl Args {
     ) -> anyhow::Result<Head> {
         let path = run.head_path();
         if path.exists() {
-            return Ok(Head::load(&path)?);
+            let head = Head::load(&path)?;
+            head.check_model(model.card())?;
+            return match self.fault_of(&head, plan, corpus) {
+                None => Ok(head),
+                Some(fault) => bail!(HeadError::Setting(format!(
+                    "{}: the head {fault}: delete it, and it is fitted again",
+                    path.display()
+                ))),
+            };
         }
         let store = self.source.features(model, corpus)?;
         let (table, all) = (Table::new(&store)?, Subset::all(store.groups().len()));

@@ -57,7 +57,9 @@ impl Sources {
         pack::enforceable(&added)?;
         let all = ToolSet::new(tools.iter().cloned().chain(added).collect())?;
         for path in &self.examples {
-            examples.0.extend(Examples::read(path)?.0);
+            let more = Examples::read(path)?;
+            more.check(&all).with_context(|| path.display().to_string())?;
+            examples.0.extend(more.0);
         }
         examples.check(&all)?;
         Ok(all)

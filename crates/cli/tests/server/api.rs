@@ -89,7 +89,7 @@ fn the_choice_of_tools_is_the_clients() {
     let tools = super::definitions();
     let called =
         |answer: &Value| answer["choices"][0]["message"]["tool_calls"][0]["function"]["name"].clone();
-    let body = |choice: Value| json!({"messages": user("What time is it?"), "tools": tools, "tool_choice": choice, "max_tokens": 4});
+    let body = |choice: Value| json!({"messages": user("What time is it?"), "tools": tools, "tool_choice": choice, "max_tokens": 80});
     assert_eq!(called(&server.chat(body(json!("none")))), Value::Null);
     assert!(called(&server.chat(body(json!("required")))).is_string());
     let named = |name: &str| json!({"type": "function", "function": {"name": name}});

@@ -10,7 +10,7 @@ fn ran(server: &crate::client::Server, tool: &str) -> Value {
         .map(|name| json!({"type": "function", "function": {"name": name, "parameters": {}}}))
         .collect();
     let answer = server.chat(json!({
-        "messages": user("Do it"), "tools": tools, "max_tokens": 6, "toolken": {"trace": true},
+        "messages": user("Do it"), "tools": tools, "max_tokens": 80, "toolken": {"trace": true},
         "tool_choice": {"type": "function", "function": {"name": tool}},
     }));
     let choice = &answer["choices"][0];
