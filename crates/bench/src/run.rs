@@ -3,6 +3,7 @@
 //! `run.toml` holds everything needed to repeat the run, `questions.jsonl` a line a question with its whole trace, and
 //! `head.safetensors` the head of a method that has one. Started again, a run answers what is missing.
 
+use crate::BenchError;
 use crate::answer::Answered;
 use crate::grid::Adam;
 use crate::heads::PriorName;
@@ -10,9 +11,13 @@ use crate::journal::{Entry, Journal};
 use crate::method::Method;
 use crate::score::Score;
 use crate::task::{Question, Task, TaskName, TrainingSet};
+use decode::Arguments;
 use head::{MethodName, Weighting};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
+use tools::Rounding;
 
 /// Version of the rules by which a method answers a task: it goes up when its answers change.
 pub fn rules(method: Method, task: TaskName) -> u32 {
@@ -37,6 +42,9 @@ pub struct RunMeta {
     pub task: TaskName,
     /// Its version.
     pub task_version: u32,
+    /// SHA-256 of the questions ([`Task::digest`]); not in runs that did not keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<String>,
     /// Questions, if fewer than all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
@@ -50,8 +58,8 @@ pub struct RunMeta {
     pub model_digest: String,
     /// The engine and its arithmetic.
     pub engine: String,
-    /// Rounding of the arithmetic functions: `reference` or `full`.
-    pub rounding: String,
+    /// Rounding of the arithmetic functions.
+    pub rounding: Rounding,
     /// Cap on the tokens of an answer, before what a method adds to it.
     pub max_tokens: usize,
     /// SHA-256 of the files of facts that were added, in their order.
@@ -78,7 +86,7 @@ impl RunMeta {
             (self.version != rules(self.method, self.task))
                 .then(|| format!("rules of version {}", self.version)),
         );
-        parts.extend((self.rounding != "reference").then(|| format!("rounding {}", self.rounding)));
+        parts.extend((self.rounding == Rounding::Full).then(|| "rounding full".to_owned()));
         parts.extend((!self.facts.is_empty()).then(|| "facts added".to_owned()));
         if let Some(head) = &self.head {
             parts.extend(head.prior.map(|prior| format!("prior {prior}")));
@@ -90,7 +98,7 @@ impl RunMeta {
             parts.push(format!("{} texts", head.examples));
             parts.extend(head.per_tool.map(|count| format!("{count} a tool")));
             parts.extend(head.adam.map(|(rate, epochs)| Adam { rate, epochs }.to_string()));
-            parts.extend((head.arguments != "demos").then(|| format!("arguments {}", head.arguments)));
+            parts.extend((head.arguments != Arguments::Demos).then(|| "arguments in place".to_owned()));
             parts.push(format!("bias {}", head.bias_rule));
         }
         parts.join(", ")
@@ -104,12 +112,12 @@ impl RunMeta {
                 && head.names.is_none()
                 && !head.calls_only
                 && head.weighting == Weighting::default()
-                && (head.bias_rule.as_str(), head.arguments.as_str()) == ("auto", "demos")
+                && (head.bias_rule, head.arguments) == (BiasRule::Auto, Arguments::Demos)
         };
         let method = Method::ToolTokens { head: MethodName::Exact, among: None, react: false };
         self.method == method
             && self.version == rules(self.method, self.task)
-            && self.rounding == "reference"
+            && self.rounding == Rounding::Reference
             && self.facts.is_empty()
             && self.head.as_ref().is_some_and(plain)
     }
@@ -161,13 +169,67 @@ pub struct HeadOfRun {
     pub calls_only: bool,
     /// How positions were averaged.
     pub weighting: Weighting,
-    /// How the bias was chosen: `published`, `auto` or `given`.
-    pub bias_rule: String,
+    /// How the bias was chosen.
+    pub bias_rule: BiasRule,
     /// Adam's rate and epochs, where it was used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adam: Option<(f64, usize)>,
-    /// Where arguments are written: `demos` or `in-place`.
-    pub arguments: String,
+    /// Where arguments are written.
+    pub arguments: Arguments,
+}
+
+/// Where the bias on tools is from.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum BiasRule {
+    /// The published one of the task.
+    Published,
+    /// The one with the highest greedy F1 on held-out training folds.
+    Auto,
+    /// This one.
+    Given(f32),
+}
+
+impl fmt::Display for BiasRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Published => f.write_str("published"),
+            Self::Auto => f.write_str("auto"),
+            Self::Given(bias) => write!(f, "given: {bias}"),
+        }
+    }
+}
+
+impl FromStr for BiasRule {
+    type Err = BenchError;
+
+    fn from_str(text: &str) -> Result<Self, BenchError> {
+        match text {
+            "published" => Ok(Self::Published),
+            "auto" => Ok(Self::Auto),
+            // As files have it, and as people write it.
+            number => match number.trim_start_matches("given: ").parse::<f32>() {
+                Ok(bias) if bias.is_finite() => Ok(Self::Given(bias)),
+                _ => {
+                    Err(BenchError::Setting(format!("a bias is published, auto or a number, not `{number}`")))
+                }
+            },
+        }
+    }
+}
+
+impl From<BiasRule> for String {
+    fn from(rule: BiasRule) -> Self {
+        rule.to_string()
+    }
+}
+
+impl TryFrom<String> for BiasRule {
+    type Error = BenchError;
+
+    fn try_from(text: String) -> Result<Self, BenchError> {
+        text.parse()
+    }
 }
 
 /// One question's line.
@@ -211,5 +273,21 @@ impl Run {
     /// Where the run's head is kept.
     pub fn head_path(&self) -> PathBuf {
         self.folder().join("head.safetensors")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bias_is_read_as_it_is_written() {
+        for rule in [BiasRule::Published, BiasRule::Auto, BiasRule::Given(-3.5), BiasRule::Given(2.0)] {
+            assert_eq!(rule.to_string().parse::<BiasRule>().unwrap(), rule);
+        }
+        assert_eq!("3.0".parse::<BiasRule>().unwrap(), BiasRule::Given(3.0));
+        for wrong in ["", "nan", "inf", "high", "given: "] {
+            assert!(wrong.parse::<BiasRule>().is_err(), "{wrong}");
+        }
     }
 }

@@ -32,6 +32,7 @@ use crate::score::Scoring;
 use decode::Calling;
 use head::ToolText;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
@@ -179,6 +180,15 @@ pub(crate) fn own_texts(tools: &ToolSet) -> Vec<ToolText> {
 }
 
 impl Task {
+    /// SHA-256 of the questions, in their order, with what is right: so that answers to others are not mixed with them.
+    pub fn digest(&self) -> String {
+        let mut hash = Sha256::new();
+        for question in &self.questions {
+            hash.update(serde_json::to_vec(question).unwrap_or_default()); // strings are always JSON
+        }
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// How tool tokens are called: where the relation is what is asked for, the first token is the best of them and the
     /// last, and its record says whether it beat the words as well.
     pub fn calling(&self) -> Calling {

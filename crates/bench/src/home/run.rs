@@ -1,9 +1,11 @@
 //! Runs of plans: a line a task, in a directory that survives being killed.
 
-use super::data::{Household, TrainOn};
+use super::data::{HomeData, Household, TrainOn};
 use super::fit::PlanMethod;
+use super::plan::{MOST_LINES, Written};
 use super::score::PlanScore;
 use super::words::Shown;
+use crate::BenchError;
 use crate::grid::Adam;
 use crate::heads::PriorName;
 use crate::journal::{Entry, Journal};
@@ -12,6 +14,7 @@ use crate::stats::{Interval, LEVEL, wilson_clustered};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use tools::household::{Line, parse_script};
 
 /// Version of these runs' rules.
 pub const VERSION: u32 = 4;
@@ -99,7 +102,7 @@ pub struct HomeRecord {
     pub score: PlanScore,
     /// What the task's own script is worth.
     pub gold: PlanScore,
-    /// What its first [`MOST_LINES`](super::MOST_LINES) lines are worth, which is all that a plan may have; not in runs that did not try it.
+    /// What its first [`MOST_LINES`] lines are worth, which is all that a plan may have; not in runs that did not try it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gold_lines: Option<PlanScore>,
     /// Tokens of the prompt, and tokens that were chosen.
@@ -107,6 +110,40 @@ pub struct HomeRecord {
     /// Its share of the batch's wall time in microseconds; 0 in runs that did not measure it so.
     #[serde(default)]
     pub took_micros: u64,
+}
+
+impl HomeRecord {
+    /// A task's line: its plan, and what that and the task's own script are worth.
+    ///
+    /// # Errors
+    /// A task whose start is no scene.
+    pub fn of(
+        home: &HomeData,
+        at: usize,
+        fold: usize,
+        written: Written,
+        took_micros: u64,
+    ) -> Result<Self, BenchError> {
+        let task = &home.tasks.tasks[at];
+        let gold = parse_script(task.script.iter().map(String::as_str)).unwrap_or_default();
+        let Written { planned, unreadable } = written;
+        let worth = |lines: &[Line], unreadable: Option<&str>| {
+            Ok::<_, BenchError>(PlanScore::of(task, home.tasks.home(task)?, lines, unreadable))
+        };
+        Ok(Self {
+            task: task.id.clone(),
+            title: task.title.clone(),
+            fold,
+            in_published: home.in_published_texts(task),
+            plan: planned.lines.iter().map(ToString::to_string).collect(),
+            ended: planned.ended,
+            score: worth(&planned.lines, unreadable.as_deref())?,
+            gold: worth(&gold, None)?,
+            gold_lines: Some(worth(&gold[..gold.len().min(MOST_LINES)], None)?),
+            tokens: (planned.prompt, planned.chosen),
+            took_micros,
+        })
+    }
 }
 
 impl Entry for HomeRecord {
@@ -150,7 +187,7 @@ pub struct Tally {
     pub grounded: usize,
     /// Tasks whose own script does what they want: the ceiling.
     pub gold: usize,
-    /// The same of its first [`MOST_LINES`](super::MOST_LINES) lines, which is all that a plan may have.
+    /// The same of its first [`MOST_LINES`] lines, which is all that a plan may have.
     pub gold_lines: usize,
     /// Tasks of which that was tried.
     pub gold_lines_of: usize,

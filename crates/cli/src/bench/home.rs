@@ -4,25 +4,20 @@ use super::Data;
 use crate::extract::Source;
 use crate::fit::with_source;
 use crate::{exit::Exit, output, progress};
-use ::bench::BenchError;
 use ::bench::grid::Names;
 use ::bench::heads::PriorName;
 use ::bench::home::{
-    Ask, FOLDS, HomeData, HomeMeta, HomeRecord, HomeRun, Household, MOST_LINES, PlanMethod, PlanScore,
-    Planner, Question, Shown, Tally, TrainOn, VERSION, WORKED_EXAMPLES, Written, fit_part, plan_in_calls,
-    plan_in_words, prompt_in_words, success_interval, tally,
+    FOLDS, HomeData, HomeMeta, HomeRecord, HomeRun, Household, PartPlanner, PlanMethod, Shown, Tally,
+    TrainOn, VERSION, Way, fit_part, success_interval, tally,
 };
-use ::bench::method::{Among, Method};
 use ::bench::retrieve::Ranker;
 use ::bench::task::{TrainingSet, sample};
 use head::{Head, MethodName, Table};
-use lm::{ChatTemplate, FrozenLm};
+use lm::FrozenLm;
 use serde_json::json;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Instant;
-use tools::household::{Home, parse_script};
 
 pub const EXAMPLES: &str = "\
 Examples:
@@ -93,33 +88,6 @@ pub struct Args {
     json: bool,
 }
 
-/// How plans are made.
-#[derive(Clone, Copy, PartialEq)]
-enum Way {
-    /// In tool tokens of a head, perhaps only those that retrieval ranks first.
-    Tokens(MethodName, Option<Among>),
-    /// In words.
-    Words(Shown),
-}
-
-impl FromStr for Way {
-    type Err = BenchError;
-
-    fn from_str(name: &str) -> Result<Self, BenchError> {
-        match name.parse()? {
-            Method::InContext => Ok(Self::Words(Shown::Worked)),
-            Method::Described => Ok(Self::Words(Shown::Described)),
-            Method::Retrieved(by) => Ok(Self::Words(Shown::Retrieved(by))),
-            Method::FunctionCalling => Ok(Self::Words(Shown::Functions)),
-            Method::ToolTokens { head, among, react: false } => Ok(Self::Tokens(head, among)),
-            other => Err(BenchError::Setting(format!(
-                "`{other}` is no method for plans; there are toolkengpt, tokenlearning, tokenlearning-code, exact, any of them \
-                 with @K-bm25 or @K-similarity, in-context, in-context-described, bm25, similarity and function-calling"
-            ))),
-        }
-    }
-}
-
 impl Args {
     pub fn run(mut self) -> anyhow::Result<Exit> {
         if let Some(lambda) = self.lambda.filter(|lambda| !(lambda.is_finite() && *lambda >= 0.0)) {
@@ -158,9 +126,7 @@ impl Args {
             tests = sample(tests.len(), limit, self.seed).into_iter().map(|at| tests[at]).collect();
         }
         let model = self.source.model()?;
-        if self.method == Way::Words(Shown::Functions) {
-            ChatTemplate::of(model.tokenizer())?.can_list_tools()?;
-        }
+        self.method.goes_with(model.as_ref())?;
         let mut run = HomeRun::open(&self.out, &self.meta(&home, model.as_ref()))?;
         let bar = progress::bar("plans", "tasks", tests.len() as u64);
         let todo = |run: &HomeRun| -> Vec<usize> {
@@ -175,7 +141,7 @@ impl Args {
             _ => None,
         };
         let table = store.as_ref().map(|store| Table::new(store)).transpose()?;
-        let ranker = match self.among().filter(|_| !missing.is_empty()) {
+        let ranker = match self.method.among().filter(|_| !missing.is_empty()) {
             Some(among) => Some((Ranker::new(among.by, home.vocabulary.tools(), model.as_ref())?, among.k)),
             None => None,
         };
@@ -185,19 +151,25 @@ impl Args {
                 continue;
             }
             let part = home.training(&folds, fold, self.train);
-            let likest = self.likest(model.as_ref(), &home, &part)?;
             let head = match (&table, self.plan()) {
                 (Some(table), Some(plan)) => {
                     Some(self.head(&run, model.as_ref(), table, &home, (&part, fold), &plan)?)
                 }
                 _ => None,
             };
+            let among = ranker.as_ref().map(|(ranker, k)| (ranker, *k));
+            let planner = match (self.method, &head) {
+                (Way::Words(shown), _) => PartPlanner::words(model.as_ref(), &home, shown, &part, self.seed)?,
+                (Way::Tokens(..), Some(head)) => {
+                    PartPlanner::tokens(model.as_ref(), &home, head, among, self.simulator)
+                }
+                (Way::Tokens(..), None) => continue, // nothing was missing
+            };
             for batch in of_fold.chunks(self.batch.get()) {
-                let head = head.as_ref().map(|head| (head, ranker.as_ref()));
                 let started = Instant::now();
-                let written = self.plans(model.as_ref(), head, &home, batch, &part, likest.as_ref())?;
+                let written = planner.plan(batch, self.batch)?;
                 let took = (started.elapsed() / batch.len() as u32).as_micros() as u64;
-                let record = |(&at, written)| record(&home, at, fold, written, took);
+                let record = |(&at, written)| HomeRecord::of(&home, at, fold, written, took);
                 run.add(&batch.iter().zip(written).map(record).collect::<Result<Vec<_>, _>>()?)?;
                 bar.inc(batch.len() as u64);
             }
@@ -214,7 +186,7 @@ impl Args {
             household: self.household,
             train: self.train,
             simulator: self.simulator,
-            among: self.among(),
+            among: self.method.among(),
             shown: match self.method {
                 Way::Words(shown) => (shown != Shown::Worked).then_some(shown),
                 Way::Tokens(..) => None,
@@ -227,10 +199,6 @@ impl Args {
             engine: card.engine.clone(),
             head: self.plan(),
         }
-    }
-
-    fn among(&self) -> Option<Among> {
-        if let Way::Tokens(_, among) = self.method { among } else { None }
     }
 
     fn plan(&self) -> Option<PlanMethod> {
@@ -261,77 +229,6 @@ impl Args {
         let head = with_source(head, model, &home.corpus.digest());
         head.save(&path)?;
         Ok(head)
-    }
-
-    fn plans(
-        &self,
-        model: &dyn FrozenLm,
-        head: Option<(&Head, Option<&(Ranker<'_>, usize)>)>,
-        home: &HomeData,
-        batch: &[usize],
-        part: &[bool],
-        likest: Option<&Likest<'_>>,
-    ) -> anyhow::Result<Vec<Written>> {
-        let asked =
-            batch.iter().map(|&at| home.question(&home.tasks.tasks[at])).collect::<Result<Vec<_>, _>>()?;
-        let Some((head, ranker)) = head else {
-            let questions: Vec<&Question> = asked.iter().map(|(question, _)| question).collect();
-            if self.method == Way::Words(Shown::Functions) {
-                return Ok(plan_in_calls(model, &home.vocabulary, &questions, self.batch)?);
-            }
-            return Ok(plan_in_words(model, self.prompts(home, part, likest, &questions)?, self.batch)?);
-        };
-        let planner = Planner { lm: model, head, vocabulary: &home.vocabulary, simulator: self.simulator };
-        let ask = |(question, start): (Question, Home)| -> Result<Ask, BenchError> {
-            let among = match ranker {
-                Some((ranker, k)) => {
-                    let ranking = ranker.rank(&question.about())?;
-                    Some(home.vocabulary.first(&ranking, *k, &start))
-                }
-                None => None,
-            };
-            Ok(Ask { prompt: question.prompt(), home: start, among })
-        };
-        Ok(planner.plan(asked.into_iter().map(ask).collect::<Result<_, _>>()?)?)
-    }
-
-    /// The worked examples of a part with their ranker, where retrieval chooses among them.
-    fn likest<'a>(
-        &self,
-        model: &'a dyn FrozenLm,
-        home: &'a HomeData,
-        part: &[bool],
-    ) -> Result<Option<Likest<'a>>, BenchError> {
-        let Way::Words(Shown::Retrieved(by)) = self.method else { return Ok(None) };
-        let (texts, about): (Vec<&str>, Vec<String>) = home.candidates(part).into_iter().unzip();
-        Ok(Some(Likest { texts, ranker: Ranker::of_texts(by, about, model)? }))
-    }
-
-    /// The prompts of plans in words.
-    fn prompts(
-        &self,
-        home: &HomeData,
-        part: &[bool],
-        likest: Option<&Likest<'_>>,
-        questions: &[&Question],
-    ) -> Result<Vec<String>, BenchError> {
-        let Some(Likest { texts, ranker }) = likest else {
-            let described = (self.method == Way::Words(Shown::Described)).then_some(&home.vocabulary);
-            let worked = home.worked(part, WORKED_EXAMPLES, self.seed);
-            return Ok(questions
-                .iter()
-                .map(|question| prompt_in_words(described, &worked, question))
-                .collect());
-        };
-        let prompt = |question: &&Question| {
-            let ranking = ranker.rank(&question.about().to_lowercase())?;
-            let mut worked: Vec<&str> =
-                ranking.into_iter().take(WORKED_EXAMPLES).map(|at| texts[at]).collect();
-            // The likest stands last, next to the question.
-            worked.reverse();
-            Ok(prompt_in_words(None, &worked, question))
-        };
-        questions.iter().map(prompt).collect()
     }
 
     fn show(&self, home: &HomeData, meta: &HomeMeta, records: &[HomeRecord]) -> anyhow::Result<()> {
@@ -415,41 +312,4 @@ impl Args {
         output::text(text)?;
         Ok(())
     }
-}
-
-/// Worked examples, and who ranks them for a question.
-struct Likest<'a> {
-    texts: Vec<&'a str>,
-    ranker: Ranker<'a>,
-}
-
-/// A task's line: its plan, and what that and the task's own script are worth.
-fn record(
-    home: &HomeData,
-    at: usize,
-    fold: usize,
-    written: Written,
-    took_micros: u64,
-) -> anyhow::Result<HomeRecord> {
-    let task = &home.tasks.tasks[at];
-    let gold = parse_script(task.script.iter().map(String::as_str)).unwrap_or_default();
-    let Written { planned, unreadable } = written;
-    Ok(HomeRecord {
-        task: task.id.clone(),
-        title: task.title.clone(),
-        fold,
-        in_published: home.in_published_texts(task),
-        plan: planned.lines.iter().map(ToString::to_string).collect(),
-        ended: planned.ended,
-        score: PlanScore::of(task, home.tasks.home(task)?, &planned.lines, unreadable.as_deref()),
-        gold: PlanScore::of(task, home.tasks.home(task)?, &gold, None),
-        gold_lines: Some(PlanScore::of(
-            task,
-            home.tasks.home(task)?,
-            &gold[..gold.len().min(MOST_LINES)],
-            None,
-        )),
-        tokens: (planned.prompt, planned.chosen),
-        took_micros,
-    })
 }

@@ -9,7 +9,7 @@ use ::bench::answer::Answerer;
 use ::bench::grid::Names;
 use ::bench::heads::{HeadPlan, PriorName, fit_head};
 use ::bench::method::Method;
-use ::bench::run::{HeadOfRun, Record, Run, RunMeta, rules};
+use ::bench::run::{BiasRule, HeadOfRun, Record, Run, RunMeta, rules};
 use ::bench::stats::{LEVEL, wilson};
 use ::bench::task::{Task, TaskName, TrainingSet, few};
 use anyhow::{Context, bail};
@@ -64,7 +64,7 @@ pub struct Args {
     sample_seed: u64,
     /// The bias on tools: published; auto, by greedy F1 on held-out training folds; or a number
     #[arg(long, default_value = "auto", allow_hyphen_values = true)]
-    bias: String,
+    bias: BiasRule,
     /// Decides what is random in a head's fit, and its folds
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -133,6 +133,24 @@ enum Round {
     Full,
 }
 
+impl From<Where> for decode::Arguments {
+    fn from(place: Where) -> Self {
+        match place {
+            Where::Demos => Self::Demos,
+            Where::InPlace => Self::InPlace,
+        }
+    }
+}
+
+impl From<Round> for Rounding {
+    fn from(round: Round) -> Self {
+        match round {
+            Round::Reference => Self::Reference,
+            Round::Full => Self::Full,
+        }
+    }
+}
+
 impl Args {
     pub fn run(mut self) -> anyhow::Result<Exit> {
         if let Some(lambda) = self.lambda.filter(|lambda| !(lambda.is_finite() && *lambda >= 0.0)) {
@@ -149,11 +167,7 @@ impl Args {
         if let Some(limit) = self.limit {
             task = task.sampled(limit, self.sample_seed);
         }
-        let rounding = match self.rounding {
-            Round::Reference => Rounding::Reference,
-            Round::Full => Rounding::Full,
-        };
-        task.tools = task.tools.with_arithmetic(rounding, Guards::default());
+        task.tools = task.tools.with_arithmetic(self.rounding.into(), Guards::default());
         let mut facts = Vec::with_capacity(self.kb.len());
         for file in &self.kb {
             let unknown = task.add_facts(file)?;
@@ -164,13 +178,10 @@ impl Args {
             let bytes = std::fs::read(file).with_context(|| file.display().to_string())?;
             facts.push(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect());
         }
-        let bias = match self.bias.as_str() {
-            "published" => Some(task.published_bias),
-            "auto" => None,
-            number => match number.parse::<f32>() {
-                Ok(bias) if bias.is_finite() => Some(bias),
-                _ => bail!("--bias {number}: expected published, auto or a number"),
-            },
+        let bias = match self.bias {
+            BiasRule::Published => Some(task.published_bias),
+            BiasRule::Auto => None,
+            BiasRule::Given(bias) => Some(bias),
         };
         let given = self.head.as_ref().map(|path| Head::load(path)).transpose()?;
         let (model, there): (Box<dyn FrozenLm>, _) =
@@ -219,10 +230,7 @@ impl Args {
             method: self.method,
             head: head.as_ref(),
             bias,
-            arguments: match self.arguments {
-                Where::Demos => decode::Arguments::Demos,
-                Where::InPlace => decode::Arguments::InPlace,
-            },
+            arguments: self.arguments.into(),
             batch: self.batch,
             served,
         };
@@ -276,7 +284,7 @@ impl Args {
             ("--training", self.training.is_some()),
             ("--per-tool", self.per_tool.is_some()),
             ("--train", self.train.is_some()),
-            ("--bias", self.bias != "auto"),
+            ("--bias", self.bias != BiasRule::Auto),
             ("--arguments", self.arguments != Where::Demos),
             ("--seed", self.seed != 0),
         ];
@@ -317,10 +325,6 @@ impl Args {
 
     fn of_head(&self, plan: &HeadPlan, corpus: &::corpus::Corpus) -> HeadOfRun {
         let (method, _) = plan.method();
-        let bias_rule = match self.bias.as_str() {
-            rule @ ("published" | "auto") => rule.to_owned(),
-            number => format!("given: {number}"),
-        };
         HeadOfRun {
             method: plan.method,
             corpus: corpus.digest(),
@@ -333,12 +337,9 @@ impl Args {
             names: self.names,
             calls_only: self.calls_only,
             weighting: method.training.weighting,
-            bias_rule,
+            bias_rule: self.bias,
             adam: matches!(method.solver, head::Solver::Adam(_)).then_some(plan.adam),
-            arguments: match self.arguments {
-                Where::Demos => "demos".into(),
-                Where::InPlace => "in-place".into(),
-            },
+            arguments: self.arguments.into(),
         }
     }
 
@@ -354,16 +355,14 @@ impl Args {
             version: rules(self.method, self.task),
             task: task.name,
             task_version: task.version,
+            asked: Some(task.digest()),
             limit: self.limit,
             sample_seed: self.sample_seed,
             method: self.method,
             model: card.name.clone(),
             model_digest: card.digest.clone(),
             engine: card.engine.clone(),
-            rounding: match self.rounding {
-                Round::Reference => "reference".into(),
-                Round::Full => "full".into(),
-            },
+            rounding: self.rounding.into(),
             max_tokens: task.max_tokens,
             facts,
             head,
