@@ -3,13 +3,15 @@
 use corpus::arithmetic::{argument_demos, few_shot_prompt};
 use decode::Template;
 use std::collections::BTreeMap;
-use tools::{Function, Number, Rounding};
+use tools::{Function, Guards, Number, Rounding};
 
-/// A function's result as a text holds it, rounded as in the reference; nothing for an unknown name or a failed call.
+/// A function's result as a text holds it, rounded as in the reference; nothing for an unknown name, a call that the tools' guards refuse,
+/// or one that fails: what is taught is what runs.
 pub fn evaluate(tool: &str, args: &[f64]) -> Option<String> {
     let function: Function = tool.parse().ok()?;
     let args: Vec<Number> = args.iter().map(|&x| number(x)).collect();
-    function.call(&args, Rounding::Reference).ok()
+    Guards::default().validate(function, &args).ok()?;
+    function.call(&args, Rounding::Reference).ok().filter(|result| Guards::default().admit(result).is_ok())
 }
 
 /// A few worked answers, then a place for the question.
@@ -35,6 +37,8 @@ fn number(x: f64) -> Number {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use corpus::arithmetic::{Split, TOOLS, generate};
+    use tools::{Outcome, ToolSet};
 
     #[test]
     fn whole_numbers_reach_the_functions_as_integers() {
@@ -49,5 +53,27 @@ mod tests {
         let demos = demos(["add", "sqrt", "weather"].into_iter());
         assert_eq!(demos.keys().collect::<Vec<_>>(), ["add", "sqrt"]);
         assert!(demos["sqrt"].render("What is √9?").ends_with("Q: What is √9?\nA:"));
+    }
+
+    /// By the tools as they run, which refuse what their guards refuse.
+    #[test]
+    fn every_call_that_is_taught_runs_and_gives_what_is_taught() {
+        let tools = ToolSet::arithmetic();
+        for split in [Split::Train, Split::Test] {
+            for problem in generate(split, 3, 3000, evaluate).unwrap() {
+                let example = &problem.example;
+                for call in &example.calls {
+                    let (args, tool) =
+                        (call.args.as_deref().unwrap_or_default(), tools.by_name(&call.tool).unwrap());
+                    let Ok(Outcome::Done { text, .. }) = tool.run(args) else {
+                        panic!("{}: {}({args}) does not run", example.text, call.tool)
+                    };
+                    assert_eq!(text, example.text[call.start..call.end], "{}", example.text);
+                }
+            }
+        }
+        for name in TOOLS {
+            assert_eq!(demos([name].into_iter()).len(), 1, "{name}: four worked calls that run");
+        }
     }
 }

@@ -108,9 +108,9 @@ impl Args {
         match there {
             Some(there) => {
                 let given = self.pack.as_ref().map(|dir| Pack::at(dir).load_tools()).transpose()?;
-                tools = match given.or(there.tools()?) {
+                tools = match given {
                     Some(tools) => tools,
-                    None => built_in(&there.head)?,
+                    None => there.tools()?.map_or_else(|| built_in(&there.head), Ok)?,
                 };
                 model = Box::new(there.model);
                 (head, served) = (Some(there.head).filter(|_| !self.no_tools), Some(there.served));
@@ -126,22 +126,22 @@ impl Args {
                 };
             }
         }
+        // Of the tools that the head has a row for: a pack may have one more, until it is fitted.
+        let names = head.iter().flat_map(|head| head.tools.iter().map(String::as_str));
+        let worked = arithmetic::demos(names.clone());
+        let arguments = match self.arguments {
+            Some(Arguments::Demos) => decode::Arguments::Demos,
+            Some(Arguments::InPlace) => decode::Arguments::InPlace,
+            None if names.clone().all(|name| worked.contains_key(name)) => decode::Arguments::Demos,
+            None => decode::Arguments::InPlace,
+        };
         let mut engine = match &head {
-            Some(head) => {
-                Engine::new(model.as_ref(), head, &tools)?.demos(arithmetic::demos(tools.names()))?
-            }
+            Some(head) => Engine::new(model.as_ref(), head, &tools)?.demos(worked)?,
             None => Engine::words_only(model.as_ref()),
         };
         if let Some(served) = served {
             engine = engine.served_by(served)?;
         }
-        let worked = arithmetic::demos(tools.names());
-        let arguments = match self.arguments {
-            Some(Arguments::Demos) => decode::Arguments::Demos,
-            Some(Arguments::InPlace) => decode::Arguments::InPlace,
-            None if tools.names().all(|name| worked.contains_key(name)) => decode::Arguments::Demos,
-            None => decode::Arguments::InPlace,
-        };
         if let Some(question) = &self.question {
             self.answer(&mut engine, &template, question, arguments)?;
             return Ok(Exit::Done);

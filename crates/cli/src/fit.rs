@@ -156,6 +156,13 @@ impl Args {
             let weighting: Weighting = serde_json::from_value(json!(weighting)).map_err(|_| {
                 anyhow::anyhow!("--weighting {weighting}: expected per-position or per-example")
             })?;
+            if matches!(method.solver, head::Solver::Adam(_)) && weighting != method.training.weighting {
+                anyhow::bail!(
+                    "--weighting {weighting}: {} is trained {}, as published",
+                    method.name,
+                    method.training.weighting
+                );
+            }
             method.training = Training { weighting, ..method.training };
         }
         method.training.calls_only = self.calls_only;

@@ -19,7 +19,6 @@ fn evaluate(tool: &str, args: &[f64]) -> Option<String> {
         ("power", [base, exponent]) => base.powf(*exponent),
         ("sqrt", [x]) => x.sqrt(),
         ("log", [x]) => x.log10(),
-        ("log", [x, base]) => x.log(*base),
         ("ln", [x]) => x.ln(),
         ("lcm", _) => whole().reduce(|a, b| a / gcd(a, b) * b)? as f64,
         ("gcd", _) => whole().reduce(gcd)? as f64,

@@ -13,14 +13,22 @@ const INSIDE: f64 = 1e-9;
 const ROOM: f64 = 1e6;
 /// Keywords whose values are data, not schemas.
 const DATA: [&str; 5] = ["const", "enum", "default", "example", "examples"];
+/// Keywords that hold schemas by names of the author's own.
+const NAMED: [&str; 5] = ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas"];
 
 /// The schema with bounds on all numbers.
 pub(crate) fn bounded(schema: &Value) -> Value {
     match schema {
         Value::Object(object) => {
-            let inner = |(key, value): (&String, &Value)| match DATA.contains(&key.as_str()) {
-                true => (key.clone(), value.clone()),
-                false => (key.clone(), bounded(value)),
+            let inner = |(key, value): (&String, &Value)| {
+                let value = match value {
+                    value if DATA.contains(&key.as_str()) => value.clone(),
+                    Value::Object(named) if NAMED.contains(&key.as_str()) => {
+                        named.iter().map(|(name, schema)| (name.clone(), bounded(schema))).collect()
+                    }
+                    value => bounded(value),
+                };
+                (key.clone(), value)
             };
             let mut object: Map<String, Value> = object.iter().map(inner).collect();
             bound(&mut object);
@@ -68,7 +76,7 @@ mod tests {
         let found = bounded(&json!({"properties": {
             "free": {"type": "integer"}, "half": {"type": ["integer", "null"], "minimum": 1},
             "listed": {"type": "integer", "enum": [1]}, "real": {"type": "number", "maximum": 2.5},
-            "data": {"default": {"type": "integer"}}, "above": {"type": "integer", "exclusiveMinimum": 3},
+            "data": {"default": {"type": "integer"}}, "default": {"type": "integer"}, "above": {"type": "integer", "exclusiveMinimum": 3},
         }}));
         let properties = &found["properties"];
         assert_eq!(properties["free"], json!({"type": "integer", "minimum": -LARGEST, "maximum": LARGEST}));
@@ -76,6 +84,7 @@ mod tests {
             properties["half"],
             json!({"type": ["integer", "null"], "minimum": 1, "maximum": LARGEST})
         );
+        assert_eq!(properties["default"], properties["free"], "a property may be called like a keyword");
         assert_eq!(properties["listed"], json!({"type": "integer", "enum": [1]}));
         assert_eq!(properties["real"], json!({"type": "number", "minimum": -LARGEST, "maximum": 2.5}));
         assert_eq!(properties["data"], json!({"default": {"type": "integer"}}));

@@ -224,11 +224,11 @@ impl Row {
                 extended.tool_scores(hidden, prepared.bias, &prepared.disabled_tools, floor)
             }
         };
-        if let Some((_, free)) = free {
+        if free.is_some() || self.turn.is_some() {
             let message = |row: usize| matches!(extended.callables[row].kind, Kind::Message(_));
             for (row, score) in tools.iter_mut().enumerate() {
-                // A result in the text would be no JSON.
-                if !message(row) || (!forced && *score <= free) {
+                // A result in the text would be no JSON; and after a call in a message there is no text.
+                if !message(row) || free.is_some_and(|(_, free)| !forced && *score <= free) {
                     *score = f32::NEG_INFINITY;
                 }
             }

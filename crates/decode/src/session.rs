@@ -221,11 +221,15 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Keeps a finished sequence, and lets go of the oldest ones for it. One that an other contains is not kept.
-    fn keep(&mut self, sequence: Sequence) {
+    /// Keeps a finished sequence, its beginning if it is longer than all that is kept, and lets go of the oldest ones for it. Where
+    /// another contains it, that one counts as used.
+    fn keep(&mut self, mut sequence: Sequence) {
+        sequence.truncate(self.settings.kept_tokens);
         let contains =
             |whole: &Sequence, part: &Sequence| common(whole.ids(), part.ids()) == part.ids().len();
-        if self.kept.iter().any(|kept| contains(kept, &sequence)) {
+        if let Some(at) = self.kept.iter().position(|kept| contains(kept, &sequence)) {
+            let used = self.kept.remove(at);
+            self.kept.extend(used);
             return;
         }
         self.kept.retain(|kept| !contains(&sequence, kept));

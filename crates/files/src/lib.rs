@@ -5,6 +5,7 @@
 //! cannot be replaced and is written to.
 //!
 //! ```
+//! # use toolken_files as files;
 //! # fn main() -> std::io::Result<()> {
 //! # let folder = tempfile::tempdir()?;
 //! # let path = folder.path().join("report.html");

@@ -70,8 +70,17 @@ fn openapi(document: &Value) -> Result<Vec<Tool>, FitError> {
     if !version.starts_with("3.") {
         return Err(FitError::Input(format!("`openapi` is {version:?}: expected 3.x")));
     }
-    let server = document.pointer("/servers/0/url").and_then(Value::as_str).unwrap_or_default();
-    if !server.starts_with("http") {
+    let mut server =
+        document.pointer("/servers/0/url").and_then(Value::as_str).unwrap_or_default().to_owned();
+    for (name, variable) in
+        document.pointer("/servers/0/variables").and_then(Value::as_object).unwrap_or(&Map::new())
+    {
+        if let Some(value) = variable["default"].as_str() {
+            server = server.replace(&format!("{{{name}}}"), value);
+        }
+    }
+    // What is left open there would be for a model to fill in.
+    if !(server.starts_with("http://") || server.starts_with("https://")) || server.contains('{') {
         return Err(FitError::Input(format!(
             "the first server's URL is {server:?}: expected a whole one, as https://host/path"
         )));
@@ -111,11 +120,23 @@ fn openapi(document: &Value) -> Result<Vec<Tool>, FitError> {
             if let Some(body) = operation.pointer("/requestBody") {
                 let body = resolved(document, body).map_err(of)?;
                 let schema = body.pointer("/content/application~1json/schema").cloned().unwrap_or_default();
-                if let Some(fields) = schema["properties"].as_object() {
-                    fields
-                        .iter()
-                        .for_each(|(name, schema)| drop(properties.insert(name.clone(), schema.clone())));
-                    required.extend(schema["required"].as_array().into_iter().flatten().cloned());
+                match schema["properties"].as_object() {
+                    Some(fields) => {
+                        if let Some(twice) = fields.keys().find(|name| properties.contains_key(*name)) {
+                            return Err(of(FitError::Input(format!(
+                                "`{twice}` is a parameter and a field of the body, and a call has one of a name: rename one"
+                            ))));
+                        }
+                        properties.extend(fields.clone());
+                        required.extend(schema["required"].as_array().into_iter().flatten().cloned());
+                    }
+                    None if body["required"] == json!(true) => {
+                        tracing::warn!(
+                            "{method} {path} is left out: its body is no JSON object with named fields"
+                        );
+                        continue;
+                    }
+                    None => {}
                 }
             }
             let name = match operation["operationId"].as_str() {
@@ -281,6 +302,29 @@ mod tests {
         assert_eq!(tool.parameters["required"], json!(["id", "text"]));
         let names: Vec<&String> = tool.parameters["properties"].as_object().unwrap().keys().collect();
         assert_eq!(names, ["id", "draft", "text"]);
+    }
+
+    #[test]
+    fn a_server_is_whole_and_nothing_of_a_call_is_lost() {
+        let api = |servers: Value, operation: Value| json!({"openapi": "3.0.0", "servers": servers, "paths": {"/u/{name}": {"put": operation}}});
+        let plain = json!({"operationId": "put"});
+        let open = json!([{"url": "https://{region}.x/v1", "variables": {"region": {"default": "eu"}}}]);
+        let tools = from_json(&api(open, plain.clone())).unwrap();
+        let Runner::Http(http) = &tools[0].runner else { panic!("{tools:?}") };
+        assert_eq!(http.url, "https://eu.x/v1/u/{name}");
+        for url in ["https://{host}/v1", "httpfoo", "/v1"] {
+            assert!(from_json(&api(json!([{"url": url}]), plain.clone())).is_err(), "{url}");
+        }
+        let server = json!([{"url": "https://x"}]);
+        let body =
+            |schema: Value| json!({"required": true, "content": {"application/json": {"schema": schema}}});
+        let path = json!([{"name": "name", "in": "path", "required": true, "schema": {"type": "string"}}]);
+        let twice = json!({"parameters": path, "requestBody": body(json!({"properties": {"name": {"type": "string"}}}))});
+        assert!(
+            from_json(&api(server.clone(), twice)).unwrap_err().to_string().contains("PUT /u/{name}: `name`")
+        );
+        let list = json!({"requestBody": body(json!({"type": "array"}))});
+        assert!(from_json(&api(server, list)).is_err(), "the one operation is left out");
     }
 
     #[test]

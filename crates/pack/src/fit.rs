@@ -10,8 +10,8 @@ use crate::held_out::{Decision, Threshold, Trust};
 use crate::report::report;
 use crate::{Example, Examples, FitError, Report, definitions::enforceable, prior, talk};
 use head::{
-    ExactSettings, FeatureSet, Head, Method, MethodName, Position, Prior, Search, Solver, Subset, Table,
-    WORD, choose_lambda,
+    ExactSettings, FeatureSet, Head, Method, MethodName, Penalty, Position, Prior, Search, Solver, Subset,
+    Table, WORD, choose_lambda,
 };
 use lm::{ChatTemplate, FrozenLm, Matrix};
 use sha2::{Digest, Sha256};
@@ -59,6 +59,8 @@ pub struct Fitted {
     pub head: Head,
     /// Its figures.
     pub report: Report,
+    /// Folds of the cross-validation: as many as were asked for, or as there are groups of examples.
+    pub folds: usize,
 }
 
 /// The data of a fit: what the model read, with labels.
@@ -95,25 +97,35 @@ pub fn fit(
     let groups = data.contexts.iter().map(|context| context.group).max().map_or(0, |last| last as usize + 1);
     let folds = settings.folds.clamp(2, groups.max(2));
     let left_out = data.left_out(tools.len());
-    let fits = lambdas.len() * folds + folds + left_out.len();
+    let searched = if settings.lambda.is_some() { 1 } else { lambdas.len() * folds };
+    let fits = searched + folds + left_out.len();
     let search = Search { folds, seed: settings.seed, lambdas: Some(lambdas), ..Search::default() };
     let all = Subset::all(data.contexts.len() + tools.len());
     let mut tell = |done: usize| progress(FitStage::Fitting(done, fits));
-    let found =
-        choose_lambda(&table, &all, &none, &method(TOLERANCES.0), &search, &mut |done, _| tell(done))?;
-    let mut head = found.fit.head;
+    let fine = method(TOLERANCES.0);
+    let mut head = match settings.lambda {
+        Some(lambda) => {
+            let fine = Method { penalty: Penalty::Squared { lambda }, ..fine };
+            head::fit(&table, &all, &none, &fine, &mut |_| ())?.head
+        }
+        None => choose_lambda(&table, &all, &none, &fine, &search, &mut |done, _| tell(done))?.fit.head,
+    };
+    // Its figures are of another threshold, and count descriptions as examples: the report has the pack's.
+    head.meta.metrics = None;
     let rough = Method {
         penalty: head.meta.method.as_ref().map_or(method(TOLERANCES.1).penalty, |chosen| chosen.penalty),
         ..method(TOLERANCES.1)
     };
     let mut done = fits - folds - left_out.len();
     let mut decided: Vec<Vec<Decision>> = vec![Vec::new(); data.contexts.len()];
+    let mut of_folds = Vec::with_capacity(folds);
     let examples_only = Subset::of(data.contexts.len() + tools.len(), |i| (i as usize) < data.contexts.len());
     for fold in examples_only.folds(&table, folds, settings.seed)? {
         let fitted = head::fit(&table, &all.minus(&fold), &none, &rough, &mut |_| ())?.head;
         for (i, decisions) in decided.iter_mut().enumerate().filter(|(i, _)| fold.contains(*i as u32)) {
             *decisions = data.decide(&fitted, i);
         }
+        of_folds.push((fold, fitted));
         done += 1;
         tell(done);
     }
@@ -127,10 +139,18 @@ pub fn fit(
         tell(done);
     }
     let unseen = trust.figures();
-    offer(&mut head, &data, unseen.map_or(0.0, |unseen| unseen.offset));
+    let offset = unseen.map_or(0.0, |unseen| unseen.offset);
+    offer(&mut head, &data, offset);
+    // The figures are of heads that offer tools without an example as the pack's does.
+    for (fold, mut fitted) in of_folds {
+        offer(&mut fitted, &data, offset);
+        for (i, decisions) in decided.iter_mut().enumerate().filter(|(i, _)| fold.contains(*i as u32)) {
+            *decisions = data.decide(&fitted, i);
+        }
+    }
     describe(&mut head, lm, examples, settings);
     let report = Report { unseen, ..report(&data, tools, &head, &decided) };
-    Ok(Fitted { head, report })
+    Ok(Fitted { head, report, folds })
 }
 
 /// Fits again with the λ and threshold of an earlier head: for a changed example or a tool more. No figures are made.
@@ -309,13 +329,13 @@ pub fn load_definitions(pack: &Pack) -> Result<(ToolSet, Examples), FitError> {
 pub fn save(pack: &Pack, fitted: &Fitted) -> Result<(), FitError> {
     fitted.head.save(&pack.head_path())?;
     let json = serde_json::to_vec_pretty(&fitted.report).map_err(|e| FitError::Input(e.to_string()))?;
-    crate::error::write(&pack.dir().join("report.json"), &json)?;
+    crate::error::write(&pack.report_path(), &json)?;
     pack.save_card(&card(fitted))?;
     Ok(())
 }
 
 fn card(fitted: &Fitted) -> String {
-    let Fitted { head, report } = fitted;
+    let Fitted { head, report, .. } = fitted;
     let mut card = format!(
         "# {} tools for {}\n\nMade {}. {}\n\n{report}\n| tool | examples | precision | recall | wants more |\n|---|---|---|---|---|\n",
         report.tools.len(),

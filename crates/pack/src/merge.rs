@@ -1,8 +1,9 @@
 //! Several heads as one.
 
 use crate::FitError;
-use head::Head;
+use head::{Head, HeadMeta};
 use lm::Matrix;
+use sha2::{Digest, Sha256};
 use tools::{Tool, ToolSet};
 
 /// Joins packs' tools and heads. Each head keeps its own threshold: it becomes part of its tools' offsets.
@@ -50,6 +51,16 @@ pub fn merge(packs: &[(&ToolSet, &Head)]) -> Result<(ToolSet, Head), FitError> {
     head.offsets = offsets;
     head.meta = first.meta.clone();
     if packs.len() > 1 {
+        // What all agree in stands; the digest is of all that they were fitted on.
+        let metas = || packs.iter().map(|(_, head)| &head.meta);
+        let same = |of: &dyn Fn(&HeadMeta) -> String| metas().all(|meta| of(meta) == of(&first.meta));
+        if !same(&|meta| format!("{:?} {:?}", meta.lambda, meta.method)) {
+            (head.meta.lambda, head.meta.lambda_scaled, head.meta.method) = (None, None, None);
+            head.meta.solver = "merged from several fits".into();
+        }
+        let digests: Vec<&str> = metas().map(|meta| meta.corpus_digest.as_str()).collect();
+        let digest = Sha256::digest(digests.join("\n"));
+        head.meta.corpus_digest = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         head.meta.metrics = None;
         head.meta.unfitted = unfitted;
     }

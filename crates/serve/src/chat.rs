@@ -57,7 +57,10 @@ pub(crate) async fn answer(app: &Arc<App>, client: String, body: &[u8]) -> Resul
             if writer.piece(&app, piece).await.is_none() {
                 return;
             }
-            next = pieces.recv().await;
+            next = tokio::select! {
+                piece = pieces.recv() => piece,
+                () = writer.out.closed() => return, // nobody reads, also where nothing is to be written
+            };
         }
         writer.line("[DONE]".to_owned()).await;
     });
@@ -128,9 +131,6 @@ fn prepare(app: &App, client: String, request: ChatRequest) -> Result<Turn, ApiE
         });
     }
     settings.max_tokens = settings.max_tokens.min(most - length);
-    if !parallel_calls {
-        settings.max_calls = 1.max(settings.max_calls.min(16));
-    }
     let request = Request { disabled_tools, schema, settings, ..Request::default() };
     Ok(Turn { client, request, conversation, extended, tools, executed })
 }

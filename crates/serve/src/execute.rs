@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::io::Read;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 use tools::{HttpTool, McpServer, McpTool, Outcome, Runner, Tool, ToolSet};
 
@@ -26,16 +26,24 @@ impl Executor {
             serde_json::from_str(arguments).map_err(|e| format!("the arguments are no JSON object: {e}"))?;
         let attempts = if tool.runner.may_repeat() { 2 } else { 1 };
         let mut fault = String::new();
-        for _ in 0..attempts {
+        let end = Instant::now() + config.tool_limit;
+        for attempt in 0..attempts {
+            let left = end.saturating_duration_since(Instant::now());
+            if attempt > 0 && left.is_zero() {
+                break;
+            }
             let result = match &tool.runner {
-                Runner::Mcp(mcp) => match self.mcp(mcp, arguments.clone(), config).await {
+                Runner::Mcp(mcp) => match self.mcp(mcp, arguments.clone(), config, end).await {
                     Ok(text) => Ok(text),
                     Err(McpError::Tool(text)) => return Err(cut(text, config.result_bytes)),
-                    Err(error) => Err(error.to_string()),
+                    Err(error) => {
+                        tracing::warn!("tool {}: {error}", tool.name);
+                        Err(without_server(&error, config.tool_limit))
+                    }
                 },
                 Runner::Http(http) => {
                     let (http, arguments) = (http.clone(), arguments.clone());
-                    let (limit, bytes) = (config.tool_limit, config.result_bytes);
+                    let (limit, bytes) = (left, config.result_bytes);
                     tokio::task::spawn_blocking(move || call_http(&http, &arguments, limit, bytes))
                         .await
                         .unwrap_or_else(|e| Err(e.to_string()))
@@ -69,24 +77,38 @@ impl Executor {
         tool: &McpTool,
         arguments: Map<String, Value>,
         config: &Config,
+        end: Instant,
     ) -> Result<String, McpError> {
-        let limit = config.tool_limit;
+        let left = || end.saturating_duration_since(Instant::now());
+        let late =
+            || McpError::Timeout { server: tool.server.to_string(), seconds: config.tool_limit.as_secs() };
         let slot = Arc::clone(self.clients.lock().await.entry(tool.server.clone()).or_default());
         let client = {
-            let mut slot = slot.lock().await;
+            // Somebody else may be starting it, in vain.
+            let mut slot = tokio::time::timeout(left(), slot.lock()).await.map_err(|_| late())?;
             match slot.as_ref().filter(|client| !client.is_closed()) {
                 Some(client) => Arc::clone(client),
                 None => Arc::clone(slot.insert(Arc::new(
-                    Client::connect(&tool.server, &config.passed_environment, limit).await?,
+                    Client::connect(&tool.server, &config.passed_environment, left()).await?,
                 ))),
             }
         };
-        let result = client.call(&tool.name, arguments, limit).await;
+        let result = client.call(&tool.name, arguments, left()).await;
         if let Err(McpError::Timeout { .. } | McpError::Protocol { .. }) = &result {
             // Whatever state the server is in, the next call finds a new one.
             slot.lock().await.take_if(|current| Arc::ptr_eq(current, &client));
         }
         result
+    }
+}
+
+/// What the model and clients are told of a server's failure: neither its command line nor its URL, which may hold keys.
+fn without_server(error: &McpError, limit: Duration) -> String {
+    match error {
+        McpError::Connect { .. } => "the MCP server cannot be started or reached".to_owned(),
+        McpError::Timeout { .. } => format!("the MCP server did not answer within {} s", limit.as_secs()),
+        McpError::Protocol { .. } => "the MCP server broke off, or answered with an error".to_owned(),
+        McpError::Tool(text) => text.clone(),
     }
 }
 
@@ -101,7 +123,8 @@ fn cut(mut text: String, most: usize) -> String {
     text
 }
 
-/// Calls an endpoint. Arguments fill the URL's places and its query; the rest is the JSON body.
+/// Calls an endpoint. Arguments fill the URL's places and its query; the rest is the JSON body, and of methods that have none in the
+/// query too.
 fn call_http(
     tool: &HttpTool,
     arguments: &Map<String, Value>,
@@ -153,7 +176,7 @@ fn place(tool: &HttpTool, arguments: &Map<String, Value>) -> Result<(String, Map
                 ));
             }
             url = url.replace(&place, &encoded(&text));
-        } else if tool.query.contains(name) {
+        } else if tool.query.contains(name) || matches!(tool.method.as_str(), "GET" | "DELETE") {
             query.push(format!("{}={}", encoded(name), encoded(&text)));
         } else {
             body.insert(name.clone(), value.clone());

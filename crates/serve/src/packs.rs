@@ -49,6 +49,8 @@ pub(crate) struct Packs {
     current: RwLock<Arc<Bundle>>,
     /// One change at a time.
     changing: Mutex<()>,
+    /// One fit of clients' tools at a time.
+    placing: Mutex<()>,
     folder: Option<PathBuf>,
 }
 
@@ -66,7 +68,15 @@ impl Packs {
         }
         let bundle = bundle(model, &grammars, &words, packs)?;
         let current = RwLock::new(Arc::new(bundle));
-        Ok(Self { model, grammars, words, current, changing: Mutex::new(()), folder })
+        Ok(Self {
+            model,
+            grammars,
+            words,
+            current,
+            changing: Mutex::new(()),
+            placing: Mutex::new(()),
+            folder,
+        })
     }
 
     /// The packs as they are now.
@@ -116,7 +126,7 @@ impl Packs {
             .ok_or_else(|| ApiError::new(StatusCode::NOT_FOUND, format!("no pack `{name}` is loaded")))
     }
 
-    /// Fits a pack again with other examples, in memory: the files stay as they are.
+    /// Fits a pack again with other examples, in memory: of its files only what the model has read of examples grows.
     pub fn refit(&self, name: &str, examples: Vec<Example>) -> Result<(), ApiError> {
         let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.find(name)?;
@@ -168,10 +178,15 @@ impl Packs {
         }
         let key = format!("{guests:?}");
         let kept = || bundle.guests.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, (tools, extended))) = kept().iter().find(|(known, _)| *known == key) {
-            return Ok(Selected { extended: Arc::clone(extended), tools: Arc::clone(tools), names });
+        let known = || kept().iter().find(|(known, _)| *known == key).map(|(_, made)| made.clone());
+        if let Some((tools, extended)) = known() {
+            return Ok(Selected { extended, tools, names });
         }
-        // Not under the lock: many tools take seconds, and others bring theirs.
+        // One fit at a time, and not under the lock of those that are there: many new tools take seconds.
+        let _one = self.placing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((tools, extended)) = known() {
+            return Ok(Selected { extended, tools, names });
+        }
         let made = self.with_guests(bundle, guests).map_err(|e| ApiError::bad("tools", e))?;
         let mut kept = kept();
         if kept.len() >= KEPT_GUESTS {

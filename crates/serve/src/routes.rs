@@ -10,7 +10,7 @@ use crate::turn::Stage;
 use crate::{chat, completions, describe, playground};
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{Path, Request, State};
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -85,6 +85,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/packs/{name}", get(show_pack).post(load_pack).delete(unload_pack))
         .route("/packs/{name}/examples", put(refit_pack))
         .route("/metrics", get(metrics))
+        // The guard has its own limit on bodies.
+        .layer(DefaultBodyLimit::disable())
         .layer(from_fn_with_state(Arc::clone(&app), guard));
     Router::new()
         .route("/health", get(|| async { axum::Json(json!({"status": "ok"})) }))

@@ -93,11 +93,16 @@ impl Stage {
         let (mut prompt_tokens, mut completion_tokens) = (0, 0);
         let mut generations = Vec::new();
         let mut ran: Vec<Value> = Vec::new();
-        let mut made: Vec<(String, String)> = Vec::new();
+        let mut done: Vec<(Made, String)> = Vec::new();
         for round in 0.. {
             let prompt = Prompt::Chat(self.noted(&turn));
             let mut request = Request { prompt, ..turn.request.clone() };
             request.disabled_tools.extend(self.answered(&turn));
+            // All rounds are one answer.
+            request.settings.max_tokens =
+                request.settings.max_tokens.saturating_sub(completion_tokens).max(1);
+            request.settings.max_argument_tokens =
+                request.settings.max_argument_tokens.min(request.settings.max_tokens);
             let (generation, shown_calls) =
                 match self.generate(&turn, request, !ran.is_empty(), pieces).await? {
                     Ok(done) => done,
@@ -143,9 +148,8 @@ impl Stage {
                 return Ok(Ok(Outcome { finish, prompt_tokens, completion_tokens, trace }));
             }
             // A call that was run is not run again, with the same arguments, for the same request.
-            let known = |(_, tool, arguments): &(String, String, String)| {
-                made.contains(&(tool.clone(), arguments.clone()))
-            };
+            let known = |call: &(String, String, String)| done.iter().any(|(made, _)| *made == made_of(call));
+            let again = calls.iter().any(known);
             if calls.iter().all(known) && generation.text.is_empty() {
                 turn.request.settings.calling = Calling::Off;
                 continue;
@@ -154,7 +158,7 @@ impl Stage {
             if !generation.text.trim().is_empty() {
                 pieces.send(Piece::Text("\n\n".to_owned())).await.map_err(|_| Left)?;
             }
-            let results = self.run_calls(&turn, &calls, &mut ran, pieces).await?;
+            let results = self.run_calls(&turn, &calls, &mut done, &mut ran, pieces).await?;
             let call = |(id, tool, arguments): &(String, String, String)| {
                 let arguments = serde_json::from_str(arguments).unwrap_or_else(|_| json!({}));
                 ToolCall::new(Some(id.clone()), tool.as_str(), arguments)
@@ -165,9 +169,6 @@ impl Stage {
                 messages.push(Message::tool(Some(id.clone()), tool.as_str(), result));
             }
             // What was asked for has been called; from here on the model decides, and in the end it must answer.
-            let again =
-                calls.iter().any(|(_, tool, arguments)| made.contains(&(tool.clone(), arguments.clone())));
-            made.extend(calls.into_iter().map(|(_, tool, arguments)| (tool, arguments)));
             turn.request.settings.calling =
                 if again || round + 1 >= self.config.rounds { Calling::Off } else { Calling::Auto };
         }
@@ -194,19 +195,25 @@ impl Stage {
     fn answered(&self, turn: &Turn) -> Vec<String> {
         let messages = &turn.conversation.messages;
         let last = messages.last().is_some_and(|message| message.role == Role::Tool);
-        // A call that failed may be made again, otherwise.
-        let failed = messages.last().is_some_and(|message| message.content.starts_with(FAILED));
-        if !last
-            || failed
-            || self.config.after_result.is_empty()
-            || turn.request.settings.calling != Calling::Auto
-        {
+        if !last || self.config.after_result.is_empty() || turn.request.settings.calling != Calling::Auto {
             return Vec::new();
         }
-        let since = messages.iter().rev().take_while(|message| message.role != Role::User);
-        let calls = since.flat_map(|message| &message.tool_calls);
-        let names = calls.map(|call| call.function.name.clone());
-        names.filter(|name| turn.extended.tools().any(|tool| tool == name)).collect()
+        let since = || messages.iter().rev().take_while(|message| message.role != Role::User);
+        // A call that failed may be made again, otherwise.
+        let failed = |call: &ToolCall| {
+            since().any(|message| {
+                message.tool_call_id.is_some()
+                    && message.tool_call_id == call.id
+                    && message.content.starts_with(FAILED)
+            })
+        };
+        let calls: Vec<&ToolCall> = since().flat_map(|message| &message.tool_calls).collect();
+        let mut names: Vec<String> = calls.iter().map(|call| call.function.name.clone()).collect();
+        names.retain(|name| {
+            turn.extended.tools().any(|tool| tool == name)
+                && !calls.iter().any(|call| call.function.name == *name && failed(call))
+        });
+        names
     }
 
     /// One generation, told piece by piece, and how many calls the client was told of. `goes_on` after tools have run.
@@ -259,24 +266,24 @@ impl Stage {
         }
     }
 
-    /// Runs a turn's calls, all at once, and one that is made twice once; a failure's text is what the model reads.
+    /// Runs a turn's calls, all at once, one that is made twice once, and one that is done not again; a failure's text is what the
+    /// model reads.
     async fn run_calls(
         &self,
         turn: &Turn,
         calls: &[(String, String, String)],
+        done: &mut Vec<(Made, String)>,
         ran: &mut Vec<Value>,
         pieces: &Sender<Piece>,
     ) -> Result<Vec<String>, Left> {
         let mut tasks = Vec::new();
-        let mut distinct: Vec<(&str, Value)> = Vec::new();
-        let mut places = Vec::with_capacity(calls.len());
+        let mut results: Vec<(Made, String)> = done.clone();
+        let mut distinct: Vec<Made> = done.iter().map(|(made, _)| made.clone()).collect();
         for made @ (_, tool, arguments) in calls {
-            let call = (tool.as_str(), serde_json::from_str(arguments).unwrap_or(Value::Null));
-            places.push(distinct.iter().position(|known| *known == call).unwrap_or(distinct.len()));
-            if places.last() != Some(&distinct.len()) {
+            if distinct.contains(&made_of(made)) {
                 continue;
             }
-            distinct.push(call);
+            distinct.push(made_of(made));
             let (executor, config) = (Arc::clone(&self.executor), Arc::clone(&self.config));
             let (tool, arguments) = (turn.tools.by_name(tool).cloned(), arguments.clone());
             let task = tokio::spawn(async move {
@@ -289,10 +296,10 @@ impl Stage {
             });
             tasks.push((task, made));
         }
-        let mut results = Vec::new();
-        for (task, (_, tool, arguments)) in tasks {
+        for (task, made) in tasks {
+            let (_, tool, arguments) = made;
             let (result, elapsed) = match task.await {
-                Ok(done) => done,
+                Ok(finished) => finished,
                 Err(error) => (Err(format!("the tool failed: {error}")), std::time::Duration::ZERO),
             };
             Metrics::add(&self.metrics.tool_calls, 1);
@@ -310,10 +317,24 @@ impl Stage {
             });
             ran.push(call.clone());
             pieces.send(Piece::Ran(call)).await.map_err(|_| Left)?;
-            results.push(text);
+            if !failed {
+                done.push((made_of(made), text.clone()));
+            }
+            results.push((made_of(made), text));
         }
-        Ok(places.into_iter().map(|place| results[place].clone()).collect())
+        let result = |call| {
+            let found = results.iter().find(|(made, _)| *made == made_of(call));
+            found.map(|(_, text)| text.clone()).unwrap_or_default()
+        };
+        Ok(calls.iter().map(result).collect())
     }
+}
+
+/// What decides a call's result: the tool, and its arguments whatever their spacing.
+type Made = (String, Value);
+
+fn made_of((_, tool, arguments): &(String, String, String)) -> Made {
+    (tool.clone(), serde_json::from_str(arguments).unwrap_or(Value::Null))
 }
 
 /// Whether a call's result stands in the text.

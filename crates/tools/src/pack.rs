@@ -102,9 +102,14 @@ impl Pack {
         self.dir.join("examples.jsonl")
     }
 
+    /// `report.json`: how the head was fitted.
+    pub fn report_path(&self) -> PathBuf {
+        self.dir.join("report.json")
+    }
+
     /// The files that a pack consists of, there or not.
-    pub fn files(&self) -> [PathBuf; 4] {
-        [self.tools_path(), self.examples_path(), self.head_path(), self.card_path()]
+    pub fn files(&self) -> [PathBuf; 5] {
+        [self.tools_path(), self.examples_path(), self.head_path(), self.report_path(), self.card_path()]
     }
 
     /// `card.md`.

@@ -90,7 +90,7 @@ impl fmt::Display for McpServer {
 }
 
 /// A tool that is an HTTP endpoint. Arguments named in the URL go there, those in `query` into the query, all others into a
-/// JSON body.
+/// JSON body; of `GET` and `DELETE`, which have none, into the query too.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpTool {
     /// `GET`, `POST`, `PUT`, `PATCH` or `DELETE`.

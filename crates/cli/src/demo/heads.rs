@@ -6,6 +6,7 @@ use crate::{arithmetic::evaluate, fit::with_source, progress};
 use ::corpus::Corpus;
 use ::corpus::arithmetic::{Problem, Split, generate};
 use ::tools::ToolSet;
+use anyhow::Context;
 use head::{Curve, Head, Method, MethodName, Search, Store, Subset, Table, choose_lambda, fit};
 use lm::{FrozenLm, Matrix, ModelCard};
 use std::path::{Path, PathBuf};
@@ -45,9 +46,14 @@ impl Default for Plan {
 }
 
 impl Plan {
-    /// The folder of this plan's results with a model.
+    /// The folder of this plan's results with a model: what decides them are the texts.
     pub fn kept(&self, card: &ModelCard) -> anyhow::Result<Kept> {
-        Kept::of(card, self.cache.as_deref(), &(self.examples, self.seed))
+        let train = generate(Split::Train, self.seed, self.examples, evaluate)?;
+        let test = generate(Split::Test, self.seed, 1, evaluate)?;
+        let texts: Vec<&str> =
+            train.iter().chain(&test).map(|problem| problem.example.text.as_str()).collect();
+        let prompt = crate::arithmetic::prompt().render("");
+        Kept::of(card, self.cache.as_deref(), &(self.examples, self.seed, texts, prompt))
     }
 
     /// The exact head, if it is kept.
@@ -78,7 +84,12 @@ impl Plan {
 
     /// The exact head, with the λ that cross-validation chooses, and its curve.
     pub fn exact(&self, model: &dyn FrozenLm, kept: &Kept, train: &Store) -> anyhow::Result<(Head, Curve)> {
-        let mut curve = None;
+        let known = std::fs::read(kept.path("curve.json")).ok();
+        let mut curve: Option<Curve> = known.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        if curve.is_none() {
+            // One without the other is of no use: both are made anew.
+            let _ = std::fs::remove_file(kept.path(EXACT));
+        }
         let head = kept.head(EXACT, || {
             let table = Table::new(train)?;
             let (all, prior) = (everything(&table), Matrix::zeros(table.tools().len(), table.width()));
@@ -95,11 +106,7 @@ impl Plan {
             curve = Some(found.curve);
             Ok(with_source(found.fit.head, model, &train.key().corpus))
         })?;
-        let curve = match curve {
-            Some(curve) => curve,
-            None => serde_json::from_slice(&std::fs::read(kept.path("curve.json"))?)?,
-        };
-        Ok((head, curve))
+        Ok((head, curve.context("the curve of λ")?))
     }
 
     /// Both heads.

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
 /// Part of every address: goes up when what is computed changes.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// A folder named by what decides its content.
 pub struct Kept {

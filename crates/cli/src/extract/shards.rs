@@ -108,11 +108,17 @@ impl ShardArg {
         let (index, known) = match (whole("JOB_COMPLETION_INDEX")?, whole("SLURM_ARRAY_TASK_ID")?) {
             (Some(index), _) => (index, None),
             (None, Some(task)) => {
-                let first = whole("SLURM_ARRAY_TASK_MIN")?.unwrap_or(0);
+                let tasks = whole("SLURM_ARRAY_TASK_COUNT")?;
+                let said = count.strip_prefix('/').and_then(|count| count.parse().ok());
+                // One task of an array run again by itself, as --array=5, is still the sixth of all.
+                let first = match whole("SLURM_ARRAY_TASK_MIN")? {
+                    Some(first) if said.is_none() || said == tasks => first,
+                    _ => 0,
+                };
                 let Some(index) = task.checked_sub(first) else {
                     bail!(HeadError::Setting(format!("$SLURM_ARRAY_TASK_ID {task} is below $SLURM_ARRAY_TASK_MIN {first}")));
                 };
-                (index, whole("SLURM_ARRAY_TASK_COUNT")?)
+                (index, tasks)
             }
             (None, None) => bail!(HeadError::Setting(
                 "--shard auto: neither JOB_COMPLETION_INDEX (a Kubernetes Indexed Job) nor SLURM_ARRAY_TASK_ID (a Slurm array) \
@@ -152,6 +158,10 @@ mod tests {
         let slurm =
             [("SLURM_ARRAY_TASK_ID", "3"), ("SLURM_ARRAY_TASK_MIN", "1"), ("SLURM_ARRAY_TASK_COUNT", "4")];
         assert_eq!(resolved("auto", &slurm), shard(2, 4));
+        assert_eq!(resolved("auto/4", &slurm), shard(2, 4));
+        let again =
+            [("SLURM_ARRAY_TASK_ID", "5"), ("SLURM_ARRAY_TASK_MIN", "5"), ("SLURM_ARRAY_TASK_COUNT", "1")];
+        assert_eq!(resolved("auto/64", &again), shard(5, 64), "one task run again");
         for (text, variables, part) in [
             ("auto/8", &[][..], "JOB_COMPLETION_INDEX"),
             ("auto", &[("JOB_COMPLETION_INDEX", "1")], "auto/N"),

@@ -71,6 +71,22 @@ enum Pooling {
 impl Options {
     /// The priors to choose from, each with its scale: one, unless the scale is to be chosen.
     pub fn priors(&self, method: &Prior, seed: u64) -> anyhow::Result<Vec<(f64, Prior)>> {
+        let of_text = [
+            ("--prior-source", !matches!(self.prior_source, Origin::HeadRows)),
+            ("--pool", matches!(self.pool, Pooling::Max)),
+        ];
+        let of_rows = [("--scale", self.scale != "as-is"), ("--centred", self.centred)];
+        let given = |options: &[(&'static str, bool)]| options.iter().find(|o| o.1).map(|o| o.0);
+        let without = match self.prior {
+            None | Some(Kind::Zero | Kind::Uniform) => given(&of_text).or(given(&of_rows)),
+            Some(Kind::Contexts) => given(&of_text),
+            Some(_) => None,
+        };
+        if let Some(option) = without {
+            bail!(
+                "{option} has no effect on this prior: name a text with --prior name, id, description or unrelated"
+            );
+        }
         let unit = |factor| Scale::Unit { factor, centred: self.centred };
         let scales: Vec<(f64, Scale)> = match self.scale.as_str() {
             "as-is" if self.centred => bail!("--centred needs --scale with a number or auto"),

@@ -53,6 +53,12 @@ impl Sources {
         for tool in &mut found {
             tool.name.insert_str(0, &self.prefix);
         }
+        if let Some(twin) = found.iter().find(|tool| tools.index(&pack::call_name(&tool.name)).is_some()) {
+            bail!(
+                "the pack has a tool `{}` already: give this one another name with --prefix, or take the other out of tools.toml",
+                pack::call_name(&twin.name)
+            );
+        }
         let added = pack::rename_for_calls(found, tools);
         pack::enforceable(&added)?;
         let all = ToolSet::new(tools.iter().cloned().chain(added).collect())?;

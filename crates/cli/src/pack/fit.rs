@@ -27,8 +27,8 @@ pub struct Options {
     #[command(flatten)]
     pub which: Which,
     /// Folds of the cross-validation
-    #[arg(long, default_value_t = 5)]
-    folds: usize,
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(2..))]
+    folds: u64,
     /// Decides the folds
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -94,7 +94,7 @@ impl Options {
             Some(Lambda::Auto) => None,
             None => earlier.and_then(|head| head.meta.lambda),
         };
-        let settings = FitSettings { folds: self.folds, seed: self.seed, lambda, date };
+        let settings = FitSettings { folds: self.folds as usize, seed: self.seed, lambda, date };
         let bar = progress::bar("contexts", "contexts", 0);
         let fits = progress::bar("heads", "fits", 0);
         let started = Instant::now();
@@ -135,7 +135,7 @@ impl Options {
                 "Model {}, seed {}, {} folds. Read {} contexts in {:.1} s ({kept} were kept), fitted in {:.1} s.\nWrote {}.\n",
                 lm::called(&fitted.head.meta.model, &fitted.head.meta.model_digest),
                 self.seed,
-                self.folds,
+                fitted.folds,
                 total - kept,
                 read.duration_since(started).as_secs_f64(),
                 read.elapsed().as_secs_f64(),

@@ -36,9 +36,8 @@ impl Args {
     pub fn run(self) -> anyhow::Result<Exit> {
         let pack = Pack::at(&self.dir);
         let (tools, examples, head) = pack::load(&pack)?;
-        let report: Option<Report> = std::fs::read(pack.dir().join("report.json"))
-            .ok()
-            .and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let report: Option<Report> =
+            std::fs::read(pack.report_path()).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
         if self.json {
             let listed: Vec<_> = tools
                 .iter()

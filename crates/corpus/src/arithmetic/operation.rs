@@ -95,12 +95,6 @@ pub(super) const LOG: Operation = Operation {
     verbs: IS,
 };
 /// A logarithm to a base of its own.
-pub(super) const LOG_TO_BASE: Operation = Operation {
-    tool: "log",
-    symbols: &["log({1}, {2})", "log{2}({1})"],
-    words: &["the logarithm of {1} to base {2}", "the base {2} logarithm of {1}"],
-    verbs: IS,
-};
 pub(super) const LN: Operation = Operation {
     tool: "ln",
     symbols: &["ln({1})", "ln {1}"],

@@ -5,6 +5,7 @@ use super::run::Told;
 use super::{Completion, End};
 use crate::DecodeError;
 use crate::closed::closed;
+use crate::numbers::bounded;
 use crate::row::arguments::context_full;
 use crate::row::message::Framed;
 use crate::row::micros;
@@ -49,7 +50,7 @@ impl Row<'_, '_> {
                 return Ok(());
             }
         };
-        let (schema, bias) = (closed(&definition.parameters), self.no_tools());
+        let (schema, bias) = (bounded(&closed(&definition.parameters)), self.no_tools());
         let room = self.context() - prompt.len();
         let completed = self.complete(Completion {
             prompt: &prompt,

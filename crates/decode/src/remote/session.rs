@@ -71,9 +71,10 @@ impl Elsewhere {
         Ok(())
     }
 
-    /// Drops a request: what the engine still writes of it is not heard, and nothing more is asked for.
+    /// Drops a request: what the engine still writes of it is not heard, and nothing more is asked for. It counts until the engine has
+    /// ended what it was asked.
     pub fn cancel(&mut self, key: usize) {
-        if let Some(cancelled) = self.running.remove(&key) {
+        if let Some(cancelled) = self.running.get(&key) {
             cancelled.store(true, Ordering::Relaxed);
         }
     }
@@ -86,8 +87,11 @@ impl Elsewhere {
     ) {
         let mut next = self.from.recv_timeout(STEP).ok();
         while let Some((key, told)) = next {
-            if self.running.contains_key(&key) {
+            if let Some(cancelled) = self.running.get(&key) {
+                let cancelled = cancelled.load(Ordering::Relaxed);
                 match told {
+                    Told::Done(_) if cancelled => drop(self.running.remove(&key)),
+                    _ if cancelled => {}
                     Told::Done(outcome) => {
                         self.running.remove(&key);
                         if let Ok(generation) = &outcome {

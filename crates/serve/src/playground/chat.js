@@ -95,7 +95,7 @@ async function stream(body, on, signal) {
 async function answer() {
   const turn = turnElement("assistant", server.model);
   const said = turn.querySelector(".said");
-  const calls = [];
+  let calls = [];
   let text = "";
   let trace = null;
   running = new AbortController();
@@ -135,6 +135,9 @@ async function answer() {
     $("send").disabled = false;
     $("stop").disabled = true;
   }
+  // What was broken off is no call.
+  const whole = (call) => { try { JSON.parse(call.function.arguments); return true; } catch { return false; } };
+  calls = calls.filter(whole);
   const made = calls.map(({ shown, ...call }) => call);
   messages.push({ role: "assistant", content: text, ...(made.length ? { tool_calls: made } : {}) });
   if (trace) {

@@ -1,6 +1,6 @@
 //! Multiples, divisors, remainders.
 
-use super::super::numbers::Numbers::{Multiple, Tenths, Whole};
+use super::super::numbers::Numbers::{Multiple, Whole};
 use super::super::operation::{GCD, LCM, LCM_THREE, REMAINDER};
 use super::{Pattern, pattern};
 
@@ -183,7 +183,7 @@ pub(super) const REMAINDER_TRAIN: &[Pattern] = &[
     pattern(
         "A ribbon of {a} {length} is cut into bows of {b} {length}. How much ribbon is left at the end?",
         &["The ribbon left is {eq}.", "After the last full bow, {says}."],
-        &[("a", Tenths(201, 9999)), ("b", Whole(3, 19))],
+        &[("a", Whole(21, 999)), ("b", Whole(3, 19))],
         &[(&REMAINDER, &["a", "b"])],
     ),
     pattern(

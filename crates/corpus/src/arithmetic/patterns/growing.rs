@@ -1,7 +1,7 @@
 //! Powers, roots, logarithms.
 
 use super::super::numbers::Numbers::{Hundredths, Square, Tenths, Whole};
-use super::super::operation::{CUBE, LN, LOG, LOG_TO_BASE, POWER, SQRT, SQUARE};
+use super::super::operation::{CUBE, LN, LOG, POWER, SQRT, SQUARE};
 use super::{Pattern, pattern};
 
 pub(super) const POWER_TRAIN: &[Pattern] = &[
@@ -180,10 +180,10 @@ pub(super) const LOG_TRAIN: &[Pattern] = &[
         &[(&LOG, &["a"])],
     ),
     pattern(
-        "To which power must {b} be raised to give {a}?",
-        &["The exponent is {eq}.", "The base is {b} and the power is {a}, so {says}.", "{Says}."],
-        &[("a", Whole(50, 9000)), ("b", Whole(2, 9))],
-        &[(&LOG_TO_BASE, &["a", "b"])],
+        "One liquid has {a} times the hydrogen ions of another. By how many units of pH do they differ?",
+        &["They differ by {eq}.", "A unit of pH is a factor of 10, so {says}.", "{Says}."],
+        &[("a", Whole(12, 90_000))],
+        &[(&LOG, &["a"])],
     ),
     pattern(
         "A sound is {a} times as intense as another. How many bels lie between the two?",
@@ -204,10 +204,10 @@ pub(super) const LOG_TRAIN: &[Pattern] = &[
         &[(&LOG, &["a"])],
     ),
     pattern(
-        "A pond's algae cover doubles every day. After how many days is it {a} times as large?",
-        &["The number of days is {eq}.", "Each day is a factor of 2, so {says}."],
+        "A culture grows tenfold every day. After how many days is it {a} times as large?",
+        &["The number of days is {eq}.", "Each day is a factor of 10, so {says}."],
         &[("a", Whole(5, 5000))],
-        &[(&LOG_TO_BASE, &["a", "2"])],
+        &[(&LOG, &["a"])],
     ),
 ];
 
@@ -225,10 +225,10 @@ pub(super) const LOG_TEST: &[Pattern] = &[
         &[(&LOG, &["a"])],
     ),
     pattern(
-        "A sheet gets {b} times as thick with each fold. How many folds make it {a} times as thick?",
-        &["The number of folds is {eq}.", "The folds are an exponent of {b}, so {says}."],
-        &[("a", Whole(30, 6000)), ("b", Whole(2, 4))],
-        &[(&LOG_TO_BASE, &["a", "b"])],
+        "A filter lets a tenth of the light through. How many of them in a row leave one part in {a}?",
+        &["The number of filters is {eq}.", "The filters are an exponent of 10, so {says}."],
+        &[("a", Whole(30, 6000))],
+        &[(&LOG, &["a"])],
     ),
     pattern(
         "If 10 to some exponent is {a}, which exponent is it?",
