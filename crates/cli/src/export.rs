@@ -64,6 +64,9 @@ impl Args {
     pub fn run(self) -> anyhow::Result<Exit> {
         let model = locate(&self.model)?;
         self.check_format(&model)?;
+        if let Some(head) = self.head.as_ref().filter(|head| files::same(head, &self.out)) {
+            bail!("--out {}: that is the head; give another file", head.display());
+        }
         let (head, pack) = self.head()?;
         let options = Options {
             head_type: self.head_type,

@@ -59,7 +59,7 @@ pub struct Extended<'a> {
     pub(crate) callables: Vec<Callable>,
     /// The words that would lengthen a number before them.
     pub(crate) number_continuations: Vec<u32>,
-    /// What compiles schemas; made when first needed.
+    /// What compiles schemas; without it every request with one makes its own.
     pub(crate) grammars: Option<Arc<Grammars>>,
 }
 

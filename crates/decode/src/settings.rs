@@ -25,9 +25,11 @@ pub struct Settings {
     /// Cap on the tokens chosen outside of calls; a call, result and all, counts as one. Default: 256.
     pub max_tokens: usize,
     /// Cap on the calls whose result enters the text. When one more is called for the generation *ends*
-    /// ([`Finish::MaxCalls`](crate::Finish::MaxCalls)): going on without tools would guess what the tool knows. Default: 16.
+    /// ([`Finish::MaxCalls`](crate::Finish::MaxCalls)): going on without tools would guess what the tool knows. Of calls in messages a turn
+    /// makes no more, and ends with them ([`Finish::Calls`](crate::Finish::Calls)). Default: 16.
     pub max_calls: usize,
-    /// Cap on the tokens of one call's arguments; a call that hits it is undone. Default: 64.
+    /// Cap on the tokens of one call's arguments. A call that hits it is undone; one in a message ends the generation
+    /// ([`Finish::MaxTokens`](crate::Finish::MaxTokens)). Default: 64.
     pub max_argument_tokens: usize,
     /// After a failed call, how many more tools may be tried at that position before the best word is taken. Default: 4.
     pub max_backtracks: usize,

@@ -76,7 +76,7 @@ pub struct Counts {
     /// Read beside the text, for arguments that are written in a prompt of their own.
     #[serde(default)]
     pub aside: usize,
-    /// Calls whose result is in the text.
+    /// Calls that stand: their result is in the text, or they are the caller's to run.
     pub calls: usize,
     /// Calls that failed and were undone.
     pub failed_calls: usize,
@@ -102,7 +102,7 @@ pub struct Decision {
     /// The calls tried here, in order: failed ones, then at most one that stands.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempt>,
-    /// What came of it; `None` if the generation ended before (its cap on calls).
+    /// What came of it; `None` if the generation ended before: at its cap on calls, or within a call.
     pub chosen: Option<Token>,
 }
 
@@ -143,7 +143,7 @@ pub struct Alternative {
 pub struct Attempt {
     /// The tool's name.
     pub tool: String,
-    /// The arguments as the model wrote them, without the brackets; empty for a tool that takes none.
+    /// The arguments as the model wrote them: without the brackets, empty for a tool that takes none; of a call in a message its JSON.
     pub arguments: String,
     /// Tokens of the arguments.
     pub tokens: usize,
@@ -219,7 +219,8 @@ pub enum Event<'a> {
         /// The new part.
         delta: &'a str,
     },
-    /// A call has ended; if it failed it is undone. Its result, if it stands, follows as text.
+    /// A call has ended. One that failed is undone; the result of one that stands follows as text, unless the call is the caller's to
+    /// run. A call in a message that a limit cuts off stands and is not whole.
     CallEnd {
         /// Which of the requests, from 0.
         request: usize,

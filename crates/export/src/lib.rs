@@ -166,8 +166,7 @@ pub fn export(
     out: &Path,
     progress: &mut dyn FnMut(Written),
 ) -> Result<Card, ExportError> {
-    let same = |a: &Path, b: &Path| a.canonicalize().is_ok_and(|a| b.canonicalize().is_ok_and(|b| a == b));
-    if same(model, out) {
+    if files::same(model, out) {
         return Err(ExportError::file(out, "is the model itself: give another --out"));
     }
     match Format::of(model) {

@@ -1,4 +1,4 @@
-//! Places for new files: beside their name until they are whole.
+//! A place for a new folder: beside its name until it is whole.
 
 use crate::ExportError;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// A folder on its way to its name, in the same way.
+/// A folder on its way to its name. Dropped before [`place`](Self::place), it leaves nothing behind.
 pub(crate) struct NewFolder {
     folder: TempDir,
     path: PathBuf,

@@ -1,4 +1,4 @@
-//! A pack on messages it has not seen, through the engine that serves it; and the model's own function calling beside it.
+//! A pack on messages it has not seen, decided as the server decides; and the model's own function calling beside it.
 
 use crate::FitError;
 use decode::{Arguments, Conversation, Extended, Prompt, Request, Session, SessionSettings, Settings};
@@ -95,9 +95,9 @@ pub struct Evaluation {
 pub struct ArgumentFigures {
     /// Messages.
     pub messages: usize,
-    /// Share of the calls with these arguments and no others.
+    /// Share of the messages whose call has these arguments and no others.
     pub exact: f64,
-    /// Share of the calls with these arguments, whatever else was filled in.
+    /// Share of the messages whose call has these arguments, whatever else was filled in.
     pub values: f64,
 }
 

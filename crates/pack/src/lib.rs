@@ -10,7 +10,7 @@
 //! first, in the model's own chat template. The frozen model reads each context once; what it read is kept in the pack, so
 //! that a new example or tool costs its own contexts and a fit.
 //!
-//! The pack's directory holds, beside what [`tools::Pack`] names, `examples.jsonl` and `features.safetensors`.
+//! The pack's directory holds, beside what [`tools::Pack`] names, `features.safetensors`.
 
 mod context;
 mod definitions;

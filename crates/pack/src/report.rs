@@ -16,7 +16,8 @@ const LEAST: usize = 3;
 /// More examples than this are not asked for at once.
 const MOST: usize = 20;
 
-/// The figures of a fit. All are held out: each example is decided by a fit that has not seen it.
+/// The figures of a fit. All are held out: each example is decided by a fit that has not seen it. λ, the threshold and the offset of tools
+/// without an example were chosen on these decisions, which makes the figures somewhat optimistic where examples are few.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// Decisions at the start of a turn: right tool, or rightly none, as a share.
@@ -103,7 +104,7 @@ impl fmt::Display for Report {
         writeln!(
             f,
             "Held out, {} turns: of those that want a tool the right one is called in {} and is the best of the tools in {}; {} of the calls are right; \
-             of the turns that want none {} call one, and {} of positions in text. Right tool or rightly none: {}.",
+             of the turns that want none {} call one, and {} of positions in text. Right tool or rightly none: {}. (λ and threshold were chosen on these turns.)",
             self.turns,
             share(self.recall),
             share(self.choice),
@@ -205,7 +206,7 @@ pub(crate) fn report(data: &Data, tools: &ToolSet, head: &Head, decided: &[Vec<D
         bias: head.bias,
         unseen: None,
         tools: by_tool.collect(),
-        confusion: confusion.clone(),
+        confusion,
         mistakes,
     }
 }

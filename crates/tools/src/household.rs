@@ -10,7 +10,7 @@
 //!
 //! ```
 //! use toolken_tools::household::{Home, builtin, run};
-//! let (tasks, _) = (builtin(), ());
+//! let tasks = builtin();
 //! let mut home = Home::new(tasks.base.clone(), tasks.names.clone());
 //! let outcome = run(&mut home, ["[WALK] <kitchen> (1)", "[GRAB] <cup> (1)"]);
 //! assert_eq!(outcome.steps, 1);

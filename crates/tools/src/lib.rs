@@ -40,5 +40,5 @@ pub use number::{MAX_DIGITS, Number, NumberError};
 pub use pack::{Pack, PackError};
 pub use set::{ToolError, ToolSet};
 pub use tool::{
-    Arithmetic, CallError, HttpTool, McpServer, McpTool, Outcome, Placement, Relation, Runner, Tool, unmarked,
+    Arithmetic, CallError, HttpTool, McpServer, McpTool, Outcome, Placement, Relation, Runner, Tool,
 };

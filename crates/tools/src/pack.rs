@@ -2,8 +2,10 @@
 //!
 //! ```text
 //! pack/
-//!   tools.toml          the tools, in the order of the head's rows: read and written here
+//!   tools.toml          the tools; rows of the head are found by their names: read and written here
+//!   examples.jsonl      the conversations that the head is fitted on
 //!   head.safetensors    the learned rows: read and written by the crate `head`
+//!   report.json         the fit's figures, and what a tool without an example is offered at
 //!   card.md             what it is and how it was made: written by the fit
 //! ```
 //!
@@ -24,7 +26,11 @@
 //!
 //! [[tools]]
 //! name = "weather"
-//! run = { http = "GET https://example.org/weather/{town}", query = ["day"] } # other arguments go into a JSON body
+//! run = { http = "GET https://example.org/weather/{town}", query = ["day"] } # others go into a JSON body, or, where there is none, the query
+//!
+//! [[tools]]
+//! name = "capital"
+//! run = { relation = "P36", facts = ["facts.redb"] } # a knowledge base, beside this file or with a path of its own
 //! ```
 
 mod form;

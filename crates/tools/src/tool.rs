@@ -356,11 +356,6 @@ pub(crate) fn no_parameters() -> Value {
     serde_json::json!({"type": "object", "properties": {}})
 }
 
-/// The name in a marker of the reference's corpora: `<add>` is the tool `add`. Other texts are left as they are.
-pub fn unmarked(marker: &str) -> &str {
-    marker.strip_prefix('<').and_then(|name| name.strip_suffix('>')).unwrap_or(marker)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -435,16 +430,6 @@ mod tests {
         assert_eq!(text("1984"), Ok(("42".to_owned(), true)));
         assert_eq!(text("Atlantis"), words(NO_ENTRY));
         assert_eq!(text(" \"\" "), Err(CallError::NoSubject));
-    }
-
-    #[test]
-    fn markers_are_those_of_the_corpora() {
-        assert_eq!(Tool::from(Function::Add).opening(), "<add>(");
-        assert_eq!(Tool::literal("[WALK]", "").marker(), "[WALK]");
-        assert_eq!(Tool::literal("<plate>", "").marker(), "<plate>");
-        assert_eq!(unmarked("<add>"), "add");
-        assert_eq!(unmarked("add"), "add");
-        assert_eq!(unmarked("[WALK]"), "[WALK]");
     }
 
     /// The examples teach the model how a call looks: they must be true.

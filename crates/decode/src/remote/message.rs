@@ -117,7 +117,7 @@ impl Row<'_, '_> {
         let made = ToolCall::new(Some(framed.id), definition.name, value);
         let repeated = self.made.iter().any(|earlier| earlier.function == made.function);
         self.made.push(made);
-        let so_far = framed.before + &arguments;
+        let so_far = framed.before + &self.extended.tokenizer().shielded(&arguments);
         if framed.defined {
             self.counts.aside += prompt.len();
         }

@@ -240,7 +240,8 @@ impl Row {
         });
         match after {
             Ok(mut ids) if more => {
-                let turn = message.before + &arguments + &tokenizer.decode_continuation(&ids);
+                let turn =
+                    message.before + &tokenizer.shielded(&arguments) + &tokenizer.decode_continuation(&ids);
                 if message.defined {
                     // The text has the call, and not the definition it was written after.
                     let Ok(whole) = tokenizer.encode_rendered(&turn) else {

@@ -37,6 +37,11 @@ impl Tokenizer {
         Shield(Arc::clone(&self.specials))
     }
 
+    /// A text as it may stand in what a chat template wrote: control tokens that it spells stay text.
+    pub fn shielded(&self, text: &str) -> String {
+        self.shield().text(text).into_owned()
+    }
+
     /// The ids of what a chat template wrote: its control tokens are read as such, those that a message spells are text.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! Tasks: a household at its start, what is to be done, a script that does it, and what the household is then.
 
 use super::error::HomeError;
-use super::scene::{Change, Equivalence, NodeStates, Patch, Scene};
+use super::scene::{Equivalence, NodeStates, Patch, Scene};
 use super::state::Home;
 use flate2::read::MultiGzDecoder;
 use serde::Deserialize;
@@ -43,11 +43,6 @@ impl HomeTask {
         self.wanted().iter().all(|wanted| {
             home.scene.node(wanted.id).is_some() && home.node(wanted.id).states == wanted.states
         })
-    }
-
-    /// What the wanted change is, as a run's is given; edges left out.
-    pub fn wanted_change(&self) -> Change {
-        Change { states: self.wanted(), ..Change::default() }
     }
 }
 
