@@ -2,7 +2,7 @@
 
 use crate::error::ApiError;
 use crate::packs::Selected;
-use crate::protocol::{ChatRequest, Choice};
+use crate::protocol::{ChatRequest, Choice, parse};
 use crate::routes::App;
 use crate::turn::{Outcome, Piece, Turn, is_inline};
 use axum::body::Body;
@@ -22,9 +22,7 @@ const PIECES: usize = 64;
 
 /// Answers a request, whole or as a stream.
 pub(crate) async fn answer(app: &Arc<App>, client: String, body: &[u8]) -> Result<Response, ApiError> {
-    let request: ChatRequest = serde_json::from_slice(body).map_err(|e| {
-        ApiError::new(axum::http::StatusCode::BAD_REQUEST, format!("the body is no chat request: {e}"))
-    })?;
+    let request: ChatRequest = parse(body, "chat request")?;
     request.check()?;
     app.check_model(request.model.as_deref())?;
     let (stream, usage, trace) =

@@ -2,10 +2,9 @@
 
 use crate::chat::{Frame, events, json_response};
 use crate::error::ApiError;
-use crate::protocol::CompletionRequest;
+use crate::protocol::{CompletionRequest, parse};
 use crate::routes::App;
 use crate::scheduler::Output;
-use axum::http::StatusCode;
 use axum::response::Response;
 use decode::{Calling, Finish, Generation, Prompt, Request};
 use serde_json::{Value, json};
@@ -15,9 +14,7 @@ use tokio::sync::mpsc::channel;
 
 /// Answers a request, whole or as a stream.
 pub(crate) async fn answer(app: &Arc<App>, client: &str, body: &[u8]) -> Result<Response, ApiError> {
-    let request: CompletionRequest = serde_json::from_slice(body).map_err(|e| {
-        ApiError::new(StatusCode::BAD_REQUEST, format!("the body is no completion request: {e}"))
-    })?;
+    let request: CompletionRequest = parse(body, "completion request")?;
     app.check_model(request.model.as_deref())?;
     if request.logprobs.is_some() || request.echo == Some(true) {
         return Err(ApiError::bad("logprobs", "logprobs and echo are served for chat alone"));

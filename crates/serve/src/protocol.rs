@@ -1,9 +1,11 @@
 //! Requests as OpenAI's API has them. Fields that are not known are ignored, as clients send many.
 
 use crate::error::ApiError;
+use axum::http::StatusCode;
 use decode::{Calling, Settings};
 use lm::Message;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 /// The most stop strings, their longest, and the most alternatives a token.
@@ -19,6 +21,8 @@ pub(crate) struct ChatRequest {
     pub model: Option<String>,
     pub messages: Vec<Message>,
     pub tools: Option<Vec<Value>>,
+    /// The API's former `tools`.
+    pub functions: Option<Value>,
     pub tool_choice: Option<Value>,
     pub parallel_tool_calls: Option<bool>,
     pub response_format: Option<Value>,
@@ -26,10 +30,16 @@ pub(crate) struct ChatRequest {
     pub logprobs: Option<bool>,
     pub top_logprobs: Option<usize>,
     /// What this server adds to the API.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub toolken: Extension,
     #[serde(flatten)]
     pub sampling: Sampling,
+}
+
+fn null_is_default<'de, D: serde::Deserializer<'de>, T: Default + Deserialize<'de>>(
+    d: D,
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(d)?.unwrap_or_default())
 }
 
 /// `POST /v1/completions`.
@@ -140,10 +150,46 @@ impl Sampling {
     }
 }
 
+/// Reads a request's body; `what` it should be. What is at fault is named by its field: serde does not say which, where fields are
+/// flattened.
+pub(crate) fn parse<T: DeserializeOwned>(body: &[u8], what: &str) -> Result<T, ApiError> {
+    let error = match serde_json::from_slice(body) {
+        Ok(request) => return Ok(request),
+        Err(error) => error,
+    };
+    let message = format!("the body is no {what}: {error}");
+    let Ok(Value::Object(fields)) = serde_json::from_slice(body) else {
+        return Err(ApiError::new(StatusCode::BAD_REQUEST, message));
+    };
+    let without = |key: &String| {
+        let mut rest = fields.clone();
+        rest.remove(key);
+        serde_json::from_value::<T>(Value::Object(rest)).map_err(|e| e.to_string())
+    };
+    // Without the field at fault there is no fault; or none but that it is missing.
+    let needed = |key: &String| without(key).is_err_and(|e| e.contains(&format!("missing field `{key}`")));
+    let at_fault =
+        fields.keys().find(|key| without(key).is_ok()).or_else(|| fields.keys().find(|key| needed(key)));
+    Err(match at_fault {
+        Some(key) => {
+            let fault = error.to_string();
+            let fault = fault.split(" at line ").next().unwrap_or_default();
+            ApiError::bad(key, format!("`{key}`: {fault}"))
+        }
+        None => ApiError::new(StatusCode::BAD_REQUEST, message),
+    })
+}
+
 impl ChatRequest {
     pub fn check(&self) -> Result<(), ApiError> {
         if self.messages.is_empty() || self.messages.len() > MOST_MESSAGES {
             return Err(ApiError::bad("messages", format!("expected 1 to {MOST_MESSAGES} messages")));
+        }
+        if self.functions.is_some() {
+            return Err(ApiError::bad("functions", "`functions` is the API's former form: give `tools`"));
+        }
+        if self.logprobs != Some(true) && self.top_logprobs.is_some_and(|top| top > 0) {
+            return Err(ApiError::bad("top_logprobs", "`top_logprobs` goes with `logprobs`: true"));
         }
         if self.tools.as_ref().is_some_and(|tools| tools.len() > MOST_TOOLS) {
             return Err(ApiError::bad("tools", format!("expected at most {MOST_TOOLS} tools")));

@@ -41,7 +41,13 @@ fn malformed_requests_are_refused_and_harm_nobody() {
             with("response_format", json!({"type": "json_schema", "json_schema": {"schema": {"not": {}}}})),
             "enforced",
         ),
-        (with("logprobs", json!("yes")), "no chat request"),
+        (with("logprobs", json!("yes")), "`logprobs`: invalid type"),
+        (with("max_tokens", json!("5")), "`max_tokens`: invalid type"),
+        (with("temperature", json!("hot")), "`temperature`: invalid type"),
+        (with("toolken", json!({"trace": 3})), "`toolken`: invalid type"),
+        (with("messages", json!("hello")), "`messages`: invalid type"),
+        (with("functions", json!([])), "`tools`"),
+        (with("top_logprobs", json!(3)), "`logprobs`"),
     ] {
         server.refused(body, 400, part);
     }
