@@ -10,12 +10,17 @@ use llguidance::toktrie::{ApproximateTokEnv, TokEnv, TokRxInfo, TokTrie};
 use llguidance::{Matcher, ParserFactory};
 use lm::Tokenizer;
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// Compiles schemas for one vocabulary.
+/// Compiles schemas for one vocabulary, and keeps the last few: a request is checked before it waits, and compiled when its turn comes.
 pub struct Grammars {
     factory: ParserFactory,
+    kept: Mutex<VecDeque<(Value, Grammar)>>,
 }
+
+/// Compiled schemas that are kept.
+const KEPT: usize = 16;
 
 /// A compiled schema; cheap to clone.
 #[derive(Clone)]
@@ -59,7 +64,7 @@ impl Grammars {
         // Objects of a thousand optional properties: each may be the next.
         (limits.max_items_in_row, limits.step_max_items) = (20_000, 500_000);
         (limits.initial_lexer_fuel, limits.step_lexer_fuel) = (10_000_000, 2_000_000);
-        Ok(Self { factory })
+        Ok(Self { factory, kept: Mutex::default() })
     }
 
     /// Compiles the schema of a tool's parameters: an object that lists its properties holds no others, unless the schema says
@@ -79,6 +84,18 @@ impl Grammars {
     /// # Errors
     /// What in the schema cannot be enforced.
     pub fn compile(&self, schema: &Value) -> Result<Grammar, String> {
+        let kept = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, grammar)) = kept().iter().find(|(known, _)| known == schema) {
+            return Ok(grammar.clone());
+        }
+        let grammar = self.compiled(schema)?;
+        let mut kept = kept();
+        kept.truncate(KEPT - 1);
+        kept.push_front((schema.clone(), grammar.clone()));
+        Ok(grammar)
+    }
+
+    fn compiled(&self, schema: &Value) -> Result<Grammar, String> {
         let mut schema = bounded(&without_notes(schema));
         if let Value::Object(object) = &mut schema {
             let options = json!({

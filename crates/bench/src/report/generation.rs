@@ -8,7 +8,7 @@ use crate::stats::{
     minimal_detectable_difference, paired_bootstrap, paired_t, wilson, wilson_clustered,
 };
 use decode::Finish;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// A method's runs, which differ in the seeds of their heads alone.
 struct Answers<'a> {
@@ -73,13 +73,11 @@ impl<'a> Answers<'a> {
         }
     }
 
-    /// Whether the answers of a seed are right, by question. What has no head has no seed: its answers are the same for all.
+    /// Whether the answers of a seed are right, by question.
     fn of_seed(&self, seed: u64) -> Option<BTreeMap<&'a str, bool>> {
-        let run = match self.meta.head {
-            None => self.seeds.values().next(),
-            Some(_) => self.seeds.get(&seed),
-        };
-        Some(run?.records.iter().map(|r| (r.question.id.as_str(), r.score.strict)).collect())
+        Some(
+            self.seeds.get(&seed)?.records.iter().map(|r| (r.question.id.as_str(), r.score.strict)).collect(),
+        )
     }
 
     /// The mean over records.
@@ -256,10 +254,9 @@ impl Versus {
     }
 }
 
-/// The shares of right answers of a and b, seed by seed, each over the questions that both answered; what has one seed because
-/// nothing in it is random stands for all.
+/// The shares of right answers of a and b by the seeds that both have, each over the questions that both answered. (What has no seed
+/// is in none: seeds of the other alone would say how much those differ, and nothing of other questions.)
 fn by_seed(a: &Answers<'_>, b: &Answers<'_>) -> Vec<(f64, f64)> {
-    let seeds: BTreeSet<u64> = a.seeds.keys().chain(b.seeds.keys()).copied().collect();
     let shares = |seed: u64| {
         let (a, b) = (a.of_seed(seed)?, b.of_seed(seed)?);
         let both: Vec<(bool, bool)> = a.iter().filter_map(|(id, &a)| Some((a, *b.get(id)?))).collect();
@@ -267,7 +264,7 @@ fn by_seed(a: &Answers<'_>, b: &Answers<'_>) -> Vec<(f64, f64)> {
             |of: fn(&(bool, bool)) -> bool| share(both.iter().filter(|pair| of(pair)).count(), both.len());
         (!both.is_empty()).then(|| (right(|pair| pair.0), right(|pair| pair.1)))
     };
-    seeds.into_iter().filter_map(shares).collect()
+    a.seeds.keys().copied().filter_map(shares).collect()
 }
 
 /// The cells of a comparison.
