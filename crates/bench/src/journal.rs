@@ -25,6 +25,11 @@ pub trait Entry: Serialize + DeserializeOwned {
     /// What tells this record from others.
     fn key(&self) -> Self::Key;
 
+    /// Whether records of `found` are those of `of`.
+    fn same(found: &Self::Meta, of: &Self::Meta) -> bool {
+        found == of
+    }
+
     /// Describes what is there, where that is something else.
     fn other(found: &Self::Meta) -> String;
 }
@@ -58,25 +63,26 @@ impl<R: Entry> Journal<R> {
             let message = "another process is writing here: wait for it, or give another directory";
             return Err(BenchError::data(path, message.to_owned()));
         }
-        let records: Vec<R> = parse(&whole_lines(&mut file, &path)?, &path)?;
         let meta = folder.join(R::META);
+        let is_empty = !fs::read(&path).map_err(|e| BenchError::io(&path, e))?.contains(&b'\n');
         if meta.exists() {
             let found = Self::meta(folder)?;
-            if found != *of && records.is_empty() {
+            if !R::same(&found, of) && is_empty {
                 // Nothing came of it: what it left, a head perhaps, is of no use.
                 clear(folder)?;
                 write_meta(&meta, of)?;
-            } else if found != *of {
+            } else if !R::same(&found, of) {
                 let differ = differences(&found, of).join(", ");
                 let message = format!("{}; other are {differ}: give another directory", R::other(&found));
                 return Err(BenchError::data(meta, message));
             }
-        } else if !records.is_empty() {
+        } else if !is_empty {
             let message = format!("there are records, but no {}: give another directory", R::META);
             return Err(BenchError::data(path, message));
         } else {
             write_meta(&meta, of)?;
         }
+        let records: Vec<R> = parse(&whole_lines(&mut file, &path)?, &path)?;
         Ok(Self { folder: folder.to_owned(), file, done: records.iter().map(R::key).collect() })
     }
 
@@ -153,12 +159,13 @@ fn write_meta(path: &Path, of: &impl Serialize) -> Result<(), BenchError> {
     write_whole(path, text.as_bytes())
 }
 
-/// Deletes the heads in a directory.
+/// Deletes the heads that a run has kept in a directory.
 fn clear(folder: &Path) -> Result<(), BenchError> {
     let io = |e| BenchError::io(folder, e);
     for entry in fs::read_dir(folder).map_err(io)? {
         let path = entry.map_err(io)?.path();
-        if path.extension().is_some_and(|extension| extension == "safetensors") {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if name.starts_with("head") && name.ends_with(".safetensors") {
             fs::remove_file(&path).map_err(|e| BenchError::io(&path, e))?;
         }
     }

@@ -1,4 +1,4 @@
-//! Enums whose variants have names: one list for printing, parsing and the files.
+//! Enums whose variants have names: one list for printing and parsing. (Files have serde's names, which are the same.)
 
 /// Gives an enum `ALL`, `as_str`, [`Display`](std::fmt::Display) and [`FromStr`](std::str::FromStr), whose error lists the names.
 /// Names after `|` are read and not written.

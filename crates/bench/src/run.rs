@@ -95,8 +95,10 @@ impl RunMeta {
             parts.extend(head.lambda.map(|lambda| format!("λ {lambda:e}")));
             parts.push(head.weighting.to_string());
             parts.extend(head.calls_only.then(|| "calls only".to_owned()));
-            parts.push(format!("{} texts", head.examples));
-            parts.extend(head.per_tool.map(|count| format!("{count} a tool")));
+            parts.push(match head.per_tool {
+                Some(count) => format!("{count} a tool"),
+                None => format!("{} texts", head.examples),
+            });
             parts.extend(head.adam.map(|(rate, epochs)| Adam { rate, epochs }.to_string()));
             parts.extend((head.arguments != Arguments::Demos).then(|| "arguments in place".to_owned()));
             parts.push(format!("bias {}", head.bias_rule));
@@ -252,6 +254,15 @@ impl Entry for Record {
 
     fn key(&self) -> String {
         self.question.id.clone()
+    }
+
+    /// A run that did not keep what was asked may be of the same.
+    fn same(found: &RunMeta, of: &RunMeta) -> bool {
+        let asked = found.asked.clone().or(of.asked.clone());
+        let (mut found, mut of) = (found.clone(), of.clone());
+        of.asked = of.asked.or(asked.clone());
+        found.asked = asked;
+        found == of
     }
 
     fn other(found: &RunMeta) -> String {

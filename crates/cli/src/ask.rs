@@ -146,6 +146,7 @@ impl Args {
             self.answer(&mut engine, &template, question, arguments)?;
             return Ok(Exit::Done);
         }
+        let mut exit = Exit::Done;
         let people = std::io::stdin().is_terminal();
         let mut line = String::new();
         for number in 1.. {
@@ -157,11 +158,18 @@ impl Args {
             if std::io::stdin().lock().read_line(&mut line).with_context(at)? == 0 {
                 break;
             }
-            if !line.trim().is_empty() {
-                self.answer(&mut engine, &template, line.trim(), arguments)?;
+            if line.trim().is_empty() {
+                continue;
+            }
+            match self.answer(&mut engine, &template, line.trim(), arguments) {
+                Err(error) if error.is::<DidNotFit>() => {
+                    writeln!(std::io::stderr(), "{}: {error}", at())?;
+                    exit = Exit::BadInput;
+                }
+                answered => answered?,
             }
         }
-        Ok(Exit::Done)
+        Ok(exit)
     }
 
     /// The head that is given.
@@ -239,14 +247,22 @@ impl Args {
                 output::text(format_args!("\n{}", trace(generation)))?;
             }
             if let Finish::ContextFull { len, max } = generation.finish {
-                bail!(
-                    "the question, in its prompt, did not fit, or its answer: {len} tokens, the model's context has {max}"
-                );
+                return Err(DidNotFit { len, max }.into());
             }
         }
         std::io::stdout().flush()?;
         Ok(())
     }
+}
+
+/// A question that was longer than the context, or whose answer was.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the question in its prompt, or its answer, did not fit: {len} tokens, the model's context has {max}"
+)]
+struct DidNotFit {
+    len: usize,
+    max: usize,
 }
 
 /// The built-in tools that a head's rows stand for.

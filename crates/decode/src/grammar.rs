@@ -120,8 +120,9 @@ impl Grammars {
 /// Whether the first words that are the only ones possible, as an object's opening, can be written: what is too large shows there.
 fn begins(matcher: &Matcher) -> Result<(), String> {
     let mut trial = matcher.deep_clone();
-    let forced = trial.compute_ff_tokens();
-    trial.consume_tokens(&forced).map_err(|e| e.to_string())?;
+    let forced = trial.compute_ff_bytes();
+    let words = trial.tok_env().map_err(|e| e.to_string())?.tokenize_bytes(&forced);
+    trial.consume_tokens(&words).map_err(|e| e.to_string())?;
     done(&trial)?;
     match trial.compute_mask_or_eos() {
         Ok(_) => done(&trial).map(drop),

@@ -326,28 +326,31 @@ impl Row {
                 None => return Ok(()),
             }
         }
-        self.take_word(pending, around.extended);
-        Ok(())
+        self.take_word(pending, around.extended)
     }
 
     /// Puts down the word that is left when no tool is.
-    fn take_word(&mut self, pending: Pending, extended: &Extended) {
+    fn take_word(&mut self, pending: Pending, extended: &Extended) -> Result<(), DecodeError> {
         let word = pending.ballot.word;
         let tokenizer = extended.tokenizer();
         if self.turn.is_some() {
             // The call that was wanted after a call could not be made: the turn ends with those that were.
             self.decisions.extend(pending.decision);
             self.finish = Some(Finish::Calls);
-            return;
+            return Ok(());
         }
         let complete = match &mut self.constraint {
-            Some(constraint) if !tokenizer.ends_text(word) => constraint.push(word).unwrap_or(true),
+            // What a limit of the parser's ends is not complete.
+            Some(constraint) if !tokenizer.ends_text(word) => match constraint.push(word) {
+                Ok(complete) => complete,
+                Err(_) => return Err(self.no_word()),
+            },
             _ => false,
         };
         if tokenizer.ends_text(word) {
             self.conclude(pending.decision, Pick::Word(word), extended);
             self.finish = Some(Finish::EndOfText);
-            return;
+            return Ok(());
         }
         let text = if tokenizer.is_control(word) { &[] } else { tokenizer.token_bytes(word) };
         let stop = self.transcript.push(text);
@@ -358,6 +361,7 @@ impl Row {
         if complete && matches!(self.finish, None | Some(Finish::MaxTokens)) {
             self.finish = Some(Finish::EndOfText);
         }
+        Ok(())
     }
 
     /// Puts in what the request wants after the text so far, its tokens behind `ids`.

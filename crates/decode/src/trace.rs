@@ -220,7 +220,7 @@ pub enum Event<'a> {
         delta: &'a str,
     },
     /// A call has ended. One that failed is undone; the result of one that stands follows as text, unless the call is the caller's to
-    /// run. A call in a message that a limit cuts off stands and is not whole.
+    /// run. A call in a message that a limit cuts off has failed, and ends the generation.
     CallEnd {
         /// Which of the requests, from 0.
         request: usize,

@@ -26,8 +26,8 @@ const ROUNDS: usize = 20;
 const SETTLED: f64 = 0.02;
 /// λ / mean‖h‖² stays within these.
 const RANGE: (f64, f64) = (1e-12, 1e-2);
-/// The positions of a block that say least are left out, as many as move γ by no more than this.
-const NEGLIGIBLE: f64 = 1e-2;
+/// The positions of a block that say least are left out, as many as move γ by no more than this share of it.
+const NEGLIGIBLE: f64 = 1e-4;
 
 /// What empirical Bayes found.
 #[derive(Clone, Debug)]
@@ -118,8 +118,8 @@ fn step(objective: &Objective<'_>, solution: &Solution) -> Vec<(f64, f64)> {
         .collect()
 }
 
-/// The positions of a block `Σ weight h hᵀ` without those that γ does not depend on: as γ grows by 1/α at most with the
-/// block's trace, positions whose `weight ‖h‖²` sum up to [`NEGLIGIBLE`]·α can go.
+/// The positions of a block `Σ weight h hᵀ` of trace T without those that γ does not depend on: as γ grows by 1/α at most with
+/// the trace, and is T / (T + α) at least, positions whose `weight ‖h‖²` sum up to [`NEGLIGIBLE`]·α T / (T + α) can go.
 fn telling(block: impl Iterator<Item = (u32, f64)>, table: &Table<'_>, alpha: f64) -> Vec<(u32, f64)> {
     let square = |id: u32| f64::from(table.norm[id as usize]).powi(2);
     let mut positions: Vec<(u32, f64, f64)> = block
@@ -127,7 +127,8 @@ fn telling(block: impl Iterator<Item = (u32, f64)>, table: &Table<'_>, alpha: f6
         .map(|(id, weight)| (id, weight, weight * square(id)))
         .collect();
     positions.sort_unstable_by(|a, b| b.2.total_cmp(&a.2).then(a.0.cmp(&b.0)));
-    let mut room = NEGLIGIBLE * alpha;
+    let trace: f64 = positions.iter().map(|position| position.2).sum();
+    let mut room = NEGLIGIBLE * alpha * trace / (trace + alpha);
     while let Some(&(_, _, trace)) = positions.last().filter(|(_, _, trace)| *trace <= room) {
         room -= trace;
         positions.pop();

@@ -55,7 +55,8 @@ pub fn merge(packs: &[(&ToolSet, &Head)]) -> Result<(ToolSet, Head), FitError> {
         let metas = || packs.iter().map(|(_, head)| &head.meta);
         let same = |of: &dyn Fn(&HeadMeta) -> String| metas().all(|meta| of(meta) == of(&first.meta));
         if !same(&|meta| format!("{:?} {:?}", meta.lambda, meta.method)) {
-            (head.meta.lambda, head.meta.lambda_scaled, head.meta.method) = (None, None, None);
+            // The first's method stays, for a refit to begin with; no λ is claimed for the whole.
+            (head.meta.lambda, head.meta.lambda_scaled) = (None, None);
             head.meta.solver = "merged from several fits".into();
         }
         let digests: Vec<&str> = metas().map(|meta| meta.corpus_digest.as_str()).collect();

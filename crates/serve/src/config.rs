@@ -38,7 +38,7 @@ pub struct Config {
     pub read_limit: Duration,
     /// Variables of the server's environment that MCP servers' processes get, beside path, home and language.
     pub passed_environment: Vec<String>,
-    /// How long a tool may take.
+    /// How long a tool may take; an MCP server's start has as long, apart.
     pub tool_limit: Duration,
     /// Bytes of a tool's result that go into a conversation.
     pub result_bytes: usize,

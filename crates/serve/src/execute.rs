@@ -77,23 +77,28 @@ impl Executor {
         tool: &McpTool,
         arguments: Map<String, Value>,
         config: &Config,
-        end: Instant,
+        mut end: Instant,
     ) -> Result<String, McpError> {
-        let left = || end.saturating_duration_since(Instant::now());
+        let left = |end: Instant| end.saturating_duration_since(Instant::now());
         let late =
             || McpError::Timeout { server: tool.server.to_string(), seconds: config.tool_limit.as_secs() };
         let slot = Arc::clone(self.clients.lock().await.entry(tool.server.clone()).or_default());
         let client = {
             // Somebody else may be starting it, in vain.
-            let mut slot = tokio::time::timeout(left(), slot.lock()).await.map_err(|_| late())?;
+            let mut slot = tokio::time::timeout(left(end), slot.lock()).await.map_err(|_| late())?;
             match slot.as_ref().filter(|client| !client.is_closed()) {
                 Some(client) => Arc::clone(client),
-                None => Arc::clone(slot.insert(Arc::new(
-                    Client::connect(&tool.server, &config.passed_environment, left()).await?,
-                ))),
+                None => {
+                    // A start has as long as a call, and takes nothing from it: else a slow one would never be of use.
+                    let began = Instant::now();
+                    let client =
+                        Client::connect(&tool.server, &config.passed_environment, config.tool_limit).await?;
+                    end += began.elapsed();
+                    Arc::clone(slot.insert(Arc::new(client)))
+                }
             }
         };
-        let result = client.call(&tool.name, arguments, left()).await;
+        let result = client.call(&tool.name, arguments, left(end)).await;
         if let Err(McpError::Timeout { .. } | McpError::Protocol { .. }) = &result {
             // Whatever state the server is in, the next call finds a new one.
             slot.lock().await.take_if(|current| Arc::ptr_eq(current, &client));

@@ -207,11 +207,13 @@ impl Stage {
                     && message.content.starts_with(FAILED)
             })
         };
-        let calls: Vec<&ToolCall> = since().flat_map(|message| &message.tool_calls).collect();
-        let mut names: Vec<String> = calls.iter().map(|call| call.function.name.clone()).collect();
+        let calls = since().flat_map(|message| &message.tool_calls);
+        let mut names: Vec<String> = calls.map(|call| call.function.name.clone()).collect();
         names.retain(|name| {
+            let of = |message: &&Message| message.tool_calls.iter().any(|call| call.function.name == *name);
+            let last = since().find(of).into_iter().flat_map(|message| &message.tool_calls);
             turn.extended.tools().any(|tool| tool == name)
-                && !calls.iter().any(|call| call.function.name == *name && failed(call))
+                && !last.filter(|call| call.function.name == *name).any(failed)
         });
         names
     }
@@ -266,8 +268,8 @@ impl Stage {
         }
     }
 
-    /// Runs a turn's calls, all at once, one that is made twice once, and one that is done not again; a failure's text is what the
-    /// model reads.
+    /// Runs a turn's calls, all at once, one that is made twice once, and one that is done, or has failed, not again; a failure's text
+    /// is what the model reads.
     async fn run_calls(
         &self,
         turn: &Turn,
@@ -277,7 +279,6 @@ impl Stage {
         pieces: &Sender<Piece>,
     ) -> Result<Vec<String>, Left> {
         let mut tasks = Vec::new();
-        let mut results: Vec<(Made, String)> = done.clone();
         let mut distinct: Vec<Made> = done.iter().map(|(made, _)| made.clone()).collect();
         for made @ (_, tool, arguments) in calls {
             if distinct.contains(&made_of(made)) {
@@ -317,13 +318,10 @@ impl Stage {
             });
             ran.push(call.clone());
             pieces.send(Piece::Ran(call)).await.map_err(|_| Left)?;
-            if !failed {
-                done.push((made_of(made), text.clone()));
-            }
-            results.push((made_of(made), text));
+            done.push((made_of(made), text));
         }
         let result = |call| {
-            let found = results.iter().find(|(made, _)| *made == made_of(call));
+            let found = done.iter().find(|(made, _)| *made == made_of(call));
             found.map(|(_, text)| text.clone()).unwrap_or_default()
         };
         Ok(calls.iter().map(result).collect())

@@ -11,6 +11,7 @@ use crate::heads::PriorName;
 use crate::journal::{Entry, Journal};
 use crate::method::{Among, Method};
 use crate::stats::{Interval, LEVEL, wilson_clustered};
+use head::MethodName;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -55,6 +56,17 @@ pub struct HomeMeta {
 }
 
 impl HomeMeta {
+    /// The same without what has no meaning: earlier runs of exact kept a rate too.
+    pub fn plain(&self) -> Self {
+        let mut plain = self.clone();
+        plain
+            .head
+            .iter_mut()
+            .filter(|head| head.method == MethodName::Exact)
+            .for_each(|head| head.adam = None);
+        plain
+    }
+
     /// The model, as people call it.
     pub fn called(&self) -> &str {
         lm::called(&self.model, &self.model_digest)
@@ -75,8 +87,8 @@ impl HomeMeta {
         };
         let names = head.names.map_or_else(String::new, |names| format!(", names {names}"));
         let lambda = head.lambda.map_or_else(String::new, |lambda| format!(", λ {lambda:e}"));
-        let adam =
-            head.adam.map_or_else(String::new, |(rate, epochs)| format!(", {}", Adam { rate, epochs }));
+        let adam = head.adam.filter(|_| head.method != MethodName::Exact);
+        let adam = adam.map_or_else(String::new, |(rate, epochs)| format!(", {}", Adam { rate, epochs }));
         let simulator = if self.simulator { ", simulator asked" } else { "" };
         let name = Method::ToolTokens { head: head.method, among: self.among, react: false };
         format!("{name}{prior}{names}{lambda}{adam}{simulator}{version}")
@@ -154,6 +166,10 @@ impl Entry for HomeRecord {
 
     fn key(&self) -> String {
         self.task.clone()
+    }
+
+    fn same(found: &HomeMeta, of: &HomeMeta) -> bool {
+        found.plain() == of.plain()
     }
 
     fn other(found: &HomeMeta) -> String {

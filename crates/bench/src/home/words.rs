@@ -77,13 +77,15 @@ pub fn plan_in_words(
         .collect();
     let generations = Engine::words_only(lm).batch(batch).run(&requests)?;
     let written = |generation: decode::Generation| {
-        let (lines, mut unreadable) = read_plan(&generation.text);
+        let (mut lines, mut unreadable) = read_plan(&generation.text);
+        // What comes after the last line that counts is not looked at, but that there is more.
+        let more = lines.len() > MOST_LINES;
+        lines.truncate(MOST_LINES);
         if let Finish::ContextFull { len, max } = generation.finish {
             unreadable = Some(Written::did_not_fit(len, max));
         }
         let planned = Planned {
-            ended: lines.len() < MOST_LINES
-                && matches!(generation.finish, Finish::EndOfText | Finish::Stop { .. }),
+            ended: !more && matches!(generation.finish, Finish::EndOfText | Finish::Stop { .. }),
             lines,
             chosen: generation.tokens.chosen,
             prompt: generation.tokens.prompt,
@@ -93,13 +95,14 @@ pub fn plan_in_words(
     Ok(generations.into_iter().map(written).collect())
 }
 
-/// The lines of a plan, up to [`END`] and to the first that is none; eight at most. Things have no numbers there.
+/// The lines of a plan, up to [`END`] and to the first that is none, and one more than count at most. Things have no numbers there.
 fn read_plan(text: &str) -> (Vec<Line>, Option<String>) {
     let text = text.split(END).next().unwrap_or_default();
     let mut lines = Vec::new();
-    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()).take(MOST_LINES) {
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()).take(MOST_LINES + 1) {
         match parse_line(&line.replace('>', "> (1)")) {
             Ok(read) => lines.push(read),
+            Err(_) if lines.len() == MOST_LINES => break,
             Err(error) => return (lines, Some(format!("parse: {error}"))),
         }
     }
@@ -117,6 +120,11 @@ mod tests {
         assert_eq!((lines, unreadable), (vec!["[WALK] <sofa> (1)".into(), "[SIT] <sofa> (1)".into()], None));
         let (lines, unreadable) = read_plan("[SLEEP]\nThen I sleep.\n[WAKEUP]");
         assert_eq!((lines.len(), unreadable.as_deref()), (1, Some("parse: Cannot parse action")));
-        assert_eq!(read_plan(&"[SLEEP]\n".repeat(20)).0.len(), MOST_LINES);
+        assert_eq!(read_plan(&"[SLEEP]\n".repeat(20)).0.len(), MOST_LINES + 1);
+        assert_eq!(read_plan(&("[SLEEP]\n".repeat(8) + "[END]")).0.len(), MOST_LINES);
+        assert_eq!(
+            read_plan(&("[SLEEP]\n".repeat(8) + "Done.")),
+            (read_plan(&"[SLEEP]\n".repeat(8)).0, None)
+        );
     }
 }

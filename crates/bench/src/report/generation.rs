@@ -1,6 +1,7 @@
 //! Tables of answers: how many are right, and whether methods differ.
 
 use super::{RunOf, p_value, percent, uncorrected};
+use crate::journal::Entry;
 use crate::page::{Cell, escape, table};
 use crate::run::{Record, RunMeta};
 use crate::stats::{
@@ -31,7 +32,10 @@ impl<'a> Answers<'a> {
                 }
                 std::mem::take(&mut head.seed)
             });
-            match all.iter_mut().find(|answers| answers.meta == meta) {
+            let same = |answers: &&mut Self| {
+                Record::same(&answers.meta, &meta) && !answers.seeds.contains_key(&seed)
+            };
+            match all.iter_mut().find(same) {
                 Some(answers) => {
                     answers.seeds.insert(seed, run);
                 }
@@ -199,7 +203,14 @@ fn of_task(methods: &[Answers<'_>]) -> String {
         &columns,
         &rows,
         &format!(
-            "Percent. Intervals are Wilson's over questions; of several seeds, whose answers count alike, widened by how alike answers to one question are. Over seeds: Student's half width. What is compared is compared with {}: McNemar's exact test; where a side is              of several seeds, the signs of the questions' differences, and beside it, not corrected, a paired t-test over the seeds that both have. Alone right: questions that this method alone,              and that that one alone, has right, a seed against a seed. Read for arguments: tokens beside the prompt, worked calls that many share not counted.          Detectable: the difference that so many questions show with probability 0.8 at the discordance seen, or at the least that it takes. Milliseconds: wall time over questions, which are answered          together. Where relations are asked for, right is the relation: of tool tokens the best of them,          called whatever the words say; answer right: one of the expected objects is named; all answers: each of them; unforced too: it also beat every word. Did not fit: prompts longer than the model's          context, which count as wrong.",
+            "Percent. Intervals are Wilson's over questions; of several seeds, whose answers count alike, widened by how alike answers to one question are. Over \
+             seeds: Student's half width. What is compared is compared with {}: McNemar's exact test; where a side is of several seeds, the signs of the questions' \
+             differences, and beside it, not corrected, a paired t-test over the seeds that both have. Alone right: questions that this method alone, and that that \
+             one alone, has right, a seed against a seed. Read for arguments: tokens beside the prompt, worked calls that many share not counted. Detectable: the \
+             difference that so many questions show with probability 0.8 at the discordance seen, or at the least that it takes. Milliseconds: wall time over \
+             questions, which are answered together. Where relations are asked for, right is the relation: of tool tokens the best of them, called whatever the \
+             words say; answer right: one of the expected objects is named; all answers: each of them; unforced too: it also beat every word. Did not fit: prompts \
+             longer than the model's context, which count as wrong.",
             escape(&base.label())
         ),
     )

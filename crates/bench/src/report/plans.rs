@@ -26,7 +26,7 @@ impl<'a> Plans<'a> {
         for run in runs {
             let seed = run.meta.fold_seed;
             let records = run.records.iter().map(|record| ((seed, record.task.as_str()), record));
-            let mut meta = run.meta.clone();
+            let mut meta = run.meta.plain();
             meta.fold_seed = 0;
             meta.head.iter_mut().for_each(|head| head.seed = 0);
             match all.iter_mut().find(|plans| plans.meta == meta) {

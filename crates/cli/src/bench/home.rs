@@ -223,7 +223,18 @@ impl Args {
         // Trained on all that is published, every part has the same head.
         let path = run.head_path(if self.train == TrainOn::PublishedUnfiltered { 0 } else { fold });
         if path.exists() {
-            return Ok(Head::load(&path)?);
+            let head = Head::load(&path)?;
+            head.check_model(model.card())?;
+            let found = head.meta.method.as_ref().map(|method| method.name);
+            if head.meta.corpus_digest != home.corpus.digest()
+                || found.is_some_and(|name| name != plan.method)
+            {
+                anyhow::bail!(
+                    "{}: another head, of other texts or another method: delete it, and it is fitted again",
+                    path.display()
+                );
+            }
+            return Ok(head);
         }
         let head = fit_part(model, table, &home.vocabulary, part, plan)?;
         let head = with_source(head, model, &home.corpus.digest());

@@ -49,7 +49,7 @@ impl Plan {
     /// The folder of this plan's results with a model: what decides them are the texts.
     pub fn kept(&self, card: &ModelCard) -> anyhow::Result<Kept> {
         let train = generate(Split::Train, self.seed, self.examples, evaluate)?;
-        let test = generate(Split::Test, self.seed, 1, evaluate)?;
+        let test = generate(Split::Test, self.seed, super::HELD_OUT, evaluate)?;
         let texts: Vec<&str> =
             train.iter().chain(&test).map(|problem| problem.example.text.as_str()).collect();
         let prompt = crate::arithmetic::prompt().render("");

@@ -110,11 +110,14 @@ impl ShardArg {
             (None, Some(task)) => {
                 let tasks = whole("SLURM_ARRAY_TASK_COUNT")?;
                 let said = count.strip_prefix('/').and_then(|count| count.parse().ok());
-                // One task of an array run again by itself, as --array=5, is still the sixth of all.
-                let first = match whole("SLURM_ARRAY_TASK_MIN")? {
-                    Some(first) if said.is_none() || said == tasks => first,
-                    _ => 0,
-                };
+                let first = whole("SLURM_ARRAY_TASK_MIN")?.unwrap_or(0);
+                if first > 0 && said.zip(tasks).is_some_and(|(said, tasks): (usize, usize)| said != tasks) {
+                    bail!(HeadError::Setting(format!(
+                        "--shard {}: the Slurm array has other tasks than that and begins at {first}, so which shard this one's is is \
+                         not known: say it, as {task}/N",
+                        self.0
+                    )));
+                }
                 let Some(index) = task.checked_sub(first) else {
                     bail!(HeadError::Setting(format!("$SLURM_ARRAY_TASK_ID {task} is below $SLURM_ARRAY_TASK_MIN {first}")));
                 };
@@ -161,7 +164,8 @@ mod tests {
         assert_eq!(resolved("auto/4", &slurm), shard(2, 4));
         let again =
             [("SLURM_ARRAY_TASK_ID", "5"), ("SLURM_ARRAY_TASK_MIN", "5"), ("SLURM_ARRAY_TASK_COUNT", "1")];
-        assert_eq!(resolved("auto/64", &again), shard(5, 64), "one task run again");
+        let message = resolved("auto/64", &again).unwrap_err();
+        assert!(message.contains("5/N"), "one task run again: {message}");
         for (text, variables, part) in [
             ("auto/8", &[][..], "JOB_COMPLETION_INDEX"),
             ("auto", &[("JOB_COMPLETION_INDEX", "1")], "auto/N"),

@@ -94,7 +94,6 @@ pub(super) const LOG: Operation = Operation {
     words: &["the logarithm of {1} to base 10", "the common logarithm of {1}"],
     verbs: IS,
 };
-/// A logarithm to a base of its own.
 pub(super) const LN: Operation = Operation {
     tool: "ln",
     symbols: &["ln({1})", "ln {1}"],

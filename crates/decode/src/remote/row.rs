@@ -175,7 +175,10 @@ impl<'r, 'a> Row<'r, 'a> {
         if tools {
             let offsets = self.extended.head.as_ref().map(|scores| &scores.head().offsets[..]);
             for (row, &id) in self.tokens.iter().enumerate() {
-                if !self.prepared.disabled_tools[row] && !self.failed.contains(&row) {
+                // After a call in a message there is no text that a result could stand in.
+                let fits =
+                    self.turn.is_none() || matches!(self.extended.callables[row].kind, Kind::Message(_));
+                if fits && !self.prepared.disabled_tools[row] && !self.failed.contains(&row) {
                     let offset = offsets.map_or(0.0, |offsets| offsets[row]);
                     bias.insert(id, self.prepared.bias + offset + if forced { LIFT } else { 0.0 });
                 }
