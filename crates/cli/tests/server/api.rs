@@ -192,9 +192,9 @@ fn packs_come_and_go_while_requests_run() {
             server.chat(json!({"messages": user("Long"), "max_tokens": 400, "tools": super::definitions()}))
         });
         // Once it has begun, or is done already.
-        while server.metric("running") < 1 && server.metric("requests_finished_total") < 1 {
-            std::thread::sleep(std::time::Duration::from_millis(2));
-        }
+        server.until("it has begun", |server| {
+            server.metric("running") > 0 || server.metric("requests_finished_total") > 0
+        });
         assert_eq!(packs(server.ask("POST", "/packs/remote", "{}").json()), ["home", "remote"]);
         assert_eq!(packs(server.ask("DELETE", "/packs/home", "{}").json()), ["remote"]);
         assert!(
