@@ -16,7 +16,7 @@ parser.add_argument("model")
 parser.add_argument("--pid", type=int, required=True, help="the server's process, whose memory is watched")
 parser.add_argument("--clients", type=int, default=64)
 parser.add_argument("--seconds", type=float, default=300)
-parser.add_argument("--tokens", type=int, default=12)
+parser.add_argument("--tokens", type=int, default=40)
 parser.add_argument("--token", default="")
 options = parser.parse_args()
 

@@ -53,7 +53,7 @@ ASKED = [
 ]
 reached, right = {}, 0
 for server, message, tool, expected in ASKED:
-    body = {"model": model, "messages": [{"role": "user", "content": message}], "max_tokens": 60, "parallel_tool_calls": False, "toolken": {"trace": True}}
+    body = {"model": model, "messages": [{"role": "user", "content": message}], "max_tokens": 200, "parallel_tool_calls": False, "toolken": {"trace": True}}
     response = client.post("/v1/chat/completions", json=body)
     response.raise_for_status()
     answer = response.json()

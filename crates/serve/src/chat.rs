@@ -219,9 +219,8 @@ async fn whole(
             Piece::Ran(_) => {}
             Piece::Failed(error) => return Err(error),
             Piece::Done(outcome) => {
-                let complete =
-                    |call: &&(String, String, String)| serde_json::from_str::<Value>(&call.2).is_ok();
-                let tool_calls: Vec<Value> = (calls.iter().filter(complete))
+                // One that a limit cut off is among them, as in a stream: the reason to finish says so.
+                let tool_calls: Vec<Value> = (calls.iter())
                     .map(|(id, name, arguments)| json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}))
                     .collect();
                 let content =
