@@ -5,6 +5,7 @@
 
 use crate::closed::closed;
 use crate::numbers::bounded;
+use crate::schema::changed;
 use llguidance::api::{StopReason, TopLevelGrammar};
 use llguidance::toktrie::{ApproximateTokEnv, TokEnv, TokRxInfo, TokTrie};
 use llguidance::{Matcher, ParserFactory};
@@ -146,27 +147,7 @@ fn done(matcher: &Matcher) -> Result<bool, String> {
 /// `nullable: false` and the like.
 fn without_notes(schema: &Value) -> Value {
     const NOTES: [&str; 6] = ["discriminator", "xml", "externalDocs", "example", "deprecated", "x-guidance"];
-    // What holds schemas by names of the author's own, and what holds values.
-    const NAMED: [&str; 5] = ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas"];
-    const VALUES: [&str; 4] = ["const", "enum", "default", "examples"];
-    match schema {
-        Value::Object(object) => {
-            let part = |(key, value): (&String, &Value)| {
-                let value = match value {
-                    value if VALUES.contains(&key.as_str()) => value.clone(),
-                    Value::Object(named) if NAMED.contains(&key.as_str()) => {
-                        named.iter().map(|(name, schema)| (name.clone(), without_notes(schema))).collect()
-                    }
-                    value => without_notes(value),
-                };
-                (key.clone(), value)
-            };
-            let kept = object.iter().filter(|(key, _)| !NOTES.contains(&key.as_str()));
-            Value::Object(kept.map(part).collect())
-        }
-        Value::Array(items) => Value::Array(items.iter().map(without_notes).collect()),
-        other => other.clone(),
-    }
+    changed(schema, |object| object.retain(|key, _| !NOTES.contains(&key.as_str())))
 }
 
 impl Grammar {

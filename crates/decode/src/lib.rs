@@ -46,6 +46,7 @@ mod prepared;
 mod remote;
 mod request;
 mod row;
+mod schema;
 mod scores;
 mod session;
 mod settings;

@@ -3,6 +3,7 @@
 //! A model may write digits for ever, and `1e999` is valid JSON that no float holds. What a bounded schema admits, the open one
 //! admits too.
 
+use crate::schema::changed;
 use serde_json::{Map, Value, json};
 
 /// The largest number that is written where a schema sets no bounds, up and down: all digits of such an integer survive as a float.
@@ -11,32 +12,10 @@ const LARGEST: i64 = 999_999_999_999_999;
 const INSIDE: f64 = 1e-9;
 /// Bounds up to this size leave room for that step.
 const ROOM: f64 = 1e6;
-/// Keywords whose values are data, not schemas.
-const DATA: [&str; 5] = ["const", "enum", "default", "example", "examples"];
-/// Keywords that hold schemas by names of the author's own.
-const NAMED: [&str; 5] = ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas"];
 
 /// The schema with bounds on all numbers.
 pub(crate) fn bounded(schema: &Value) -> Value {
-    match schema {
-        Value::Object(object) => {
-            let inner = |(key, value): (&String, &Value)| {
-                let value = match value {
-                    value if DATA.contains(&key.as_str()) => value.clone(),
-                    Value::Object(named) if NAMED.contains(&key.as_str()) => {
-                        named.iter().map(|(name, schema)| (name.clone(), bounded(schema))).collect()
-                    }
-                    value => bounded(value),
-                };
-                (key.clone(), value)
-            };
-            let mut object: Map<String, Value> = object.iter().map(inner).collect();
-            bound(&mut object);
-            Value::Object(object)
-        }
-        Value::Array(items) => Value::Array(items.iter().map(bounded).collect()),
-        other => other.clone(),
-    }
+    changed(schema, bound)
 }
 
 fn bound(object: &mut Map<String, Value>) {
