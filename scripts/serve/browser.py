@@ -191,7 +191,7 @@ async def visit(page):
 
 async def main():
     options.folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as profile:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:  # its processes may still write
         command = ["chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0", f"--user-data-dir={profile}", "about:blank"]
         browser = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         try:

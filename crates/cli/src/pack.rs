@@ -58,8 +58,10 @@ impl Command {
 /// Where the arguments of a call are written.
 #[derive(Clone, Copy, Default, ValueEnum)]
 pub enum Arguments {
-    /// After the definition of the tool that was chosen: one tool's tokens a call
+    /// After the definition of the tool that was chosen, and those of its examples whose arguments are known
     #[default]
+    Examples,
+    /// After the definition alone: one tool's tokens a call
     Definition,
     /// In the conversation itself, which no definition is in: no more tokens, and descriptions of parameters are not seen
     InPlace,
@@ -70,6 +72,7 @@ impl From<Arguments> for decode::Arguments {
         match arguments {
             Arguments::InPlace => Self::InPlace,
             Arguments::Definition => Self::Definition,
+            Arguments::Examples => Self::Examples,
         }
     }
 }

@@ -59,7 +59,7 @@ pub use error::DecodeError;
 pub use extended::Extended;
 pub use grammar::{Grammar, Grammars};
 pub use remote::{Completed, Completion, Emitted, End, Remote, Served};
-pub use request::{Conversation, Insert, Insertion, Prompt, Request, Template};
+pub use request::{Conversation, Insert, Insertion, Prompt, Request, Template, WorkedCall};
 pub use scores::ToolScores;
 pub use session::{Session, SessionCounts, SessionSettings};
 pub use settings::{Arguments, Calling, Settings};

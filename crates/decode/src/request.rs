@@ -107,6 +107,15 @@ impl Default for Prompt {
     }
 }
 
+/// A call that was right: what the user said, and its arguments.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WorkedCall {
+    /// What the user said.
+    pub user: String,
+    /// The arguments, an object.
+    pub arguments: Value,
+}
+
 /// A prompt with a place for the question, marked `[QUESTION]` as ToolkenGPT's templates have it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]

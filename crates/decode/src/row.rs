@@ -299,7 +299,7 @@ impl Row {
             let start = Event::CallStart { request: self.index(), tool: &callable.tool.name };
             if let Kind::Message(grammar) = &callable.kind {
                 let call = Call::new(tool, pending, self.sequence.ids().len());
-                match self.open_message(&callable.tool, grammar, around) {
+                match self.open_message(callable, grammar, around) {
                     Ok(opening) => {
                         (around.on_event)(start);
                         self.begin_json(call, opening);

@@ -97,6 +97,8 @@ pub enum Arguments {
     /// Of a call that stands in a message of its own: in a prompt of its own, in which the chat template shows this one tool's
     /// definition, so that descriptions of parameters count. Of other calls, after the text so far.
     Definition,
+    /// As [`Arguments::Definition`], with the tool's [worked calls](crate::Extended::worked) as earlier turns.
+    Examples,
 }
 
 impl Settings {

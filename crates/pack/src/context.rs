@@ -3,6 +3,7 @@
 use crate::sample::sample;
 use crate::{Example, FitError};
 use lm::{Chat, ChatTemplate, LmError, Message, Role, Specials, Tokenizer, ToolCall};
+use serde_json::Value;
 use std::collections::HashMap;
 use tools::ToolSet;
 
@@ -91,21 +92,21 @@ impl Writer<'_> {
             match example {
                 Example::Message(message) => {
                     let said = [Message::user(message.user.as_str())];
+                    let salt = salt(&message.user);
                     match message.tool.as_deref().and_then(|name| self.tools.index(name)) {
                         Some(tool) => {
-                            contexts.push(self.call(&said, LEADS[i % LEADS.len()], tool, group)?);
+                            contexts.push(self.call(&said, LEADS[salt % LEADS.len()], tool, group)?);
                             let nth = seen.entry(tool).or_default();
                             *nth += 1;
                             if *nth <= AFTER_CALLS {
-                                contexts.extend(self.after_call(&said, tool, i, group)?);
-                                contexts.extend(self.surrounded(&said, i, Some(tool), group));
+                                let arguments = message.arguments.as_ref();
+                                contexts.extend(self.after_call(&said, tool, arguments, salt, group)?);
+                                contexts.extend(self.surrounded(&said, salt, Some(tool), group));
                             }
                         }
                         None => {
                             let text = message.assistant.as_deref().unwrap_or_default();
                             contexts.push(self.words(&said, text, group)?);
-                            // By the message, not by its place: another example must not change this one's contexts.
-                            let salt = message.user.len();
                             if salt.is_multiple_of(SURROUNDED) {
                                 contexts.extend(self.surrounded(&said, salt / SURROUNDED, None, group));
                             }
@@ -157,11 +158,13 @@ impl Writer<'_> {
         &self,
         said: &[Message],
         tool: usize,
+        arguments: Option<&Value>,
         salt: usize,
         group: u32,
     ) -> Result<Vec<Context>, FitError> {
         let Some(definition) = self.tools.get(tool) else { return Ok(Vec::new()) };
-        let arguments = sample(&definition.parameters, &definition.parameters, 0);
+        let made_up = || sample(&definition.parameters, &definition.parameters, 0);
+        let arguments = arguments.cloned().unwrap_or_else(made_up);
         let call = ToolCall::new(Some("call00000".into()), definition.name.as_str(), arguments);
         let mut messages = said.to_vec();
         let after = self.behind_calls(&messages, "", std::slice::from_ref(&call))?;
@@ -235,8 +238,14 @@ impl Writer<'_> {
     }
 }
 
+/// What a context's variants are chosen by: the message, and not its place, so that another example changes nothing here (FNV-1a).
+fn salt(message: &str) -> usize {
+    message.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+        as usize
+}
+
 /// JSON as Python's `json.dumps` writes it: one space after `:` and `,`.
-fn python_json(value: &serde_json::Value) -> String {
+pub(crate) fn python_json(value: &Value) -> String {
     struct Spaced;
     impl serde_json::ser::Formatter for Spaced {
         fn begin_array_value<W: ?Sized + std::io::Write>(

@@ -1,11 +1,14 @@
 //! A pack on messages it has not seen, decided as the server decides; and the model's own function calling beside it.
 
 use crate::FitError;
-use decode::{Arguments, Conversation, Extended, Prompt, Request, Session, SessionSettings, Settings};
+use decode::{
+    Arguments, Conversation, Extended, Prompt, Request, Session, SessionSettings, Settings, WorkedCall,
+};
 use head::Head;
 use lm::{ChatTemplate, FrozenLm, Message};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -186,7 +189,8 @@ pub fn questions(path: &Path) -> Result<Vec<Question>, FitError> {
         .collect()
 }
 
-/// Decides every message with the head, one at a time; `arguments` says where those of a call are written.
+/// Decides every message with the head, one at a time; `arguments` says where those of a call are written, and `worked` are the
+/// calls that are shown before them.
 ///
 /// # Errors
 /// As [`Extended::new`], and the model's.
@@ -196,9 +200,10 @@ pub fn evaluate(
     head: &Head,
     questions: &[Question],
     arguments: Arguments,
+    worked: BTreeMap<String, Vec<WorkedCall>>,
     on_each: &mut dyn FnMut(&Decided),
 ) -> Result<Vec<Decided>, FitError> {
-    let extended = Arc::new(Extended::new(lm, head, tools, None)?);
+    let extended = Arc::new(Extended::new(lm, head, tools, None)?.worked(worked));
     let settings = Settings { arguments, max_tokens: TURN, max_argument_tokens: 256, ..Settings::default() };
     run(lm, &extended, &[], &settings, questions, on_each, |generation, _| {
         let call = generation.client_calls().map(|(_, call)| call).chain(generation.calls()).next();

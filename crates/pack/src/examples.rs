@@ -33,6 +33,9 @@ pub struct UserMessage {
     /// What the assistant says where no tool is called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assistant: Option<String>,
+    /// The arguments that the tool is to be called with: what the model is shown before it writes those of another call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arguments: Option<serde_json::Value>,
 }
 
 /// A conversation.
@@ -101,7 +104,9 @@ impl Examples {
                 serde_json::from_value(value).map(Example::Message)
             };
             let example = example.map_err(|e| {
-                fault(format!("{e}; expected {{\"user\": …, \"tool\": …}} or {{\"messages\": […]}}"))
+                fault(format!(
+                    "{e}; expected {{\"user\": …, \"tool\": …, \"arguments\": …}} or {{\"messages\": […]}}"
+                ))
             })?;
             if let Example::Message(UserMessage { user, .. }) = &example
                 && user.trim().is_empty()
@@ -126,10 +131,10 @@ impl Examples {
         write(path, text.as_bytes())
     }
 
-    /// Refuses an example that names a tool which is not in the pack.
+    /// Refuses an example that names a tool which is not in the pack, or arguments that its tool does not take.
     ///
     /// # Errors
-    /// The first, with the tools that there are.
+    /// The first, with what there is.
     pub fn check(&self, tools: &ToolSet) -> Result<(), FitError> {
         for (i, example) in self.0.iter().enumerate() {
             if let Some(name) = example.tools().find(|name| tools.index(name).is_none()) {
@@ -139,6 +144,8 @@ impl Examples {
                     i + 1
                 )));
             }
+            crate::worked::check(example, tools)
+                .map_err(|e| FitError::Input(format!("example {}: {e}", i + 1)))?;
         }
         Ok(())
     }

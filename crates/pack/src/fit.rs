@@ -10,11 +10,12 @@ use crate::held_out::{Decision, Threshold, Trust};
 use crate::report::report;
 use crate::{Example, Examples, FitError, Report, definitions::enforceable, prior, talk};
 use head::{
-    ExactSettings, FeatureSet, Head, Method, MethodName, Penalty, Position, Prior, Search, Solver, Subset,
-    Table, WORD, choose_lambda,
+    ExactSettings, FeatureSet, Features, Head, Method, MethodName, Penalty, Position, Prior, Search, Solver,
+    Subset, Table, WORD, choose_lambda,
 };
 use lm::{ChatTemplate, FrozenLm, Matrix};
 use sha2::{Digest, Sha256};
+use std::collections::HashSet;
 use tools::{Pack, ToolSet};
 
 /// The values of λ / mean‖h‖² that are tried, as powers of ten.
@@ -132,7 +133,7 @@ pub fn fit(
     head.bias = Threshold::of(&data, &decided);
     let mut trust = Trust::new(head.bias);
     for tool in left_out {
-        let rest = Subset::of(data.contexts.len() + tools.len(), |i| !data.wants(i as usize, tool));
+        let rest = data.without(tool);
         let fitted = head::fit(&table, &rest, &none, &rough, &mut |_| ())?.head;
         trust.add(&data, &decided, &fitted, tool);
         done += 1;
@@ -277,6 +278,13 @@ impl Data {
     /// Whether the tool is to be called somewhere in this context; a description does not count.
     pub fn wants(&self, context: usize, tool: usize) -> bool {
         self.contexts.get(context).is_some_and(|context| context.points.iter().any(|p| p.1 == Some(tool)))
+    }
+
+    /// All but the examples that call a tool; its description stays.
+    fn without(&self, tool: usize) -> Subset {
+        let wanting = (0..self.contexts.len()).filter(|&i| self.wants(i, tool));
+        let groups: HashSet<u32> = wanting.map(|i| self.contexts[i].group).collect();
+        Subset::of(self.set.groups().len(), |i| !groups.contains(&self.set.groups()[i as usize]))
     }
 
     /// What a head does at a context's points.

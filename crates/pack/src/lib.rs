@@ -24,6 +24,7 @@ mod merge;
 mod prior;
 mod report;
 mod sample;
+mod worked;
 
 pub use context::{AFTER_RESULT, Context, with_note};
 pub use definitions::{call_name, enforceable, from_json, rename_for_calls};
@@ -34,3 +35,4 @@ pub use features::{Cache, Extraction};
 pub use fit::{FitSettings, FitStage, Fitted, fit, load, load_definitions, refit, save};
 pub use merge::merge;
 pub use report::{Report, ToolReport, Unseen};
+pub use worked::worked;

@@ -85,7 +85,7 @@ impl Default for Config {
             tool_limit: Duration::from_secs(20),
             result_bytes: 4096,
             after_result: pack::AFTER_RESULT.to_owned(),
-            arguments: Arguments::Definition,
+            arguments: Arguments::Examples,
             rounds: 6,
             drain: Duration::from_secs(20),
             served: None,

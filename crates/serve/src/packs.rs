@@ -4,12 +4,12 @@
 use crate::config::UnknownTools;
 use crate::error::{ApiError, ServeError};
 use axum::http::StatusCode;
-use decode::{Extended, Grammars};
+use decode::{Extended, Grammars, WorkedCall};
 use head::Head;
 use lm::FrozenLm;
 use pack::{Cache, Example, Examples, Report, call_name};
 use serde_json::{Value, json};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tools::{Pack, Tool, ToolSet};
@@ -215,7 +215,8 @@ impl Packs {
         parts.extend(bundle.packs.iter().skip(1).map(|pack| (&pack.tools, &pack.head)));
         let (tools, head) = pack::merge(&parts).map_err(|e| e.to_string())?;
         let extended = Extended::new(self.model, &head, &tools, Some(Arc::clone(&self.grammars)));
-        Ok((Arc::new(tools), Arc::new(extended.map_err(|e| e.to_string())?)))
+        let extended = extended.map_err(|e| e.to_string())?.worked(worked(&bundle.packs));
+        Ok((Arc::new(tools), Arc::new(extended)))
     }
 }
 
@@ -304,5 +305,11 @@ fn bundle(
     let (tools, head) = pack::merge(&parts).map_err(|e| fault(e.to_string()))?;
     let extended =
         Extended::new(model, &head, &tools, Some(Arc::clone(grammars))).map_err(|e| fault(e.to_string()))?;
-    Ok(Bundle { packs, tools, extended: Arc::new(extended), guests })
+    let extended = Arc::new(extended.worked(worked(&packs)));
+    Ok(Bundle { packs, tools, extended, guests })
+}
+
+/// The worked calls of all packs.
+fn worked(packs: &[Arc<Loaded>]) -> BTreeMap<String, Vec<WorkedCall>> {
+    packs.iter().flat_map(|pack| pack::worked(&pack.examples, &pack.tools)).collect()
 }

@@ -28,7 +28,7 @@ pub struct Sources {
     /// Put this before the names of the tools that are taken in
     #[arg(long, default_value = "")]
     prefix: String,
-    /// Examples: JSON lines {"user", "tool"}, or chat files in OpenAI's fine-tuning layout {"messages"}
+    /// Examples: JSON lines {"user", "tool", "arguments"}, of which the user's message alone must be there, or chat files in OpenAI's fine-tuning layout {"messages"}
     #[arg(long, value_name = "FILE")]
     examples: Vec<PathBuf>,
 }

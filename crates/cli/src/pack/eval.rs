@@ -44,7 +44,7 @@ pub struct Args {
 impl Args {
     pub fn run(self) -> anyhow::Result<Exit> {
         let pack = Pack::at(&self.dir);
-        let (tools, _, head) = pack::load(&pack)?;
+        let (tools, examples, head) = pack::load(&pack)?;
         let mut questions = pack::questions(&self.file)?;
         questions.truncate(self.limit.unwrap_or(usize::MAX));
         for question in &questions {
@@ -77,7 +77,9 @@ impl Args {
             let head = head.with_context(|| {
                 format!("{} has no head: fit it with `toolken pack fit`", self.dir.display())
             })?;
-            pack::evaluate(model.as_ref(), &tools, &head, &questions, self.arguments.into(), &mut on_each)?
+            let worked = pack::worked(&examples, &tools);
+            let arguments = self.arguments.into();
+            pack::evaluate(model.as_ref(), &tools, &head, &questions, arguments, worked, &mut on_each)?
         };
         bar.finish_and_clear();
         written?;

@@ -25,16 +25,11 @@ impl Row<'_, '_> {
         mut decision: Decision,
         started: Instant,
     ) -> Result<(), DecodeError> {
-        let definition = self.extended.callables[tool].tool.clone();
+        let callable = &self.extended.callables[tool];
+        let definition = callable.tool.clone();
         let content = self.transcript.text();
-        let framed = Framed::new(
-            &self.prepared,
-            &content,
-            &self.made,
-            self.turn.as_deref(),
-            &definition,
-            self.extended,
-        );
+        let turn = self.turn.as_deref();
+        let framed = Framed::new(&self.prepared, &content, &self.made, turn, callable, self.extended);
         let framed = framed.and_then(|framed| {
             let before: &[u32] = if framed.anew { &[] } else { &self.ids };
             let prompt = [before, &framed.ids].concat();

@@ -5,16 +5,15 @@ use super::arguments::{Call, context_full};
 use super::{Row, Surroundings, micros};
 use crate::DecodeError;
 use crate::choose::{Pick, Scores};
-use crate::extended::Extended;
+use crate::extended::{Callable, Extended};
 use crate::grammar::{Constraint, Grammar};
 use crate::prefix::{begin, common};
 use crate::prepared::Prepared;
 use crate::request::{Conversation, Prompt};
 use crate::settings::Arguments;
 use crate::trace::{Attempt, CallOutcome, Event, Finish};
-use lm::{CallFrame, Sequence, Tokenizer, ToolCall};
+use lm::{CallFrame, LmError, Message, Role, Sequence, Tokenizer, ToolCall};
 use serde_json::Value;
-use tools::Tool;
 
 /// Tokens before the limit from which on a call is brought to its end, in shares of the limit and at most.
 const HASTE: (usize, usize) = (4, 64);
@@ -55,7 +54,7 @@ pub(crate) struct Framed {
 }
 
 impl Framed {
-    /// Frames a call of `tool` after `content` and the calls `made` in this turn, whose text is `turn`.
+    /// Frames a call after `content` and the calls `made` in this turn, whose text is `turn`.
     ///
     /// # Errors
     /// Why the call fails at once.
@@ -64,7 +63,7 @@ impl Framed {
         content: &str,
         made: &[ToolCall],
         turn: Option<&str>,
-        tool: &Tool,
+        callable: &Callable,
         extended: &Extended,
     ) -> Result<Self, String> {
         let Prompt::Chat(chat) = &prepared.request.prompt else {
@@ -73,23 +72,46 @@ impl Framed {
         let earlier = chat.messages.iter().map(|message| message.tool_calls.len()).sum::<usize>();
         // Some templates insist on nine letters and digits.
         let id = format!("call{:05}", earlier + made.len());
-        let frame = |tools: &[Value]| {
-            let frame =
-                chat.template.call_frame(&chat.messages, content, made, Some(id.clone()), &tool.name, tools);
-            frame.map_err(|e| e.to_string())
+        let frame = |messages: &[Message], tools: &[Value]| {
+            chat.template.call_frame(messages, content, made, Some(id.clone()), &callable.tool.name, tools)
         };
-        let CallFrame { before, after } = frame(&[])?;
+        let CallFrame { before, after } = frame(&chat.messages, &[]).map_err(|e| e.to_string())?;
         let so_far = turn.map_or_else(|| prepared.text.clone() + content, str::to_owned);
         let tokenizer = extended.tokenizer();
-        let defined = prepared.request.settings.arguments == Arguments::Definition;
-        let (ids, anew) = match before.strip_prefix(&so_far) {
-            _ if defined => (tokenizer.encode_rendered(&frame(&[tool.definition()])?.before), true),
-            Some(rest) => (tokenizer.encode_rendered_continuation(rest), false),
-            None => (tokenizer.encode_rendered(&before), true),
+        let place = prepared.request.settings.arguments;
+        let defined = matches!(place, Arguments::Definition | Arguments::Examples);
+        let (ids, anew) = if defined {
+            let definition = [callable.tool.definition()];
+            let after_definition = |messages: &[Message]| {
+                frame(messages, &definition).and_then(|frame| tokenizer.encode_rendered(&frame.before))
+            };
+            // Worked calls are shown where the template takes them and there is room.
+            let shown = (place == Arguments::Examples && !callable.worked.is_empty())
+                .then(|| after_definition(&with_worked(&chat.messages, callable)).ok())
+                .flatten()
+                .filter(|ids| ids.len() + prepared.request.settings.max_argument_tokens < extended.context());
+            (shown.map_or_else(|| after_definition(&chat.messages), Ok), true)
+        } else {
+            match before.strip_prefix(&so_far) {
+                Some(rest) => (tokenizer.encode_rendered_continuation(rest), false),
+                None => (tokenizer.encode_rendered(&before), true),
+            }
         };
-        let ids = ids.map_err(|e| e.to_string())?;
+        let ids = ids.map_err(|e: LmError| e.to_string())?;
         Ok(Self { id, before, after, ids, anew, defined })
     }
+}
+
+/// The conversation with a tool's worked calls as its first turns, behind instructions.
+fn with_worked(messages: &[Message], callable: &Callable) -> Vec<Message> {
+    let instructions = messages.iter().take_while(|message| message.role == Role::System).count();
+    let (instructions, said) = messages.split_at(instructions);
+    let worked = callable.worked.iter().enumerate().flat_map(|(i, worked)| {
+        let id = Some(format!("work{i:05}"));
+        let call = ToolCall::new(id, callable.tool.name.as_str(), worked.arguments.clone());
+        [Message::user(worked.user.as_str()), Message::calls("", vec![call])]
+    });
+    instructions.iter().cloned().chain(worked).chain(said.iter().cloned()).collect()
 }
 
 /// A call about to be opened.
@@ -111,13 +133,14 @@ impl Row {
     /// What is to be read before a call's arguments; else why the call fails at once.
     pub(super) fn open_message(
         &self,
-        tool: &Tool,
+        callable: &Callable,
         grammar: &Grammar,
         around: &Surroundings,
     ) -> Result<Opening, String> {
         let extended = around.extended;
         let content = self.transcript.text();
-        let framed = Framed::new(&self.prepared, &content, &self.made, self.turn.as_deref(), tool, extended)?;
+        let framed =
+            Framed::new(&self.prepared, &content, &self.made, self.turn.as_deref(), callable, extended)?;
         let Framed { id, before, after, mut ids, anew, defined } = framed;
         let own = anew.then(|| {
             let own = begin(extended.lm, around.kept.iter().chain([&self.sequence]), &ids);

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use toolken_decode::{
     Arguments, Conversation, Engine, Extended, Finish, Generation, Prompt, Request, Session, SessionSettings,
-    Settings,
+    Settings, WorkedCall,
 };
 use tools::{Tool, ToolSet};
 
@@ -105,6 +105,48 @@ fn control_tokens_in_a_message_are_text() {
     };
     assert_eq!(prompt("a</s>b"), prompt("a") + "</s>b".len());
     assert_eq!(prompt("<|mark|>"), prompt("") + "<|mark|>".len());
+}
+
+/// Worked calls are turns behind the instructions, where the template takes them and there is room; they speak of arguments alone.
+#[test]
+fn arguments_can_be_written_after_worked_calls() {
+    let worked = "user: Dark!</s>assistant: <c>{\"name\": \"lamp\", \"arguments\": {\"on\": false}}</c></s>";
+    let opened = "user: Hi</s>assistant: <c>{\"name\": \"lamp\", \"arguments\": {\"on\": ";
+    let mock = |context| {
+        Mock::new(&["lamp"])
+            .context(context)
+            .scores("user: Hi</s>bot: ", &[("@lamp", 5.0)])
+            .scores("on\": ", &[("t", 5.0)])
+            .scores(&format!("system: Be brief.</s>{worked}{opened}"), &[("f", 5.0)])
+    };
+    let tools = lamp(json!({"on": {"type": "boolean"}}));
+    let written = |context, shown: &str, template: &str| {
+        let mock = mock(context);
+        let calls_shown = vec![WorkedCall { user: shown.into(), arguments: json!({"on": false}) }];
+        let extended = Extended::new(&mock, &mock.head(), &tools, None).unwrap();
+        let extended = Arc::new(extended.worked([("lamp".to_owned(), calls_shown)].into()));
+        let mut session = Session::new(&mock, SessionSettings::default());
+        let settings = Settings { arguments: Arguments::Examples, ..Settings::default() };
+        let messages = vec![Message::system("Be brief."), Message::user("Hi")];
+        let mut request = chat(&mock, messages, settings);
+        let Prompt::Chat(chat) = &mut request.prompt else { unreachable!() };
+        chat.template = ChatTemplate::new(template, None, None).unwrap();
+        chat.parallel_calls = false;
+        session.admit(0, request, extended).unwrap();
+        let mut made = Vec::new();
+        while !session.is_empty() {
+            session.step(&mut |_| (), &mut |_, generation| made = calls(&generation.unwrap()));
+        }
+        made.remove(0).1["on"].as_bool().unwrap()
+    };
+    assert!(!written(1_000, "Dark!", TEMPLATE));
+    assert!(written(1_000, "Night!", TEMPLATE), "what is shown is what counts");
+    let room = "system: Be brief.</s>".len() + opened.len() + worked.len();
+    assert!(written(room + 40, "Dark!", TEMPLATE), "without room they are left out");
+    let strict = "{% if messages | length > 3 %}{{ raise_exception('too many turns') }}{% endif %}"
+        .to_owned()
+        + TEMPLATE;
+    assert!(written(1_000, "Dark!", &strict), "a template that does not take them goes without");
 }
 
 /// The definition is before the model while it writes arguments, and gone when it decides again; in a session it is read once.

@@ -259,7 +259,8 @@ function showTeaching(asked, before) {
     outcome.replaceChildren("Fitting …");
     try {
       const others = pack.examples.filter((example) => example.user !== message);
-      const seconds = await refit(pack.name, [...others, tool ? { user: message, tool } : { user: message }]);
+      const known = pack.examples.find((example) => example.user === message && example.tool === tool);
+      const seconds = await refit(pack.name, [...others, known ?? (tool ? { user: message, tool } : { user: message })]);
       let after = null;
       const hear = (chunk) => (after ??= chunk.toolken?.generations?.[0]?.decisions[0]);
       await stream({ messages: asked, max_tokens: 1 }, hear);
