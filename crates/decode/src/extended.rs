@@ -1,7 +1,7 @@
 //! The extended vocabulary: the model's words and, beside them, the head's tools.
 
 use crate::grammar::{Grammar, Grammars};
-use crate::request::{Prompt, Template, WorkedCall};
+use crate::request::{Prompt, Taught, Template};
 use crate::scores::ToolScores;
 use crate::splice::number_continuations;
 use crate::trace::Token;
@@ -19,8 +19,8 @@ pub(crate) struct Callable {
     pub kind: Kind,
     /// The prompt with worked calls, if there is one.
     pub demos: Option<Template>,
-    /// Worked calls of a tool whose calls stand in messages.
-    pub worked: Vec<WorkedCall>,
+    /// What is known of its arguments, where its calls stand in messages.
+    pub taught: Taught,
 }
 
 /// What a call needs and where its result goes.
@@ -92,12 +92,11 @@ impl<'a> Extended<'a> {
         Ok(Self { head: Some(ToolScores::owned(head.clone())), callables, ..Self::words_only(lm, grammars) })
     }
 
-    /// Gives tools, by name, the calls that [`Arguments::Examples`](crate::Arguments::Examples) shows after their definition.
-    /// A tool that has no row is passed over.
+    /// Gives tools, by name, what [`Arguments::Examples`](crate::Arguments::Examples) goes by. A tool that has no row is passed over.
     #[must_use]
-    pub fn worked(mut self, mut calls: BTreeMap<String, Vec<WorkedCall>>) -> Self {
+    pub fn taught(mut self, mut taught: BTreeMap<String, Taught>) -> Self {
         for callable in &mut self.callables {
-            callable.worked = calls.remove(&callable.tool.name).unwrap_or_default();
+            callable.taught = taught.remove(&callable.tool.name).unwrap_or_default();
         }
         self
     }
@@ -223,5 +222,5 @@ fn callable(
             Kind::Message(Box::new(compiled))
         }
     };
-    Ok(Callable { tool, kind, demos: None, worked: Vec::new() })
+    Ok(Callable { tool, kind, demos: None, taught: Taught::default() })
 }

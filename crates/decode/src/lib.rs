@@ -34,6 +34,7 @@
 //! # Ok::<(), toolken_decode::DecodeError>(())
 //! ```
 
+mod boundary;
 mod choose;
 mod closed;
 mod engine;
@@ -54,12 +55,13 @@ mod splice;
 mod trace;
 mod transcript;
 
+pub use boundary::Boundary;
 pub use engine::Engine;
 pub use error::DecodeError;
 pub use extended::Extended;
 pub use grammar::{Grammar, Grammars};
 pub use remote::{Completed, Completion, Emitted, End, Remote, Served};
-pub use request::{Conversation, Insert, Insertion, Prompt, Request, Template, WorkedCall};
+pub use request::{Conversation, Insert, Insertion, Prompt, Request, Taught, Template, WorkedCall};
 pub use scores::ToolScores;
 pub use session::{Session, SessionCounts, SessionSettings};
 pub use settings::{Arguments, Calling, Settings};

@@ -116,6 +116,15 @@ pub struct WorkedCall {
     pub arguments: Value,
 }
 
+/// What is known of how a tool's arguments are written.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Taught {
+    /// Calls that were right, shown before others are written.
+    pub calls: Vec<WorkedCall>,
+    /// How much more likely than its end, in log odds, an object's going on with another property must be.
+    pub margin: f32,
+}
+
 /// A prompt with a place for the question, marked `[QUESTION]` as ToolkenGPT's templates have it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -97,7 +97,8 @@ pub enum Arguments {
     /// Of a call that stands in a message of its own: in a prompt of its own, in which the chat template shows this one tool's
     /// definition, so that descriptions of parameters count. Of other calls, after the text so far.
     Definition,
-    /// As [`Arguments::Definition`], with the tool's [worked calls](crate::Extended::worked) as earlier turns.
+    /// As [`Arguments::Definition`], with what the tool was [taught](crate::Extended::taught): worked calls as earlier turns, and a
+    /// margin for parameters that need not be there (an engine elsewhere takes no margin).
     Examples,
 }
 

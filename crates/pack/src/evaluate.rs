@@ -2,7 +2,7 @@
 
 use crate::FitError;
 use decode::{
-    Arguments, Conversation, Extended, Prompt, Request, Session, SessionSettings, Settings, WorkedCall,
+    Arguments, Conversation, Extended, Prompt, Request, Session, SessionSettings, Settings, Taught,
 };
 use head::Head;
 use lm::{ChatTemplate, FrozenLm, Message};
@@ -189,8 +189,8 @@ pub fn questions(path: &Path) -> Result<Vec<Question>, FitError> {
         .collect()
 }
 
-/// Decides every message with the head, one at a time; `arguments` says where those of a call are written, and `worked` are the
-/// calls that are shown before them.
+/// Decides every message with the head, one at a time; `arguments` says where those of a call are written, and `taught` what is
+/// known of them.
 ///
 /// # Errors
 /// As [`Extended::new`], and the model's.
@@ -200,10 +200,10 @@ pub fn evaluate(
     head: &Head,
     questions: &[Question],
     arguments: Arguments,
-    worked: BTreeMap<String, Vec<WorkedCall>>,
+    taught: BTreeMap<String, Taught>,
     on_each: &mut dyn FnMut(&Decided),
 ) -> Result<Vec<Decided>, FitError> {
-    let extended = Arc::new(Extended::new(lm, head, tools, None)?.worked(worked));
+    let extended = Arc::new(Extended::new(lm, head, tools, None)?.taught(taught));
     let settings = Settings { arguments, max_tokens: TURN, max_argument_tokens: 256, ..Settings::default() };
     run(lm, &extended, &[], &settings, questions, on_each, |generation, _| {
         let call = generation.client_calls().map(|(_, call)| call).chain(generation.calls()).next();

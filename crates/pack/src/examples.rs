@@ -144,7 +144,7 @@ impl Examples {
                     i + 1
                 )));
             }
-            crate::worked::check(example, tools)
+            crate::taught::check(example, tools)
                 .map_err(|e| FitError::Input(format!("example {}: {e}", i + 1)))?;
         }
         Ok(())

@@ -8,7 +8,9 @@ use crate::context::{Context, Writer};
 use crate::features::{Cache, Extraction, Reading, extract};
 use crate::held_out::{Decision, Threshold, Trust};
 use crate::report::report;
+use crate::taught::restraint;
 use crate::{Example, Examples, FitError, Report, definitions::enforceable, prior, talk};
+use decode::Extended;
 use head::{
     ExactSettings, FeatureSet, Features, Head, Method, MethodName, Penalty, Position, Prior, Search, Solver,
     Subset, Table, WORD, choose_lambda,
@@ -51,6 +53,8 @@ pub enum FitStage {
     Reading(Extraction),
     /// Heads are fitted: so many of so many.
     Fitting(usize, usize),
+    /// Calls of the examples are read: so many of so many.
+    Arguments(usize, usize),
 }
 
 /// What a fit made.
@@ -150,7 +154,10 @@ pub fn fit(
         }
     }
     describe(&mut head, lm, examples, settings);
-    let report = Report { unseen, ..report(&data, tools, &head, &decided) };
+    let extended = Extended::new(lm, &head, tools, None)?;
+    let restraint =
+        restraint(lm, &extended, examples, tools, &mut |done, all| progress(FitStage::Arguments(done, all)))?;
+    let report = Report { unseen, restraint, ..report(&data, tools, &head, &decided) };
     Ok(Fitted { head, report, folds })
 }
 
@@ -328,6 +335,11 @@ pub fn load_definitions(pack: &Pack) -> Result<(ToolSet, Examples), FitError> {
     let path = pack.examples_path();
     let examples = if path.exists() { Examples::read(&path)? } else { Examples::default() };
     Ok((pack.load_tools()?, examples))
+}
+
+/// What the last fit said of a pack; none if there was none, or it is damaged.
+pub fn load_report(pack: &Pack) -> Option<Report> {
+    serde_json::from_slice(&std::fs::read(pack.report_path()).ok()?).ok()
 }
 
 /// Writes a fit into its pack: the head, the report as `report.json`, the card.

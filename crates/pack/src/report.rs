@@ -42,6 +42,10 @@ pub struct Report {
     pub bias: f32,
     /// Tools that were treated as if they had no example, and how they fared.
     pub unseen: Option<Unseen>,
+    /// How far the model's wish to fill in another parameter is trusted; none if no example says its arguments, or nothing of them
+    /// may be left out.
+    #[serde(default)]
+    pub restraint: Option<Restraint>,
     /// Tool by tool.
     pub tools: Vec<ToolReport>,
     /// Decisions at starts of turns: `confusion[wanted][called]`; the last row and column stand for none.
@@ -65,6 +69,22 @@ pub struct Unseen {
     pub spoiled: f64,
     /// What is added to the logit of a tool without examples: the best by these figures.
     pub offset: f32,
+}
+
+/// How far the model's wish to fill in another parameter is trusted: chosen on examples that say their arguments, each read after
+/// others of its tool, and so somewhat optimistic.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Restraint {
+    /// Calls that were read.
+    pub calls: usize,
+    /// Places in them at which an object may end or hold another property.
+    pub places: usize,
+    /// Share of the places at which the model is right by itself.
+    pub right_without: f64,
+    /// Share at which it is right under the margin.
+    pub right: f64,
+    /// How much more likely than the object's end another property must be, in log odds.
+    pub margin: f32,
 }
 
 /// One tool's figures.
@@ -141,6 +161,18 @@ impl fmt::Display for Report {
                 unseen.offset
             ),
             None => Ok(()),
+        }?;
+        match self.restraint {
+            Some(restraint) => writeln!(
+                f,
+                "Parameters that may be left out: at {} places in {} calls of the examples the model would be right at {}, and is at {} if another must be e^{:.2} times as likely as the end.",
+                restraint.places,
+                restraint.calls,
+                share(Some(restraint.right_without)),
+                share(Some(restraint.right)),
+                restraint.margin
+            ),
+            None => Ok(()),
         }
     }
 }
@@ -205,6 +237,7 @@ pub(crate) fn report(data: &Data, tools: &ToolSet, head: &Head, decided: &[Vec<D
         lambda_scaled: head.meta.lambda_scaled.unwrap_or(0.0),
         bias: head.bias,
         unseen: None,
+        restraint: None,
         tools: by_tool.collect(),
         confusion,
         mistakes,

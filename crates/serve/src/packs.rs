@@ -4,7 +4,7 @@
 use crate::config::UnknownTools;
 use crate::error::{ApiError, ServeError};
 use axum::http::StatusCode;
-use decode::{Extended, Grammars, WorkedCall};
+use decode::{Extended, Grammars, Taught};
 use head::Head;
 use lm::FrozenLm;
 use pack::{Cache, Example, Examples, Report, call_name};
@@ -28,6 +28,8 @@ pub(crate) struct Loaded {
     pub report: Option<Report>,
     /// What a tool without examples gets.
     pub offset: f32,
+    /// How much more likely than a call's end another parameter must be.
+    pub margin: f32,
 }
 
 /// All packs together, ready to decode with.
@@ -215,7 +217,7 @@ impl Packs {
         parts.extend(bundle.packs.iter().skip(1).map(|pack| (&pack.tools, &pack.head)));
         let (tools, head) = pack::merge(&parts).map_err(|e| e.to_string())?;
         let extended = Extended::new(self.model, &head, &tools, Some(Arc::clone(&self.grammars)));
-        let extended = extended.map_err(|e| e.to_string())?.worked(worked(&bundle.packs));
+        let extended = extended.map_err(|e| e.to_string())?.taught(taught(&bundle.packs));
         Ok((Arc::new(tools), Arc::new(extended)))
     }
 }
@@ -283,10 +285,11 @@ fn load(dir: &Path) -> Result<Loaded, ServeError> {
     let fault = |message: String| ServeError::Pack { name: name.clone(), message };
     let (tools, examples, head) = pack::load(&Pack::at(dir)).map_err(|e| fault(e.to_string()))?;
     let head = head.ok_or_else(|| fault("it has no head: fit it with `toolken pack fit`".into()))?;
-    let report: Option<Report> =
-        std::fs::read(dir.join("report.json")).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let report = pack::load_report(&Pack::at(dir));
     let offset = report.as_ref().and_then(|report| report.unseen).map_or(0.0, |unseen| unseen.offset);
-    Ok(Loaded { name, dir: dir.to_owned(), tools, examples, head, report, offset })
+    let margin =
+        report.as_ref().and_then(|report| report.restraint).map_or(0.0, |restraint| restraint.margin);
+    Ok(Loaded { name, dir: dir.to_owned(), tools, examples, head, report, offset, margin })
 }
 
 fn bundle(
@@ -305,11 +308,11 @@ fn bundle(
     let (tools, head) = pack::merge(&parts).map_err(|e| fault(e.to_string()))?;
     let extended =
         Extended::new(model, &head, &tools, Some(Arc::clone(grammars))).map_err(|e| fault(e.to_string()))?;
-    let extended = Arc::new(extended.worked(worked(&packs)));
+    let extended = Arc::new(extended.taught(taught(&packs)));
     Ok(Bundle { packs, tools, extended, guests })
 }
 
-/// The worked calls of all packs.
-fn worked(packs: &[Arc<Loaded>]) -> BTreeMap<String, Vec<WorkedCall>> {
-    packs.iter().flat_map(|pack| pack::worked(&pack.examples, &pack.tools)).collect()
+/// What the packs know of their tools' arguments.
+fn taught(packs: &[Arc<Loaded>]) -> BTreeMap<String, Taught> {
+    packs.iter().flat_map(|pack| pack::taught(&pack.examples, &pack.tools, pack.margin)).collect()
 }

@@ -77,9 +77,11 @@ impl Args {
             let head = head.with_context(|| {
                 format!("{} has no head: fit it with `toolken pack fit`", self.dir.display())
             })?;
-            let worked = pack::worked(&examples, &tools);
+            let margin =
+                pack::load_report(&pack).and_then(|report| report.restraint).map_or(0.0, |r| r.margin);
+            let taught = pack::taught(&examples, &tools, margin);
             let arguments = self.arguments.into();
-            pack::evaluate(model.as_ref(), &tools, &head, &questions, arguments, worked, &mut on_each)?
+            pack::evaluate(model.as_ref(), &tools, &head, &questions, arguments, taught, &mut on_each)?
         };
         bar.finish_and_clear();
         written?;

@@ -97,6 +97,7 @@ impl Options {
         let settings = FitSettings { folds: self.folds as usize, seed: self.seed, lambda, date };
         let bar = progress::bar("contexts", "contexts", 0);
         let fits = progress::bar("heads", "fits", 0);
+        let calls = progress::bar("arguments", "calls", 0);
         let started = Instant::now();
         let (mut read, mut kept, mut total) = (started, 0, 0);
         let cache = pack.dir().join("features.safetensors");
@@ -117,9 +118,15 @@ impl Options {
                     fits.set_length(all as u64);
                     fits.set_position(done as u64);
                 }
+                FitStage::Arguments(done, all) => {
+                    fits.finish_and_clear();
+                    calls.set_length(all as u64);
+                    calls.set_position(done as u64);
+                }
             },
         )?;
         fits.finish_and_clear();
+        calls.finish_and_clear();
         // Nothing was written so far: a failure leaves the pack as it was. Tools and examples go first, since a pack with a
         // tool that its head does not have yet still works; a head with a tool that the pack does not have would not.
         if definitions == Definitions::Changed {

@@ -2,7 +2,6 @@
 
 use super::fit::tools_table;
 use crate::{exit::Exit, output};
-use pack::Report;
 use serde_json::json;
 use std::path::PathBuf;
 use tools::{Pack, Runner, Tool};
@@ -36,8 +35,7 @@ impl Args {
     pub fn run(self) -> anyhow::Result<Exit> {
         let pack = Pack::at(&self.dir);
         let (tools, examples, head) = pack::load(&pack)?;
-        let report: Option<Report> =
-            std::fs::read(pack.report_path()).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let report = pack::load_report(&pack);
         if self.json {
             let listed: Vec<_> = tools
                 .iter()

@@ -29,7 +29,8 @@ impl Row<'_, '_> {
         let definition = callable.tool.clone();
         let content = self.transcript.text();
         let turn = self.turn.as_deref();
-        let framed = Framed::new(&self.prepared, &content, &self.made, turn, callable, self.extended);
+        let shown = &callable.taught.calls;
+        let framed = Framed::new(&self.prepared, &content, &self.made, turn, callable, shown, self.extended);
         let framed = framed.and_then(|framed| {
             let before: &[u32] = if framed.anew { &[] } else { &self.ids };
             let prompt = [before, &framed.ids].concat();

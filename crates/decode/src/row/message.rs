@@ -4,12 +4,13 @@
 use super::arguments::{Call, context_full};
 use super::{Row, Surroundings, micros};
 use crate::DecodeError;
+use crate::boundary::{Within, hold_back};
 use crate::choose::{Pick, Scores};
 use crate::extended::{Callable, Extended};
 use crate::grammar::{Constraint, Grammar};
 use crate::prefix::{begin, common};
 use crate::prepared::Prepared;
-use crate::request::{Conversation, Prompt};
+use crate::request::{Conversation, Prompt, WorkedCall};
 use crate::settings::Arguments;
 use crate::trace::{Attempt, CallOutcome, Event, Finish};
 use lm::{CallFrame, LmError, Message, Role, Sequence, Tokenizer, ToolCall};
@@ -64,6 +65,7 @@ impl Framed {
         made: &[ToolCall],
         turn: Option<&str>,
         callable: &Callable,
+        shown: &[WorkedCall],
         extended: &Extended,
     ) -> Result<Self, String> {
         let Prompt::Chat(chat) = &prepared.request.prompt else {
@@ -86,8 +88,8 @@ impl Framed {
                 frame(messages, &definition).and_then(|frame| tokenizer.encode_rendered(&frame.before))
             };
             // Worked calls are shown where the template takes them and there is room.
-            let shown = (place == Arguments::Examples && !callable.worked.is_empty())
-                .then(|| after_definition(&with_worked(&chat.messages, callable)).ok())
+            let shown = (place == Arguments::Examples && !shown.is_empty())
+                .then(|| after_definition(&with_worked(&chat.messages, callable, shown)).ok())
                 .flatten()
                 .filter(|ids| ids.len() + prepared.request.settings.max_argument_tokens < extended.context());
             (shown.map_or_else(|| after_definition(&chat.messages), Ok), true)
@@ -103,10 +105,10 @@ impl Framed {
 }
 
 /// The conversation with a tool's worked calls as its first turns, behind instructions.
-fn with_worked(messages: &[Message], callable: &Callable) -> Vec<Message> {
+fn with_worked(messages: &[Message], callable: &Callable, shown: &[WorkedCall]) -> Vec<Message> {
     let instructions = messages.iter().take_while(|message| message.role == Role::System).count();
     let (instructions, said) = messages.split_at(instructions);
-    let worked = callable.worked.iter().enumerate().flat_map(|(i, worked)| {
+    let worked = shown.iter().enumerate().flat_map(|(i, worked)| {
         let id = Some(format!("work{i:05}"));
         let call = ToolCall::new(id, callable.tool.name.as_str(), worked.arguments.clone());
         [Message::user(worked.user.as_str()), Message::calls("", vec![call])]
@@ -139,8 +141,8 @@ impl Row {
     ) -> Result<Opening, String> {
         let extended = around.extended;
         let content = self.transcript.text();
-        let framed =
-            Framed::new(&self.prepared, &content, &self.made, self.turn.as_deref(), callable, extended)?;
+        let (turn, shown) = (self.turn.as_deref(), &callable.taught.calls);
+        let framed = Framed::new(&self.prepared, &content, &self.made, turn, callable, shown, extended)?;
         let Framed { id, before, after, mut ids, anew, defined } = framed;
         let own = anew.then(|| {
             let own = begin(extended.lm, around.kept.iter().chain([&self.sequence]), &ids);
@@ -186,7 +188,11 @@ impl Row {
         if message.hastened || call.tokens + (most / HASTE.0).min(HASTE.1) >= most || circles(&call.arguments)
         {
             message.hastened = true;
-            nearest_end(words, extended.tokenizer(), in_string(&call.arguments));
+            nearest_end(words, extended.tokenizer(), Within::text(&call.arguments).string());
+        }
+        if settings.arguments == Arguments::Examples {
+            let margin = extended.callables[call.tool].taught.margin;
+            hold_back(words, extended.tokenizer(), &call.arguments, margin);
         }
         let scores = Scores::new(words, &[]).ok_or_else(|| self.no_word())?;
         let word = scores.ballot(settings, false, &mut self.rng).word;
@@ -310,20 +316,6 @@ impl Row {
     }
 }
 
-/// Whether a JSON text ends inside a string.
-fn in_string(text: &[u8]) -> bool {
-    let (mut inside, mut escaped) = (false, false);
-    for byte in text {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if inside => escaped = true,
-            b'"' => inside = !inside,
-            _ => {}
-        }
-    }
-    inside
-}
-
 /// Whether a text ends in [`LOOP`] letters or digits of which one to four repeat.
 fn circles(text: &[u8]) -> bool {
     let end = &text[text.len().saturating_sub(LOOP)..];
@@ -372,20 +364,6 @@ mod tests {
             (String::new(), false),
         ] {
             assert_eq!(circles(text.as_bytes()), found, "{text}");
-        }
-    }
-
-    #[test]
-    fn the_end_of_a_text_is_inside_a_string_or_not() {
-        for (text, inside) in [
-            ("", false),
-            ("{\"a", true),
-            ("{\"a\"", false),
-            ("{\"a\\\"", true),
-            ("\"\\\\\"", false),
-            ("\"]}", true),
-        ] {
-            assert_eq!(in_string(text.as_bytes()), inside, "{text}");
         }
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use toolken_decode::{
     Arguments, Conversation, Engine, Extended, Finish, Generation, Prompt, Request, Session, SessionSettings,
-    Settings, WorkedCall,
+    Settings, Taught, WorkedCall,
 };
 use tools::{Tool, ToolSet};
 
@@ -124,7 +124,9 @@ fn arguments_can_be_written_after_worked_calls() {
         let mock = mock(context);
         let calls_shown = vec![WorkedCall { user: shown.into(), arguments: json!({"on": false}) }];
         let extended = Extended::new(&mock, &mock.head(), &tools, None).unwrap();
-        let extended = Arc::new(extended.worked([("lamp".to_owned(), calls_shown)].into()));
+        let extended = Arc::new(
+            extended.taught([("lamp".to_owned(), Taught { calls: calls_shown, margin: 0.0 })].into()),
+        );
         let mut session = Session::new(&mock, SessionSettings::default());
         let settings = Settings { arguments: Arguments::Examples, ..Settings::default() };
         let messages = vec![Message::system("Be brief."), Message::user("Hi")];
@@ -147,6 +149,67 @@ fn arguments_can_be_written_after_worked_calls() {
         .to_owned()
         + TEMPLATE;
     assert!(written(1_000, "Dark!", &strict), "a template that does not take them goes without");
+}
+
+/// A parameter that may be left out is left out unless it is more likely by the margin; one that must be there is written whatever the
+/// margin. What the model holds of such places can be asked for.
+#[test]
+fn an_object_goes_on_only_if_that_is_likelier_by_a_margin() {
+    let mock = Mock::new(&["lamp"])
+        .scores("bot: ", &[("@lamp", 5.0)])
+        .scores("on\": ", &[("t", 5.0)])
+        .scores("true", &[(",", 3.0), ("}", 1.5)])
+        .scores("dim\": ", &[("1", 5.0)])
+        .scores("dim\": 1", &[("2", 1.0), ("}", 0.9), (",", 0.9)]);
+    let schema = json!({"type": "object", "properties": {
+        "on": {"type": "boolean"}, "dim": {"type": "integer"}, "red": {"type": "boolean"}}, "required": ["on"]});
+    let tools = |required: Value| {
+        let mut schema = schema.clone();
+        schema["required"] = required;
+        ToolSet::new(vec![Tool::client("lamp", "", schema)]).unwrap()
+    };
+    let conversation = || match chat(&mock, vec![Message::user("Hi")], Settings::default()).prompt {
+        Prompt::Chat(chat) => chat,
+        _ => unreachable!(),
+    };
+    let written = |tools: &ToolSet, arguments, margin| {
+        let taught = Taught { calls: Vec::new(), margin };
+        let extended = Extended::new(&mock, &mock.head(), tools, None).unwrap();
+        let extended = Arc::new(extended.taught([("lamp".to_owned(), taught)].into()));
+        let mut session = Session::new(&mock, SessionSettings::default());
+        let settings = Settings { arguments, ..Settings::default() };
+        session.admit(0, chat(&mock, vec![Message::user("Hi")], settings), extended).unwrap();
+        let mut made = Vec::new();
+        while !session.is_empty() {
+            session.step(&mut |_| (), &mut |_, generation| made = calls(&generation.unwrap()));
+        }
+        made.remove(0).1
+    };
+    let free = tools(json!(["on"]));
+    // A number's next digit beats what follows it, if not by much: the margin must not turn 12 into 1 or 1 into 12.
+    assert_eq!(written(&free, Arguments::Examples, 0.0)["dim"], json!(12));
+    assert_eq!(written(&free, Arguments::Examples, 1.4)["dim"], json!(12));
+    assert_eq!(written(&free, Arguments::Examples, 1.6), json!({"on": true}));
+    assert_eq!(written(&free, Arguments::Definition, 1.6)["dim"], json!(12), "it goes with the worked calls");
+    assert_eq!(
+        written(&tools(json!(["on", "dim"])), Arguments::Examples, 9.0),
+        json!({"on": true, "dim": 12})
+    );
+
+    let extended = Extended::new(&mock, &mock.head(), &free, None).unwrap();
+    let mut sequence = mock.begin();
+    let mut places = |arguments: &str| {
+        let places = extended.boundaries(conversation(), "lamp", &[], arguments, &mut sequence).unwrap();
+        places.iter().map(|place| (place.odds, place.goes_on)).collect::<Vec<_>>()
+    };
+    assert_eq!(places("{\"on\": true}"), [(1.5, false)]);
+    assert_eq!(places("{\"on\": true, \"dim\": 1}"), [(1.5, true), (0.0, false)]);
+    assert_eq!(
+        places("{\"on\": true, \"red\": true}"),
+        [(1.5, true)],
+        "the last has nothing left to leave out"
+    );
+    assert_eq!(places("{\"off\": 1}"), [], "what the tool does not take says nothing");
 }
 
 /// The definition is before the model while it writes arguments, and gone when it decides again; in a session it is read once.

@@ -1,31 +1,138 @@
-//! Worked calls: what examples say of arguments, which a model reads before it writes its own.
+//! What examples teach of arguments: calls that a model reads before it writes its own, and how far to trust its wish to fill in
+//! what need not be there.
 
 use crate::context::python_json;
+use crate::report::Restraint;
 use crate::{Example, Examples, FitError};
-use decode::{Grammars, WorkedCall};
-use lm::Role;
+use decode::{Boundary, Conversation, Extended, Grammars, Taught, WorkedCall};
+use lm::{ChatTemplate, FrozenLm, Message, Role};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use tools::ToolSet;
 
 /// Worked calls that are shown of a tool: so many examples of it, in their order.
 const SHOWN: usize = 4;
+/// Calls that are read to choose the margin, at most; and of one tool.
+const READ: (usize, usize) = (48, 2);
+/// The largest margin: e⁵ is 148 times as likely.
+const LARGEST: f32 = 5.0;
 /// References within references at most.
 const DEEPEST: usize = 32;
 
-/// The calls of these examples that are worked for a model, by tool: those whose message asks for one call, and whose arguments
-/// are known and what the tool takes.
-pub fn worked(examples: &Examples, tools: &ToolSet) -> BTreeMap<String, Vec<WorkedCall>> {
+/// What is known of the arguments of these tools: their examples' calls, the first four of each, and the fit's
+/// [margin](Restraint::margin).
+pub fn taught(examples: &Examples, tools: &ToolSet, margin: f32) -> BTreeMap<String, Taught> {
+    let mut known = calls(examples, tools);
+    let taught = |name: &str| {
+        let mut calls = known.remove(name).unwrap_or_default();
+        calls.truncate(SHOWN);
+        (name.to_owned(), Taught { calls, margin })
+    };
+    tools.names().map(taught).collect()
+}
+
+/// The calls of these examples, by tool: those whose message asks for one call, and whose arguments are known and what the tool takes.
+fn calls(examples: &Examples, tools: &ToolSet) -> BTreeMap<String, Vec<WorkedCall>> {
     let mut calls: BTreeMap<String, Vec<WorkedCall>> = BTreeMap::new();
     for (user, name, arguments) in examples.0.iter().flat_map(known) {
-        let shown = calls.entry(name.to_owned()).or_default();
-        if let Some(tool) = tools.by_name(name).filter(|_| shown.len() < SHOWN)
+        if let Some(tool) = tools.by_name(name)
             && let Ok(arguments) = written(&tool.parameters, arguments)
         {
-            shown.push(WorkedCall { user: user.to_owned(), arguments });
+            calls.entry(name.to_owned()).or_default().push(WorkedCall { user: user.to_owned(), arguments });
         }
     }
     calls
+}
+
+/// Chooses the margin on calls of the examples, each read after others of its tool. None where no call has a place at which
+/// there might have been another parameter.
+///
+/// # Errors
+/// The model's.
+pub(crate) fn restraint(
+    lm: &dyn FrozenLm,
+    extended: &Extended<'_>,
+    examples: &Examples,
+    tools: &ToolSet,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<Option<Restraint>, FitError> {
+    let template = ChatTemplate::of(lm.tokenizer())?;
+    let known = calls(examples, tools);
+    let open = |name: &str| tools.by_name(name).is_some_and(|tool| leaves_open(&tool.parameters));
+    let choice: Vec<(&String, &Vec<WorkedCall>)> = known.iter().filter(|(name, _)| open(name)).collect();
+    let of = |back: usize| {
+        choice
+            .iter()
+            .filter(move |(_, calls)| calls.len() > back)
+            .map(move |(name, calls)| (*name, *calls, calls.len() - back))
+    };
+    let mut read: Vec<_> = (1..=READ.1).flat_map(of).take(READ.0).collect();
+    read.sort_by_key(|(name, _, _)| *name);
+    let mut places: Vec<Boundary> = Vec::new();
+    let mut sequence = lm.begin();
+    for (done, (name, calls, at)) in read.iter().enumerate() {
+        let shown: Vec<WorkedCall> = calls
+            .iter()
+            .enumerate()
+            .filter(|(i, _)| i != at)
+            .map(|(_, call)| call.clone())
+            .take(SHOWN)
+            .collect();
+        let conversation = Conversation {
+            template: template.clone(),
+            messages: vec![Message::user(calls[*at].user.as_str())],
+            tools: Vec::new(),
+            parallel_calls: false,
+        };
+        let arguments = python_json(&calls[*at].arguments);
+        places.extend(extended.boundaries(conversation, name, &shown, &arguments, &mut sequence)?);
+        progress(done + 1, read.len());
+    }
+    let margin = calibrated(&places);
+    let right = |margin: f32| {
+        let right = places.iter().filter(|place| (place.odds > margin) == place.goes_on).count();
+        right as f64 / places.len() as f64
+    };
+    Ok((!places.is_empty()).then(|| Restraint {
+        calls: read.len(),
+        places: places.len(),
+        right_without: right(0.0),
+        right: right(margin),
+        margin,
+    }))
+}
+
+/// The margin, of 0 to [`LARGEST`], under which the model would go on as often as the calls do, Σ σ(odds − margin) = Σ goes on: that of
+/// the greatest likelihood.
+fn calibrated(places: &[Boundary]) -> f32 {
+    let wanted = places.iter().filter(|place| place.goes_on).count() as f64;
+    let expected = |margin: f64| {
+        places.iter().map(|place| 1.0 / (1.0 + (margin - f64::from(place.odds)).exp())).sum::<f64>()
+    };
+    let (mut low, mut high) = (0.0, f64::from(LARGEST));
+    for _ in 0..40 {
+        let middle = 0.5 * (low + high);
+        if expected(middle) > wanted { low = middle } else { high = middle }
+    }
+    low as f32
+}
+
+/// Whether somewhere in a schema there is a property that need not be there.
+fn leaves_open(schema: &Value) -> bool {
+    match schema {
+        Value::Object(object) => {
+            let required = |name: &String| {
+                schema["required"]
+                    .as_array()
+                    .is_some_and(|names| names.iter().any(|required| required == name))
+            };
+            let properties = object.get("properties").and_then(Value::as_object);
+            properties.is_some_and(|properties| !properties.keys().all(required))
+                || object.values().any(leaves_open)
+        }
+        Value::Array(values) => values.iter().any(leaves_open),
+        _ => false,
+    }
 }
 
 /// Refuses arguments that the tool of an example does not take.
@@ -131,7 +238,7 @@ mod tests {
     #[test]
     fn arguments_are_shown_in_the_order_in_which_they_are_written() {
         let said = json!({"steps": [{"say": "é \"stir\"", "at": 60}], "label": "tea", "seconds": 300});
-        let calls = worked(&Examples(vec![message(said)]), &tools());
+        let calls = calls(&Examples(vec![message(said)]), &tools());
         let text = calls["timer"][0].arguments.to_string();
         assert_eq!(text, r#"{"seconds":300,"label":"tea","steps":[{"at":60,"say":"é \"stir\""}]}"#);
     }
@@ -148,7 +255,8 @@ mod tests {
         ] {
             let example = message(arguments.clone());
             assert_eq!(check(&example, &tools()).is_ok(), fine, "{arguments}");
-            assert_eq!(worked(&Examples(vec![example]), &tools())["timer"].len(), usize::from(fine));
+            let shown = &taught(&Examples(vec![example]), &tools(), 1.5)["timer"];
+            assert_eq!((shown.calls.len(), shown.margin), (usize::from(fine), 1.5));
         }
         let Example::Message(mut none) = message(json!({"seconds": 1})) else { unreachable!() };
         none.tool = None;
@@ -169,13 +277,27 @@ mod tests {
         ]}))
         .unwrap();
         let many = std::iter::once(chat).chain((1..9).map(|n| message(json!({"seconds": n})))).collect();
-        let calls = worked(&Examples(many), &tools());
+        let taught = taught(&Examples(many), &tools(), 0.0);
         let seconds: Vec<u64> =
-            calls["timer"].iter().map(|call| call.arguments["seconds"].as_u64().unwrap()).collect();
+            taught["timer"].calls.iter().map(|call| call.arguments["seconds"].as_u64().unwrap()).collect();
         assert_eq!(
             seconds,
             [180, 1, 2, 3],
             "two calls in one turn are none that the message asks for by itself"
         );
+    }
+
+    #[test]
+    fn the_margin_makes_the_model_go_on_as_often_as_the_calls_do() {
+        let place = |odds, goes_on| Boundary { odds, goes_on };
+        // ln 3 too eager: at odds of 3 : 1 half of the calls go on.
+        let even = [place(3f32.ln(), true), place(3f32.ln(), false)];
+        assert!((calibrated(&even) - 3f32.ln()).abs() < 1e-4);
+        assert_eq!(
+            calibrated(&[place(1.0, true), place(-9.0, true)]),
+            0.0,
+            "never more eager than the model"
+        );
+        assert!((calibrated(&[place(2.0, false)]) - LARGEST).abs() < 1e-4, "nor without bounds");
     }
 }
