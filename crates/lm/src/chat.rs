@@ -21,5 +21,6 @@ mod template;
 mod time;
 
 pub use call::CallFrame;
+pub use json::python_json;
 pub use message::{Function, Message, Role, ToolCall};
 pub use template::{Chat, ChatTemplate};

@@ -43,7 +43,7 @@ mod word_head;
 
 pub use cache::{KnownModel, called, check_known, fetch, known, models_dir, resolve};
 pub use candle::CandleDecoder;
-pub use chat::{CallFrame, Chat, ChatTemplate, Function, Message, Role, ToolCall};
+pub use chat::{CallFrame, Chat, ChatTemplate, Function, Message, Role, ToolCall, python_json};
 pub use decoder::Decoder;
 pub use device::{Device, load};
 pub use error::LmError;

@@ -2,7 +2,7 @@
 
 use crate::sample::sample;
 use crate::{Example, FitError};
-use lm::{Chat, ChatTemplate, LmError, Message, Role, Specials, Tokenizer, ToolCall};
+use lm::{Chat, ChatTemplate, LmError, Message, Role, Specials, Tokenizer, ToolCall, python_json};
 use serde_json::Value;
 use std::collections::HashMap;
 use tools::ToolSet;
@@ -65,9 +65,21 @@ pub struct Context {
     pub points: Vec<(usize, Option<usize>)>,
     /// Contexts of one group never stand on both sides of a fold.
     pub group: u32,
+    /// The message that an example's turn answers; none where a context only surrounds one.
+    pub answers: Option<String>,
 }
 
 impl Context {
+    /// The point by which a turn is judged: where it calls a tool, else where it opens.
+    pub(crate) fn judged(&self) -> usize {
+        self.points.iter().position(|(_, tool)| tool.is_some()).unwrap_or(0)
+    }
+
+    /// The turn that answers a message of an example.
+    fn answering(self, message: &str) -> Self {
+        Self { answers: Some(message.to_owned()), ..self }
+    }
+
     /// The ids up to the first decision's.
     pub(crate) fn until_decision(&self) -> &[u32] {
         let first = self.points.iter().map(|(at, _)| *at).min().unwrap_or_default();
@@ -95,7 +107,8 @@ impl Writer<'_> {
                     let salt = salt(&message.user);
                     match message.tool.as_deref().and_then(|name| self.tools.index(name)) {
                         Some(tool) => {
-                            contexts.push(self.call(&said, LEADS[salt % LEADS.len()], tool, group)?);
+                            let call = self.call(&said, LEADS[salt % LEADS.len()], tool, group)?;
+                            contexts.push(call.answering(&message.user));
                             let nth = seen.entry(tool).or_default();
                             *nth += 1;
                             if *nth <= AFTER_CALLS {
@@ -106,7 +119,7 @@ impl Writer<'_> {
                         }
                         None => {
                             let text = message.assistant.as_deref().unwrap_or_default();
-                            contexts.push(self.words(&said, text, group)?);
+                            contexts.push(self.words(&said, text, group)?.answering(&message.user));
                             if salt.is_multiple_of(SURROUNDED) {
                                 contexts.extend(self.surrounded(&said, salt / SURROUNDED, None, group));
                             }
@@ -126,7 +139,7 @@ impl Writer<'_> {
     /// The turn that a message opens: at its start for the decision alone.
     pub fn turn(&self, message: &str, group: u32) -> Result<Context, FitError> {
         let ids = self.prompt(&[Message::user(message)])?;
-        Ok(Context { points: vec![(ids.len() - 1, None)], ids, group })
+        Ok(Context { points: vec![(ids.len() - 1, None)], ids, group, answers: None })
     }
 
     /// The turn that a message opens after something else; none if the template does not take what comes before.
@@ -134,7 +147,7 @@ impl Writer<'_> {
         let before = SURROUNDINGS[nth % SURROUNDINGS.len()].iter();
         let before = before.map(|(role, content)| Message::new(*role, *content));
         let ids = self.prompt(&before.chain(said.iter().cloned()).collect::<Vec<_>>()).ok()?;
-        Some(Context { points: vec![(ids.len() - 1, tool)], ids, group })
+        Some(Context { points: vec![(ids.len() - 1, tool)], ids, group, answers: None })
     }
 
     /// A call at the start of the turn, and after a lead.
@@ -142,7 +155,12 @@ impl Writer<'_> {
         let mut ids = self.prompt(said)?;
         let start = ids.len() - 1;
         ids.extend(self.tokenizer.encode_continuation(lead, Specials::Text)?);
-        Ok(Context { points: vec![(start, Some(tool)), (ids.len() - 1, Some(tool))], ids, group })
+        Ok(Context {
+            points: vec![(start, Some(tool)), (ids.len() - 1, Some(tool))],
+            ids,
+            group,
+            answers: None,
+        })
     }
 
     /// No call: neither at the start of the turn, nor within what is said, nor at its end.
@@ -150,7 +168,7 @@ impl Writer<'_> {
         let mut ids = self.prompt(said)?;
         let start = ids.len() - 1;
         ids.extend(self.tokenizer.encode_continuation(text, Specials::Text)?);
-        Ok(Context { points: (start..ids.len()).map(|at| (at, None)).collect(), ids, group })
+        Ok(Context { points: (start..ids.len()).map(|at| (at, None)).collect(), ids, group, answers: None })
     }
 
     /// After a call of the tool no other, and after its result none.
@@ -170,7 +188,7 @@ impl Writer<'_> {
         let after = self.behind_calls(&messages, "", std::slice::from_ref(&call))?;
         messages.push(Message::calls("", vec![call]));
         let (result, answer) = RESULTS[salt % RESULTS.len()];
-        let none = |ids: Vec<u32>| Context { points: vec![(ids.len() - 1, None)], ids, group };
+        let none = |ids: Vec<u32>| Context { points: vec![(ids.len() - 1, None)], ids, group, answers: None };
         let mut contexts: Vec<Context> = after.into_iter().map(none).collect();
         let told = |result: String| {
             let id = Some("call00000".to_owned());
@@ -222,7 +240,8 @@ impl Writer<'_> {
             if let (Some(&tool), Some(point)) = (calls.first(), context.points.last_mut()) {
                 point.1 = Some(tool);
             }
-            contexts.push(context);
+            let said = before.iter().rfind(|message| message.role == Role::User);
+            contexts.push(context.answering(said.map_or("", |said| &said.content)));
             for made in 1..=message.tool_calls.len() {
                 let calls_made = &message.tool_calls[..made];
                 if let Some(ids) = self.behind_calls(before, &message.content, calls_made)? {
@@ -230,6 +249,7 @@ impl Writer<'_> {
                         points: vec![(ids.len() - 1, calls.get(made).copied())],
                         ids,
                         group,
+                        answers: None,
                     });
                 }
             }
@@ -242,35 +262,4 @@ impl Writer<'_> {
 fn salt(message: &str) -> usize {
     message.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
         as usize
-}
-
-/// JSON as Python's `json.dumps` writes it: one space after `:` and `,`.
-pub(crate) fn python_json(value: &Value) -> String {
-    struct Spaced;
-    impl serde_json::ser::Formatter for Spaced {
-        fn begin_array_value<W: ?Sized + std::io::Write>(
-            &mut self,
-            w: &mut W,
-            first: bool,
-        ) -> std::io::Result<()> {
-            if first { Ok(()) } else { w.write_all(b", ") }
-        }
-        fn begin_object_key<W: ?Sized + std::io::Write>(
-            &mut self,
-            w: &mut W,
-            first: bool,
-        ) -> std::io::Result<()> {
-            if first { Ok(()) } else { w.write_all(b", ") }
-        }
-        fn begin_object_value<W: ?Sized + std::io::Write>(&mut self, w: &mut W) -> std::io::Result<()> {
-            w.write_all(b": ")
-        }
-    }
-    let mut bytes = Vec::new();
-    let written =
-        serde::Serialize::serialize(value, &mut serde_json::Serializer::with_formatter(&mut bytes, Spaced));
-    match written {
-        Ok(()) => String::from_utf8_lossy(&bytes).into_owned(),
-        Err(_) => value.to_string(),
-    }
 }

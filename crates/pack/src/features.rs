@@ -270,8 +270,12 @@ mod tests {
     /// A turn and the same turn gone on with share more than the first decision.
     #[test]
     fn what_is_shared_ends_before_the_first_decision() {
-        let context =
-            |ids: &[u32], first| Context { ids: ids.to_vec(), points: vec![(first, None)], group: 0 };
+        let context = |ids: &[u32], first| Context {
+            ids: ids.to_vec(),
+            points: vec![(first, None)],
+            group: 0,
+            answers: None,
+        };
         let (short, long) = (context(&[1, 2, 3], 2), context(&[1, 2, 3, 4, 5, 6], 2));
         let twice = [&short, &long, &long].map(Context::until_decision);
         assert_eq!(shared_beginning(twice.into_iter()), 2);

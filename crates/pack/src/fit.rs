@@ -75,8 +75,8 @@ pub(crate) struct Data {
     pub readings: Vec<Vec<Reading>>,
     /// Examples by context, then one a tool: its description.
     set: FeatureSet,
-    /// The contexts that open a turn, and the message there.
-    pub turns: Vec<(usize, String)>,
+    /// The contexts that are turns of the examples, and of the talk.
+    pub turns: Vec<usize>,
 }
 
 /// Fits a head on examples and the shipped talk. `cache` keeps what the model reads.
@@ -266,19 +266,7 @@ impl Data {
         }
         readings.truncate(described);
         contexts.truncate(described);
-        let mut turns = Vec::new();
-        let mut seen = None;
-        for (i, context) in contexts.iter().enumerate() {
-            // The first context of every example that is a single message.
-            let message = match &all[context.group as usize] {
-                Example::Message(message) => message.user.clone(),
-                Example::Chat(chat) => chat.messages.first().map_or(String::new(), |m| m.content.clone()),
-            };
-            if seen != Some(context.group) {
-                seen = Some(context.group);
-                turns.push((i, message));
-            }
-        }
+        let turns = (0..contexts.len()).filter(|&i| contexts[i].answers.is_some()).collect();
         Ok(Self { contexts, readings, set, turns })
     }
 
@@ -304,8 +292,8 @@ impl Data {
 
     /// Tools with examples at whose turns they are called, spread over all of them; none if there are too few to compare.
     fn left_out(&self, tools: usize) -> Vec<usize> {
-        let opens = |tool: usize| self.turns.iter().any(|(i, _)| self.contexts[*i].points[0].1 == Some(tool));
-        let with_examples: Vec<usize> = (0..tools).filter(|&tool| opens(tool)).collect();
+        let called = |tool: usize| self.turns.iter().any(|&i| self.wants(i, tool));
+        let with_examples: Vec<usize> = (0..tools).filter(|&tool| called(tool)).collect();
         if with_examples.len() < 3 {
             return Vec::new();
         }

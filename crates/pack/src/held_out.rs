@@ -114,9 +114,10 @@ impl Trust {
     /// Adds a tool: `head` was fitted without its examples, `decided` are the held-out decisions with them.
     pub fn add(&mut self, data: &Data, decided: &[Vec<Decision>], head: &Head, tool: usize) {
         self.tools += 1;
-        for (context, _) in &data.turns {
+        for &context in &data.turns {
+            let point = data.contexts[context].judged();
             let (Some(reading), Some(held_out)) =
-                (data.readings[*context].first(), decided[*context].first())
+                (data.readings[context].get(point), decided[context].get(point))
             else {
                 continue;
             };
@@ -124,7 +125,7 @@ impl Trust {
             let rivals = logits.iter().enumerate().filter(|(k, _)| *k != tool).map(|(_, logit)| *logit);
             let turn = |right, rival| Turn { logit: logits[tool], rival, word: reading.max, right };
             let rival = rivals.fold(f32::NEG_INFINITY, f32::max);
-            let wanted = data.contexts[*context].points[0].1;
+            let wanted = data.contexts[context].points[point].1;
             match wanted {
                 Some(wanted) if wanted == tool => self.own.push(turn(false, rival)),
                 // How the others fare is told by fits that have not seen them either.

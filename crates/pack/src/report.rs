@@ -20,7 +20,7 @@ const MOST: usize = 20;
 /// without an example were chosen on these decisions, which makes the figures somewhat optimistic where examples are few.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// Decisions at the start of a turn: right tool, or rightly none, as a share.
+    /// Decisions where a turn calls a tool, or opens if it calls none: right tool, or rightly none, as a share.
     pub accuracy: Option<f64>,
     /// Turns.
     pub turns: usize,
@@ -48,7 +48,7 @@ pub struct Report {
     pub restraint: Option<Restraint>,
     /// Tool by tool.
     pub tools: Vec<ToolReport>,
-    /// Decisions at starts of turns: `confusion[wanted][called]`; the last row and column stand for none.
+    /// The same decisions: `confusion[wanted][called]`; the last row and column stand for none.
     pub confusion: Vec<Vec<usize>>,
     /// Messages decided wrongly: the message, what it wants, what is called.
     pub mistakes: Vec<(String, Option<String>, Option<String>)>,
@@ -184,15 +184,17 @@ pub(crate) fn report(data: &Data, tools: &ToolSet, head: &Head, decided: &[Vec<D
     let mut confusion = vec![vec![0usize; none + 1]; none + 1];
     let mut best_right = 0;
     let mut mistakes = Vec::new();
-    for (i, message) in &data.turns {
-        let wanted = data.contexts[*i].points[0].1.unwrap_or(none);
-        let Some(decision) = decided[*i].first() else { continue };
+    for &i in &data.turns {
+        let context = &data.contexts[i];
+        let wanted = context.points[context.judged()].1.unwrap_or(none);
+        let Some(decision) = decided[i].get(context.judged()) else { continue };
         let (best, called) = (decision.best, decision.called(head.bias).unwrap_or(none));
         confusion[wanted][called] += 1;
         best_right += usize::from(best == wanted);
         if wanted != called && mistakes.len() < MISTAKES {
             let named = |k: usize| (k < none).then(|| name(k));
-            mistakes.push((message.clone(), named(wanted), named(called)));
+            let message = context.answers.clone().unwrap_or_default();
+            mistakes.push((message, named(wanted), named(called)));
         }
     }
     let share = |part: usize, whole: usize| (whole > 0).then(|| part as f64 / whole as f64);

@@ -1,11 +1,10 @@
 //! What examples teach of arguments: calls that a model reads before it writes its own, and how far to trust its wish to fill in
 //! what need not be there.
 
-use crate::context::python_json;
 use crate::report::Restraint;
 use crate::{Example, Examples, FitError};
 use decode::{Boundary, Conversation, Extended, Grammars, Taught, WorkedCall};
-use lm::{ChatTemplate, FrozenLm, Message, Role};
+use lm::{ChatTemplate, FrozenLm, Message, Role, python_json};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use tools::ToolSet;

@@ -278,3 +278,44 @@ fn a_tool_is_added_without_reading_the_old_examples_again() {
     assert!((1..10).contains(&read), "{said}");
     assert!(place.done(&["pack", "show", "grown"]).contains("door"));
 }
+
+/// A conversation has as many turns as its assistant has, and a turn that says something first still calls. What examples say of
+/// arguments is checked, and read.
+#[test]
+fn a_report_counts_every_turn_and_reads_arguments() {
+    let place = place();
+    let call = |name: &str, arguments: Value| json!([{"id": "call00000", "type": "function", "function": {"name": name, "arguments": arguments.to_string()}}]);
+    let chat = |said: &str| {
+        json!({"messages": [
+            {"role": "user", "content": said},
+            {"role": "assistant", "content": "Sure.", "tool_calls": call("lamp", json!({"on": true}))},
+            {"role": "tool", "tool_call_id": "call00000", "content": "ok"},
+            {"role": "assistant", "content": "Done."},
+            {"role": "user", "content": "And the time?"},
+            {"role": "assistant", "content": "", "tool_calls": call("clock", json!({"zone": "UTC"}))},
+        ]})
+    };
+    let dimmed = json!({"user": "Lamp to three.", "tool": "lamp", "arguments": {"level": 3, "on": true}});
+    let lines = [chat("Lights on."), chat("It is dark."), dimmed].map(|line| line.to_string() + "\n");
+    std::fs::write(place.at("chats.jsonl"), lines.concat()).expect("written");
+    place.done(&["pack", "new", "chats", "--tools", "tools.json", "--examples", "chats.jsonl"]);
+    let fitted = place.done(&["pack", "fit", "chats", "--model", "model", "--json"]);
+    let report: Value = serde_json::from_str(fitted.trim()).expect("JSON");
+    let counted: Vec<u64> = (report["tools"].as_array().expect("tools").iter())
+        .filter_map(|tool| tool["examples"].as_u64())
+        .collect();
+    assert_eq!(counted, [2, 3, 0], "clock, lamp and rain: {report}");
+    let restraint = &report["restraint"];
+    assert_eq!(
+        (restraint["calls"].as_u64(), restraint["places"].as_u64()),
+        (Some(2), Some(2)),
+        "{restraint}"
+    );
+
+    let odd = json!({"user": "Lamp!", "tool": "lamp", "arguments": {"on": "yes"}}).to_string();
+    std::fs::write(place.at("odd.jsonl"), odd).expect("written");
+    let new = ["pack", "new", "odder", "--tools", "tools.json", "--examples", "odd.jsonl"];
+    let refused = place.toolken(&new).output().expect("it starts");
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && said.contains("example 1") && said.contains("`lamp`"), "{said}");
+}

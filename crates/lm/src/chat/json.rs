@@ -25,6 +25,15 @@ pub(super) fn tojson(value: Serde<Value>, options: Kwargs) -> Result<minijinja::
     Ok(minijinja::Value::from_safe_string(out))
 }
 
+/// A value in one line, as templates show it.
+pub fn python_json(value: &Value) -> String {
+    let style =
+        Style { indent: None, ascii: false, sorted: false, item: ", ".to_owned(), key: ": ".to_owned() };
+    let mut out = String::new();
+    style.write(&mut out, value, 0);
+    out
+}
+
 struct Style {
     indent: Option<usize>,
     ascii: bool,
@@ -142,7 +151,7 @@ mod tests {
     fn values_are_written_as_python_writes_them() {
         let value = json!({"b": [1, -2.5, 1e16, 1e-5, 0.0001, 123456789012345680.0, true, null], "a": {}, "é\n\u{1f980}": [[], "\"\\/\u{1}"]});
         assert_eq!(
-            dumped(value.clone(), None, false, false),
+            python_json(&value),
             "{\"b\": [1, -2.5, 1e+16, 1e-05, 0.0001, 1.2345678901234568e+17, true, null], \"a\": {}, \
              \"é\\n\u{1f980}\": [[], \"\\\"\\\\/\\u0001\"]}"
         );
