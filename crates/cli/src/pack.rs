@@ -58,7 +58,8 @@ impl Command {
 /// Where the arguments of a call are written.
 #[derive(Clone, Copy, Default, ValueEnum)]
 pub enum Arguments {
-    /// After the definition of the tool that was chosen, and those of its examples whose arguments are known
+    /// After the definition of the tool that was chosen and up to four of its examples that say their arguments, less what the fit
+    /// found the model too eager to fill in (an engine elsewhere knows no such margin)
     #[default]
     Examples,
     /// After the definition alone: one tool's tokens a call

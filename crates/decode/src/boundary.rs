@@ -1,4 +1,5 @@
-//! Where an object of a call's arguments may end, or hold a property more that the schema leaves open.
+//! Where an object of a call's arguments may end, or hold a property more that the schema leaves open. (Which of several properties
+//! comes next, one that must be there or one ahead of it that need not, is not such a place.)
 //!
 //! There a small model goes on too often, with what nobody mentioned. How much more likely than the end going on must be is a
 //! number, chosen from calls that are known to be right: [`Extended::boundaries`] says what the model holds of them.
@@ -9,7 +10,8 @@ use crate::extended::{Extended, Kind};
 use crate::prefix::common;
 use crate::prepared::Prepared;
 use crate::request::{Conversation, Prompt, Request, WorkedCall};
-use crate::row::message::Framed;
+use crate::row::arguments::context_full;
+use crate::row::message::{Framed, Shown};
 use crate::settings::{Arguments, Settings};
 use lm::{Matrix, Sequence, Tokenizer};
 
@@ -28,9 +30,11 @@ pub(crate) struct Within {
     string: bool,
     escaped: bool,
     open: Vec<u8>,
+    /// An object was just opened: it has no property yet.
+    empty: bool,
 }
 
-/// What a token does to the object that it stands in.
+/// What a token decides of an object.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Does {
     End,
@@ -51,28 +55,30 @@ impl Within {
         self.string
     }
 
-    fn object(&self) -> bool {
-        self.open.last() == Some(&b'{')
-    }
-
     fn take(&mut self, byte: u8) {
+        let outside = !self.string;
         match byte {
             _ if self.escaped => self.escaped = false,
             b'\\' if self.string => self.escaped = true,
             b'"' => self.string = !self.string,
-            b'{' | b'[' if !self.string => self.open.push(byte),
-            b'}' | b']' if !self.string => drop(self.open.pop()),
+            b'{' | b'[' if outside => self.open.push(byte),
+            b'}' | b']' if outside => drop(self.open.pop()),
             _ => {}
         }
+        self.empty = outside && (byte == b'{' || self.empty && byte == b' ');
     }
 
-    /// What a token does that follows, in an object.
+    /// The first thing that a token which follows decides of an object: that it ends, or that it has another property.
     fn does(&self, token: &[u8]) -> Does {
-        let mut within = Self { open: Vec::new(), ..*self };
+        if !token.iter().any(|byte| b"},\"".contains(byte)) {
+            return Does::Neither;
+        }
+        let mut within = self.clone();
         for &byte in token {
             match byte {
                 b'}' if !within.string => return Does::End,
-                b',' if !within.string => return Does::GoOn,
+                b',' if !within.string && within.open.last() == Some(&b'{') => return Does::GoOn,
+                b'"' if !within.string && within.empty => return Does::GoOn,
                 _ => within.take(byte),
             }
         }
@@ -83,16 +89,15 @@ impl Within {
 /// Of the words that are possible (above −∞) behind this text, log P(another property) − log P(the end); none where only one of them
 /// is possible.
 fn odds(words: &[f32], tokenizer: &Tokenizer, within: &Within) -> Option<f32> {
-    if !within.object() {
-        return None;
+    let (mut on, mut end) = (f64::NEG_INFINITY, f64::NEG_INFINITY);
+    for (id, score) in words.iter().enumerate().filter(|(_, score)| **score > f32::NEG_INFINITY) {
+        match within.does(tokenizer.token_bytes(id as u32)) {
+            Does::GoOn => on = log_add(on, f64::from(*score)),
+            Does::End => end = log_add(end, f64::from(*score)),
+            Does::Neither => {}
+        }
     }
-    let mass = |wanted: Does| {
-        let possible = words.iter().enumerate().filter(|(_, score)| **score > f32::NEG_INFINITY);
-        let scores = possible.filter(|(id, _)| within.does(tokenizer.token_bytes(*id as u32)) == wanted);
-        scores.fold(f64::NEG_INFINITY, |sum, (_, score)| log_add(sum, f64::from(*score)))
-    };
-    let odds = mass(Does::GoOn) - mass(Does::End);
-    odds.is_finite().then_some(odds as f32)
+    (on - end).is_finite().then_some((on - end) as f32)
 }
 
 /// ln(eᵃ + eᵇ).
@@ -130,7 +135,8 @@ impl Extended<'_> {
     /// `sequence`, which was given to an earlier call or is new, what begins alike is not read again.
     ///
     /// # Errors
-    /// A tool that has no row, or whose calls do not stand in messages; a conversation that is too long; the model's.
+    /// [`DecodeError::Request`] for a tool that has no row, or whose calls do not stand in messages, and for a template or context
+    /// that the call does not fit; the model's.
     pub fn boundaries(
         &self,
         conversation: Conversation,
@@ -148,9 +154,13 @@ impl Extended<'_> {
         let Kind::Message(grammar) = &callable.kind else {
             return Err(refused(format!("calls of `{tool}` do not stand in messages")));
         };
+        let shown = Shown { calls: shown, context: self.context() };
         let framed = Framed::new(&prepared, "", &[], None, callable, shown, self).map_err(refused)?;
         let written = self.encode_segment(arguments)?;
         let ids = [&framed.ids[..], &written].concat();
+        if ids.len() > self.context() {
+            return Err(refused(context_full(self.context())));
+        }
         sequence.truncate(common(sequence.ids(), &framed.ids).min(framed.ids.len().saturating_sub(1)));
         let read = sequence.ids().len();
         let hidden = self.lm.extend(&mut [(sequence, &ids[read..])])?;
@@ -160,7 +170,7 @@ impl Extended<'_> {
         for (k, &id) in written.iter().enumerate() {
             let token = self.tokenizer().token_bytes(id);
             let does = within.does(token);
-            if within.object() && does != Does::Neither {
+            if does != Does::Neither {
                 let state =
                     Matrix::new(1, hidden.cols(), hidden.row(framed.ids.len() - 1 - read + k).to_vec());
                 let mut words = self.lm.logits(&state)?.row(0).to_vec();
@@ -209,10 +219,21 @@ mod tests {
             ("{\"a\": \"x", ", y", Does::Neither),
             ("{\"a\": \"x\\", "\",", Does::Neither),
             ("{\"a\": {\"b\": 1", "},", Does::End),
+            ("{\"a\": [\"x", "\",", Does::Neither),
+            ("{\"a\": [\"x", "\"],", Does::GoOn),
+            ("{\"a\": [\"x", "\"]}", Does::End),
+            ("{\"a\": [1", ", ", Does::Neither),
+            ("{\"a\": [{\"b\": 1}", "]}", Does::End),
+            ("{\"a\": [{\"b\": 1}", ", {\"", Does::GoOn),
+            ("", "{}", Does::End),
+            ("", "{\"", Does::GoOn),
+            ("{", "\"a", Does::GoOn),
+            ("{", "}", Does::End),
+            ("{\"a\": ", "{}", Does::End),
+            ("{\"a\": ", "\"", Does::Neither),
+            ("{\"a\": 1, ", "\"b", Does::Neither),
         ] {
-            let within = Within::text(text.as_bytes());
-            assert!(within.object() && within.does(token.as_bytes()) == does, "{text} {token}");
+            assert!(Within::text(text.as_bytes()).does(token.as_bytes()) == does, "{text} {token}");
         }
-        assert!(!Within::text(b"{\"a\": [1").object());
     }
 }

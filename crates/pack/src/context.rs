@@ -1,6 +1,7 @@
 //! From examples to contexts: what the model reads, and where in it a tool is or is not to be called.
 
 use crate::sample::sample;
+use crate::taught::as_written;
 use crate::{Example, FitError};
 use lm::{Chat, ChatTemplate, LmError, Message, Role, Specials, Tokenizer, ToolCall, python_json};
 use serde_json::Value;
@@ -114,7 +115,12 @@ impl Writer<'_> {
                             if *nth <= AFTER_CALLS {
                                 let arguments = message.arguments.as_ref();
                                 contexts.extend(self.after_call(&said, tool, arguments, salt, group)?);
-                                contexts.extend(self.surrounded(&said, salt, Some(tool), group));
+                                contexts.extend(self.surrounded(
+                                    &said,
+                                    salt / LEADS.len(),
+                                    Some(tool),
+                                    group,
+                                ));
                             }
                         }
                         None => {
@@ -182,7 +188,8 @@ impl Writer<'_> {
     ) -> Result<Vec<Context>, FitError> {
         let Some(definition) = self.tools.get(tool) else { return Ok(Vec::new()) };
         let made_up = || sample(&definition.parameters, &definition.parameters, 0);
-        let arguments = arguments.cloned().unwrap_or_else(made_up);
+        let arguments =
+            arguments.map_or_else(made_up, |arguments| as_written(&definition.parameters, arguments));
         let call = ToolCall::new(Some("call00000".into()), definition.name.as_str(), arguments);
         let mut messages = said.to_vec();
         let after = self.behind_calls(&messages, "", std::slice::from_ref(&call))?;

@@ -144,10 +144,8 @@ impl Examples {
                     i + 1
                 )));
             }
-            crate::taught::check(example, tools)
-                .map_err(|e| FitError::Input(format!("example {}: {e}", i + 1)))?;
         }
-        Ok(())
+        crate::taught::check(self, tools)
     }
 }
 

@@ -238,8 +238,8 @@ impl Data {
         let all: Vec<Example> = examples.0.iter().chain(&talk.0).cloned().collect();
         let mut contexts = writer.write(&all, 0)?;
         let described = contexts.len();
-        for tool in tools {
-            let mut context = writer.turn(&prior::message(tool), contexts.len() as u32)?;
+        for (k, tool) in tools.iter().enumerate() {
+            let mut context = writer.turn(&prior::message(tool), (all.len() + k) as u32)?;
             context.points[0].1 = tools.index(&tool.name);
             contexts.push(context);
         }

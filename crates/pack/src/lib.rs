@@ -30,7 +30,7 @@ pub use context::{AFTER_RESULT, Context, with_note};
 pub use definitions::{call_name, enforceable, from_json, rename_for_calls};
 pub use error::FitError;
 pub use evaluate::{Decided, Evaluation, Question, evaluate, native_calls, questions};
-pub use examples::{Example, Examples, talk};
+pub use examples::{Example, Examples, UserMessage, talk};
 pub use features::{Cache, Extraction};
 pub use fit::{FitSettings, FitStage, Fitted, fit, load, load_definitions, load_report, refit, save};
 pub use merge::merge;

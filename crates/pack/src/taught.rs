@@ -2,8 +2,8 @@
 //! what need not be there.
 
 use crate::report::Restraint;
-use crate::{Example, Examples, FitError};
-use decode::{Boundary, Conversation, Extended, Grammars, Taught, WorkedCall};
+use crate::{Example, Examples, FitError, UserMessage};
+use decode::{Boundary, Conversation, DecodeError, Extended, Grammars, Taught, WorkedCall};
 use lm::{ChatTemplate, FrozenLm, Message, Role, python_json};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -13,31 +13,33 @@ use tools::ToolSet;
 const SHOWN: usize = 4;
 /// Calls that are read to choose the margin, at most; and of one tool.
 const READ: (usize, usize) = (48, 2);
-/// The largest margin: e⁵ is 148 times as likely.
-const LARGEST: f32 = 5.0;
-/// References within references at most.
-const DEEPEST: usize = 32;
+/// How far from 0 a margin is expected to be before anything is known: the standard deviation of a normal prior, in log odds.
+const EXPECTED: f64 = 2.0;
+/// Values that are put in order, at most.
+const MOST: usize = 10_000;
 
 /// What is known of the arguments of these tools: their examples' calls, the first four of each, and the fit's
 /// [margin](Restraint::margin).
 pub fn taught(examples: &Examples, tools: &ToolSet, margin: f32) -> BTreeMap<String, Taught> {
-    let mut known = calls(examples, tools);
+    let mut known = calls(examples, tools, SHOWN);
     let taught = |name: &str| {
-        let mut calls = known.remove(name).unwrap_or_default();
-        calls.truncate(SHOWN);
+        let calls = known.remove(name).unwrap_or_default();
         (name.to_owned(), Taught { calls, margin })
     };
     tools.names().map(taught).collect()
 }
 
-/// The calls of these examples, by tool: those whose message asks for one call, and whose arguments are known and what the tool takes.
-fn calls(examples: &Examples, tools: &ToolSet) -> BTreeMap<String, Vec<WorkedCall>> {
+/// The first calls of each tool in these examples: those whose message asks for one call, and whose arguments are known and what the
+/// tool takes.
+fn calls(examples: &Examples, tools: &ToolSet, most: usize) -> BTreeMap<String, Vec<WorkedCall>> {
     let mut calls: BTreeMap<String, Vec<WorkedCall>> = BTreeMap::new();
-    for (user, name, arguments) in examples.0.iter().flat_map(known) {
-        if let Some(tool) = tools.by_name(name)
-            && let Ok(arguments) = written(&tool.parameters, arguments)
+    let Ok(grammars) = Grammars::of_bytes() else { return calls };
+    for (user, name, arguments) in examples.0.iter().filter_map(known) {
+        let calls = calls.entry(name.to_owned()).or_default();
+        if let Some(tool) = tools.by_name(name).filter(|_| calls.len() < most)
+            && let Ok(arguments) = written(&grammars, &tool.parameters, arguments)
         {
-            calls.entry(name.to_owned()).or_default().push(WorkedCall { user: user.to_owned(), arguments });
+            calls.push(WorkedCall { user: user.to_owned(), arguments });
         }
     }
     calls
@@ -56,7 +58,7 @@ pub(crate) fn restraint(
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Option<Restraint>, FitError> {
     let template = ChatTemplate::of(lm.tokenizer())?;
-    let known = calls(examples, tools);
+    let known = calls(examples, tools, usize::MAX);
     let open = |name: &str| tools.by_name(name).is_some_and(|tool| leaves_open(&tool.parameters));
     let choice: Vec<(&String, &Vec<WorkedCall>)> = known.iter().filter(|(name, _)| open(name)).collect();
     let of = |back: usize| {
@@ -84,7 +86,12 @@ pub(crate) fn restraint(
             parallel_calls: false,
         };
         let arguments = python_json(&calls[*at].arguments);
-        places.extend(extended.boundaries(conversation, name, &shown, &arguments, &mut sequence)?);
+        match extended.boundaries(conversation, name, &shown, &arguments, &mut sequence) {
+            Ok(found) => places.extend(found),
+            // As when it is made: a call that the template or the context does not take fails by itself.
+            Err(DecodeError::Request { .. }) => {}
+            Err(e) => return Err(e.into()),
+        }
         progress(done + 1, read.len());
     }
     let margin = calibrated(&places);
@@ -101,17 +108,19 @@ pub(crate) fn restraint(
     }))
 }
 
-/// The margin, of 0 to [`LARGEST`], under which the model would go on as often as the calls do, Σ σ(odds − margin) = Σ goes on: that of
-/// the greatest likelihood.
+/// The likeliest margin m ≥ 0, where each place goes on with probability σ(odds − m) and m itself is from a normal distribution about
+/// 0: the root of Σ σ(odds − m) − Σ goes on = m / σ².
 fn calibrated(places: &[Boundary]) -> f32 {
     let wanted = places.iter().filter(|place| place.goes_on).count() as f64;
-    let expected = |margin: f64| {
-        places.iter().map(|place| 1.0 / (1.0 + (margin - f64::from(place.odds)).exp())).sum::<f64>()
+    let too_low = |margin: f64| {
+        let expected: f64 =
+            places.iter().map(|place| 1.0 / (1.0 + (margin - f64::from(place.odds)).exp())).sum();
+        expected - wanted > margin / (EXPECTED * EXPECTED)
     };
-    let (mut low, mut high) = (0.0, f64::from(LARGEST));
+    let (mut low, mut high) = (0.0, 64.0);
     for _ in 0..40 {
         let middle = 0.5 * (low + high);
-        if expected(middle) > wanted { low = middle } else { high = middle }
+        if too_low(middle) { low = middle } else { high = middle }
     }
     low as f32
 }
@@ -135,84 +144,119 @@ fn leaves_open(schema: &Value) -> bool {
 }
 
 /// Refuses arguments that the tool of an example does not take.
-pub(crate) fn check(example: &Example, tools: &ToolSet) -> Result<(), FitError> {
-    let Example::Message(message) = example else { return Ok(()) };
-    let Some(arguments) = &message.arguments else { return Ok(()) };
-    let Some(tool) = message.tool.as_deref().and_then(|name| tools.by_name(name)) else {
-        return Err(FitError::Input("there are `arguments` and no tool that they are of".to_owned()));
-    };
-    match written(&tool.parameters, arguments) {
-        Ok(_) => Ok(()),
-        Err(why) => Err(FitError::Input(format!(
-            "`arguments` are not what `{}` takes: {why}; its parameters are {}",
-            tool.name, tool.parameters
-        ))),
+pub(crate) fn check(examples: &Examples, tools: &ToolSet) -> Result<(), FitError> {
+    let grammars = Grammars::of_bytes().map_err(FitError::Input)?;
+    for (i, example) in examples.0.iter().enumerate() {
+        let Example::Message(UserMessage { tool, arguments: Some(arguments), .. }) = example else {
+            continue;
+        };
+        let fault = |what: String| FitError::Input(format!("example {}: {what}", i + 1));
+        let Some(tool) = tool.as_deref().and_then(|name| tools.by_name(name)) else {
+            return Err(fault("there are `arguments` and no tool that they are of".to_owned()));
+        };
+        written(&grammars, &tool.parameters, arguments).map_err(|why| {
+            fault(format!("`arguments` of `{}`: {why}; its parameters are {}", tool.name, tool.parameters))
+        })?;
     }
+    Ok(())
 }
 
-/// What users said, and the one call that answers it.
-fn known(example: &Example) -> Vec<(&str, &str, &Value)> {
+/// What a user said first, and the one call that answers it.
+fn known(example: &Example) -> Option<(&str, &str, &Value)> {
     match example {
         Example::Message(message) => {
-            let call = message.tool.as_deref().zip(message.arguments.as_ref());
-            call.into_iter().map(|(tool, arguments)| (message.user.as_str(), tool, arguments)).collect()
+            Some((message.user.as_str(), message.tool.as_deref()?, message.arguments.as_ref()?))
         }
-        Example::Chat(chat) => (chat.messages.windows(2))
-            .filter_map(|pair| match (&pair[0], &pair[1].tool_calls[..]) {
+        Example::Chat(chat) => {
+            // What follows earlier turns may mean them.
+            let first = chat.messages.iter().position(|message| message.role != Role::System)?;
+            match (&chat.messages[first], &chat.messages.get(first + 1)?.tool_calls[..]) {
                 (said, [call]) if said.role == Role::User => {
                     Some((said.content.as_str(), call.function.name.as_str(), &call.function.arguments))
                 }
                 _ => None,
-            })
-            .collect(),
+            }
+        }
     }
 }
 
 /// The arguments as a model has to write them: in the schema's order.
 ///
 /// # Errors
-/// That the schema does not allow them.
-fn written(schema: &Value, arguments: &Value) -> Result<Value, String> {
-    let ordered = in_order(arguments, schema, schema, 0);
-    let text = python_json(&ordered);
-    match Grammars::of_bytes()?.compile_parameters(schema)?.admits(&text) {
-        true => Ok(ordered),
-        false => Err(format!("the schema does not allow {text}")),
-    }
+/// That they cannot be written under the schema.
+fn written(grammars: &Grammars, schema: &Value, arguments: &Value) -> Result<Value, String> {
+    let grammar = grammars.compile_parameters(schema)?;
+    let forms = [as_written(schema, arguments), arguments.clone()];
+    let admitted = forms.iter().find(|form| grammar.admits(&python_json(form)));
+    admitted.cloned().ok_or_else(|| {
+        format!(
+            "{} cannot be written under its schema (numbers without exponent and within ±10^15, no property that it does not list)",
+            python_json(arguments)
+        )
+    })
 }
 
-/// A value with its properties in the order in which the schema lists them.
-fn in_order(value: &Value, schema: &Value, root: &Value, depth: usize) -> Value {
-    if depth > DEEPEST {
-        return value.clone();
-    }
+/// The arguments in the schema's order.
+pub(crate) fn as_written(schema: &Value, arguments: &Value) -> Value {
+    let mut budget = MOST;
+    in_order(arguments, schema, schema, &mut budget)
+}
+
+/// A value with its properties in the order in which the schema lists them, and whole numbers without a point. What is beyond `budget`
+/// values stays as it is.
+fn in_order(value: &Value, schema: &Value, root: &Value, budget: &mut usize) -> Value {
+    let Some(rest) = budget.checked_sub(1) else { return value.clone() };
+    *budget = rest;
     if let Some(target) = schema["$ref"].as_str().and_then(|r| root.pointer(r.strip_prefix('#')?)) {
-        return in_order(value, target, root, depth + 1);
+        return in_order(value, target, root, budget);
     }
-    let branches = ["anyOf", "oneOf", "allOf"].iter().filter_map(|key| schema.get(key)?.as_array()).flatten();
-    let value = branches.fold(value.clone(), |value, branch| in_order(&value, branch, root, depth + 1));
+    let mut branches =
+        ["anyOf", "oneOf", "allOf"].iter().filter_map(|key| schema.get(key)?.as_array()).flatten();
+    if let Some(branch) = branches.find(|branch| describes(branch, value, root)) {
+        return in_order(value, branch, root, budget);
+    }
     match value {
         Value::Array(items) => {
-            items.iter().map(|item| in_order(item, &schema["items"], root, depth + 1)).collect()
+            items.iter().map(|item| in_order(item, &schema["items"], root, budget)).collect()
         }
-        Value::Object(mut object) => {
+        Value::Object(object) => {
+            let mut object = object.clone();
             let mut ordered = Map::new();
             for (name, schema) in schema["properties"].as_object().into_iter().flatten() {
                 if let Some(value) = object.shift_remove(name) {
-                    ordered.insert(name.clone(), in_order(&value, schema, root, depth + 1));
+                    ordered.insert(name.clone(), in_order(&value, schema, root, budget));
                 }
             }
-            ordered.extend(object);
+            let others = object.iter().map(|(name, value)| {
+                (name.clone(), in_order(value, &schema["additionalProperties"], root, budget))
+            });
+            ordered.extend(others);
             Value::Object(ordered)
         }
-        other => other,
+        Value::Number(number) => match number.as_f64().filter(|x| number.is_f64() && x.fract() == 0.0) {
+            Some(whole) if whole.abs() < 1e15 => Value::from(whole as i64),
+            _ => value.clone(),
+        },
+        other => other.clone(),
     }
+}
+
+/// Whether a branch of a schema may be the one that an object was written by: it lists all of its properties, and none of its
+/// constants is another.
+fn describes(branch: &Value, value: &Value, root: &Value) -> bool {
+    let target = branch["$ref"].as_str().and_then(|r| root.pointer(r.strip_prefix('#')?)).unwrap_or(branch);
+    let Value::Object(object) = value else { return !value.is_array() || target.get("items").is_some() };
+    let properties = &target["properties"];
+    object.iter().all(|(name, value)| {
+        properties
+            .get(name)
+            .is_some_and(|schema| schema.get("const").is_none_or(|constant| constant == value))
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::examples::UserMessage;
     use serde_json::json;
     use tools::Tool;
 
@@ -237,7 +281,7 @@ mod tests {
     #[test]
     fn arguments_are_shown_in_the_order_in_which_they_are_written() {
         let said = json!({"steps": [{"say": "é \"stir\"", "at": 60}], "label": "tea", "seconds": 300});
-        let calls = calls(&Examples(vec![message(said)]), &tools());
+        let calls = calls(&Examples(vec![message(said)]), &tools(), 1);
         let text = calls["timer"][0].arguments.to_string();
         assert_eq!(text, r#"{"seconds":300,"label":"tea","steps":[{"at":60,"say":"é \"stir\""}]}"#);
     }
@@ -246,6 +290,8 @@ mod tests {
     fn arguments_that_the_tool_does_not_take_are_refused() {
         for (arguments, fine) in [
             (json!({"seconds": 300}), true),
+            (json!({"seconds": 300.0}), true),
+            (json!({"seconds": 3e20}), false),
             (json!({"seconds": "300"}), false),
             (json!({"seconds": 0}), false),
             (json!({"label": "tea"}), false),
@@ -253,13 +299,14 @@ mod tests {
             (json!([300]), false),
         ] {
             let example = message(arguments.clone());
-            assert_eq!(check(&example, &tools()).is_ok(), fine, "{arguments}");
-            let shown = &taught(&Examples(vec![example]), &tools(), 1.5)["timer"];
+            let examples = Examples(vec![example]);
+            assert_eq!(check(&examples, &tools()).is_ok(), fine, "{arguments}");
+            let shown = &taught(&examples, &tools(), 1.5)["timer"];
             assert_eq!((shown.calls.len(), shown.margin), (usize::from(fine), 1.5));
         }
         let Example::Message(mut none) = message(json!({"seconds": 1})) else { unreachable!() };
         none.tool = None;
-        assert!(check(&Example::Message(none), &tools()).is_err());
+        assert!(check(&Examples(vec![Example::Message(none)]), &tools()).is_err());
     }
 
     #[test]
@@ -287,16 +334,48 @@ mod tests {
     }
 
     #[test]
-    fn the_margin_makes_the_model_go_on_as_often_as_the_calls_do() {
+    fn of_several_branches_the_one_that_describes_a_value_orders_it() {
+        let step = json!({"type": "object", "properties": {"x": {"type": "integer"}, "y": {"type": "integer"}}, "required": ["x", "y"]});
+        let schema = json!({"type": "object", "properties": {"to": {"oneOf": [
+            {"type": "object", "properties": {"kind": {"const": "mail"}, "address": {"type": "string"}}},
+            {"type": "object", "properties": {"address": {"type": "string"}, "kind": {"const": "post"}, "zip": {"type": "string"}}},
+        ]}, "steps": {"type": "object", "additionalProperties": step}}});
+        let grammars = Grammars::of_bytes().unwrap();
+        for (said, form) in [
+            (json!({"to": {"address": "a", "kind": "mail"}}), r#"{"to": {"kind": "mail", "address": "a"}}"#),
+            (json!({"to": {"kind": "post", "address": "a"}}), r#"{"to": {"address": "a", "kind": "post"}}"#),
+            (json!({"steps": {"p": {"y": 1, "x": 2}}}), r#"{"steps": {"p": {"x": 2, "y": 1}}}"#),
+        ] {
+            let value = written(&grammars, &schema, &said).unwrap();
+            assert_eq!(python_json(&value), form);
+        }
+    }
+
+    /// A schema of many branches, each of which holds itself: what is done with a value is bounded all the same.
+    #[test]
+    fn branches_within_branches_come_to_an_end() {
+        let branch = json!({"type": "object", "properties": {"op": {"type": "string"}, "args": {"type": "array", "items": {"$ref": "#/$defs/f"}}}});
+        let schema = json!({"$ref": "#/$defs/f", "$defs": {"f": {"anyOf": vec![branch; 12]}}});
+        let deep = (0..40).fold(json!({"op": "a"}), |inner, _| json!({"args": [inner], "op": "b"}));
+        assert!(python_json(&as_written(&schema, &deep)).starts_with(r#"{"op": "b", "args": ["#));
+        let circle = json!({"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/a"}}});
+        assert_eq!(as_written(&circle, &json!({"x": 1})), json!({"x": 1}));
+    }
+
+    #[test]
+    fn the_margin_is_what_many_places_say_and_little_of_what_few_say() {
         let place = |odds, goes_on| Boundary { odds, goes_on };
         // ln 3 too eager: at odds of 3 : 1 half of the calls go on.
         let even = [place(3f32.ln(), true), place(3f32.ln(), false)];
-        assert!((calibrated(&even) - 3f32.ln()).abs() < 1e-4);
+        assert!((calibrated(&even.repeat(10_000)) - 3f32.ln()).abs() < 1e-3);
+        assert!((0.2..0.8).contains(&calibrated(&even)), "two places");
         assert_eq!(
             calibrated(&[place(1.0, true), place(-9.0, true)]),
             0.0,
             "never more eager than the model"
         );
-        assert!((calibrated(&[place(2.0, false)]) - LARGEST).abs() < 1e-4, "nor without bounds");
+        let alone = calibrated(&[place(2.0, false)]);
+        assert!((1.5..3.0).contains(&alone), "one place is no reason to leave everything out: {alone}");
+        assert_eq!(calibrated(&[]), 0.0);
     }
 }

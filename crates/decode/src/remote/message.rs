@@ -7,7 +7,7 @@ use crate::DecodeError;
 use crate::closed::closed;
 use crate::numbers::bounded;
 use crate::row::arguments::context_full;
-use crate::row::message::Framed;
+use crate::row::message::{Framed, Shown};
 use crate::row::micros;
 use crate::trace::{Attempt, CallOutcome, Decision, Finish};
 use lm::ToolCall;
@@ -29,13 +29,13 @@ impl Row<'_, '_> {
         let definition = callable.tool.clone();
         let content = self.transcript.text();
         let turn = self.turn.as_deref();
-        let shown = &callable.taught.calls;
+        let shown = Shown { calls: &callable.taught.calls, context: self.context() };
         let framed = Framed::new(&self.prepared, &content, &self.made, turn, callable, shown, self.extended);
         let framed = framed.and_then(|framed| {
             let before: &[u32] = if framed.anew { &[] } else { &self.ids };
             let prompt = [before, &framed.ids].concat();
             match prompt.len() {
-                len if framed.ids.is_empty() || len >= self.context() => Err(context_full(self.extended)),
+                len if framed.ids.is_empty() || len >= self.context() => Err(context_full(self.context())),
                 _ => Ok((framed, prompt)),
             }
         });

@@ -387,7 +387,7 @@ impl<'r, 'a> Row<'r, 'a> {
         });
         let prompt = match prompt {
             Ok(prompt) if prompt.len() < self.context() => prompt,
-            Ok(_) => return Ok((String::new(), 0, Err(context_full(self.extended)))),
+            Ok(_) => return Ok((String::new(), 0, Err(context_full(self.context())))),
             Err(reason) => return Ok((String::new(), 0, Err(reason))),
         };
         let most = self.prepared.request.settings.max_argument_tokens;
@@ -428,7 +428,7 @@ impl<'r, 'a> Row<'r, 'a> {
             None if tokens >= most => {
                 Err(format!("the call has no closing bracket within its cap of {most} tokens"))
             }
-            None => Err(context_full(self.extended)),
+            None => Err(context_full(self.context())),
         };
         Ok((arguments, tokens, result))
     }

@@ -85,7 +85,7 @@ impl Opening {
     /// That they don't.
     pub fn fitting(self, before: usize, extended: &Extended) -> Result<Vec<u32>, String> {
         match before + self.ids.len() {
-            len if len > extended.context() => Err(context_full(extended)),
+            len if len > extended.context() => Err(context_full(extended.context())),
             _ => Ok(self.ids),
         }
     }
@@ -162,7 +162,7 @@ impl Row {
                     settings.max_argument_tokens
                 ))
             } else if read >= extended.context() {
-                Err(context_full(extended))
+                Err(context_full(extended.context()))
             } else {
                 self.input = vec![word];
                 self.call = Some(call);
@@ -223,6 +223,6 @@ impl Row {
     }
 }
 
-pub(crate) fn context_full(extended: &Extended) -> String {
-    format!("the call does not fit the model's context of {} tokens", extended.context())
+pub(crate) fn context_full(context: usize) -> String {
+    format!("the call does not fit the context of {context} tokens")
 }

@@ -18,6 +18,8 @@ use serde_json::Value;
 
 /// Tokens before the limit from which on a call is brought to its end, in shares of the limit and at most.
 const HASTE: (usize, usize) = (4, 64);
+/// The share of the context that worked calls leave free.
+const ROOM: usize = 4;
 /// Letters or digits in a row of which a few repeat: no value that is meant looks so, and a small model would write on to the limit.
 const LOOP: usize = 48;
 
@@ -36,6 +38,13 @@ pub(super) struct MessageCall {
     /// It was brought to its end because its limit was near, or it went in circles: it is valid, but not all that the model would
     /// have written.
     hastened: bool,
+}
+
+/// Worked calls to show before a call, in a context of so many tokens.
+#[derive(Clone, Copy)]
+pub(crate) struct Shown<'a> {
+    pub calls: &'a [WorkedCall],
+    pub context: usize,
 }
 
 /// What is read before a call's arguments, as the template writes it.
@@ -65,7 +74,7 @@ impl Framed {
         made: &[ToolCall],
         turn: Option<&str>,
         callable: &Callable,
-        shown: &[WorkedCall],
+        shown: Shown<'_>,
         extended: &Extended,
     ) -> Result<Self, String> {
         let Prompt::Chat(chat) = &prepared.request.prompt else {
@@ -87,12 +96,14 @@ impl Framed {
             let after_definition = |messages: &[Message]| {
                 frame(messages, &definition).and_then(|frame| tokenizer.encode_rendered(&frame.before))
             };
-            // Worked calls are shown where the template takes them and there is room.
-            let shown = (place == Arguments::Examples && !shown.is_empty())
-                .then(|| after_definition(&with_worked(&chat.messages, callable, shown)).ok())
-                .flatten()
-                .filter(|ids| ids.len() + prepared.request.settings.max_argument_tokens < extended.context());
-            (shown.map_or_else(|| after_definition(&chat.messages), Ok), true)
+            // As many worked calls as the template takes and leave room for arguments.
+            let most = if place == Arguments::Examples { shown.calls.len() } else { 0 };
+            let fitting = (1..=most).rev().find_map(|count| {
+                let ids =
+                    after_definition(&with_worked(&chat.messages, callable, &shown.calls[..count])).ok()?;
+                (ids.len() + shown.context / ROOM < shown.context).then_some(ids)
+            });
+            (fitting.map_or_else(|| after_definition(&chat.messages), Ok), true)
         } else {
             match before.strip_prefix(&so_far) {
                 Some(rest) => (tokenizer.encode_rendered_continuation(rest), false),
@@ -141,7 +152,8 @@ impl Row {
     ) -> Result<Opening, String> {
         let extended = around.extended;
         let content = self.transcript.text();
-        let (turn, shown) = (self.turn.as_deref(), &callable.taught.calls);
+        let turn = self.turn.as_deref();
+        let shown = Shown { calls: &callable.taught.calls, context: extended.context() };
         let framed = Framed::new(&self.prepared, &content, &self.made, turn, callable, shown, extended)?;
         let Framed { id, before, after, mut ids, anew, defined } = framed;
         let own = anew.then(|| {
@@ -151,7 +163,7 @@ impl Row {
         });
         let read = own.as_ref().unwrap_or(&self.sequence).ids().len();
         if ids.is_empty() || read + ids.len() >= extended.context() {
-            return Err(context_full(extended));
+            return Err(context_full(extended.context()));
         }
         let constraint = grammar.begin();
         let message = MessageCall { constraint, id, before, after, given: 0, defined, hastened: false };

@@ -144,7 +144,7 @@ fn arguments_can_be_written_after_worked_calls() {
     assert!(!written(1_000, "Dark!", TEMPLATE));
     assert!(written(1_000, "Night!", TEMPLATE), "what is shown is what counts");
     let room = "system: Be brief.</s>".len() + opened.len() + worked.len();
-    assert!(written(room + 40, "Dark!", TEMPLATE), "without room they are left out");
+    assert!(written(room, "Dark!", TEMPLATE), "without room they are left out");
     let strict = "{% if messages | length > 3 %}{{ raise_exception('too many turns') }}{% endif %}"
         .to_owned()
         + TEMPLATE;

@@ -1,6 +1,6 @@
 //! A model's chat template.
 
-use super::json::tojson;
+use super::json::{python_json, tojson};
 use super::message::shielded;
 use super::time::strftime_now;
 use super::{Message, Role, ToolCall};
@@ -244,7 +244,7 @@ fn with_calls(message: &Message) -> String {
         let name = Json::from(call.function.name.as_str());
         content += &format!(
             "<tool_call>\n{{\"name\": {name}, \"arguments\": {}}}\n</tool_call>",
-            call.function.arguments
+            python_json(&call.function.arguments)
         );
     }
     content

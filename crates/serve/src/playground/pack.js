@@ -114,7 +114,12 @@ function exampleEditor(pack) {
     const text = el("input", { type: "text", value: example.user, "aria-label": "Message" });
     const tool = toolMenu("Its tool", example.tool, [pack]);
     const item = el("li", {}, text, tool, el("button", { type: "button", "aria-label": "Remove: " + example.user, onclick: () => item.remove() }, "Remove"));
-    item.example = () => ({ ...example, user: text.value.trim(), ...(tool.value ? { tool: tool.value } : { tool: undefined }) });
+    item.example = () => {
+      const [user, wanted] = [text.value.trim(), tool.value || undefined];
+      // The arguments are of that message and that tool.
+      const kept = user === example.user && wanted === example.tool ? {} : { arguments: undefined };
+      return { ...example, user, tool: wanted, ...kept };
+    };
     return item;
   };
   list.append(...pack.examples.filter((example) => example.user).map(row));
