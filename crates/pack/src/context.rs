@@ -1,7 +1,7 @@
 //! From examples to contexts: what the model reads, and where in it a tool is or is not to be called.
 
 use crate::sample::sample;
-use crate::taught::as_written;
+use crate::written::as_written;
 use crate::{Example, FitError};
 use lm::{Chat, ChatTemplate, LmError, Message, Role, Specials, Tokenizer, ToolCall, python_json};
 use serde_json::Value;

@@ -25,6 +25,7 @@ mod prior;
 mod report;
 mod sample;
 mod taught;
+mod written;
 
 pub use context::{AFTER_RESULT, Context, with_note};
 pub use definitions::{call_name, enforceable, from_json, rename_for_calls};
