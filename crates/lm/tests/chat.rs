@@ -112,8 +112,8 @@ fn calls_are_not_lost_where_the_template_knows_none() {
     ];
     let text = template.render(&Chat::turn(&messages)).expect("rendered");
     let expected = "<|im_start|>user\nx<|im_end|>\n<|im_start|>assistant\nI look.\n\
-        <tool_call>\n{\"name\": \"one\", \"arguments\": {\"a\":\"b\"}}\n</tool_call>\n\
-        <tool_call>\n{\"name\": \"two\", \"arguments\": {\"a\":\"b\"}}\n</tool_call><|im_end|>\n\
+        <tool_call>\n{\"name\": \"one\", \"arguments\": {\"a\": \"b\"}}\n</tool_call>\n\
+        <tool_call>\n{\"name\": \"two\", \"arguments\": {\"a\": \"b\"}}\n</tool_call><|im_end|>\n\
         <|im_start|>user\n<tool_response>\nfirst\n</tool_response>\n<tool_response>\nsecond\n</tool_response><|im_end|>\n\
         <|im_start|>assistant\n";
     assert!(text.ends_with(expected), "{text}");
