@@ -186,7 +186,7 @@ impl Task {
         for question in &self.questions {
             hash.update(serde_json::to_vec(question).unwrap_or_default()); // strings are always JSON
         }
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(hash.finalize())
     }
 
     /// How tool tokens are called: where the relation is what is asked for, the first token is the best of them and the

@@ -84,7 +84,7 @@ impl Corpus {
         for example in &self.examples {
             line(serde_json::to_vec(example));
         }
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(hash.finalize())
     }
 
     /// What there is, counted.

@@ -264,7 +264,7 @@ impl Head {
 fn digest(tensors: [&[u8]; 3]) -> String {
     let mut hash = Sha256::new();
     tensors.iter().for_each(|tensor| hash.update(tensor));
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(hash.finalize())
 }
 
 fn to_bytes(numbers: &[f32]) -> Vec<u8> {

@@ -64,7 +64,7 @@ impl StoreKey {
     /// The store's address: SHA-256 of the key as JSON, in hexadecimal.
     pub fn address(&self) -> String {
         let json = serde_json::to_vec(self).expect("strings and numbers are always JSON");
-        hex(Sha256::digest(json).as_slice())
+        hex::encode(Sha256::digest(json))
     }
 }
 
@@ -344,11 +344,7 @@ fn digest(columns: [&[u8]; COLUMNS.len()]) -> String {
         hash.update(name);
         hash.update(column);
     }
-    hex(hash.finalize().as_slice())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(hash.finalize())
 }
 
 /// Numbers of four bytes of which every pattern of bits is one.

@@ -255,7 +255,7 @@ impl Incoming {
 
     /// Renames the file into the cache if it is the one expected.
     fn place(self, model: &KnownModel, dir: &Path, source: &str) -> Result<(), Failure> {
-        let found: String = self.digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let found = hex::encode(self.digest.finalize());
         if found != model.sha256 {
             let message =
                 format!("{source}: the file's SHA-256 is {found}, expected {}: another file", model.sha256);

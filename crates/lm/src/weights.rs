@@ -72,7 +72,7 @@ impl Weights {
                 let config = path.join("config.json");
                 let text = std::fs::read(&config).map_err(|e| LmError::io(&config, e))?;
                 let config = Config::from_json(&text, &config)?;
-                Ok(hex(&Sha256::digest(format!("{weights} {config:?}"))))
+                Ok(hex::encode(Sha256::digest(format!("{weights} {config:?}"))))
             }
         }
     }
@@ -231,11 +231,7 @@ fn digest_of<'a>(files: impl IntoIterator<Item = &'a Path>) -> Result<String, Lm
             }
         }
     }
-    Ok(hex(&sha.finalize()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
+    Ok(hex::encode(sha.finalize()))
 }
 
 fn damaged(path: &Path, error: &dyn std::fmt::Display) -> LmError {

@@ -158,7 +158,7 @@ fn key(lm: &dyn FrozenLm, engine: &str, context: &Context) -> String {
     hash.update((context.ids.len() as u64).to_le_bytes());
     context.ids.iter().for_each(|id| hash.update(id.to_le_bytes()));
     context.points.iter().for_each(|(at, _)| hash.update((*at as u64).to_le_bytes()));
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(hash.finalize())
 }
 
 fn read(path: &Path, width: usize) -> Option<HashMap<String, Vec<Reading>>> {
@@ -202,7 +202,7 @@ fn digest(contexts: &str, columns: [&[u8]; COLUMNS.len()]) -> String {
     let mut hash = Sha256::new();
     hash.update(contexts);
     columns.iter().for_each(|column| hash.update(column));
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(hash.finalize())
 }
 
 fn floats(file: &SafeTensors<'_>, name: &str) -> Option<Vec<f32>> {

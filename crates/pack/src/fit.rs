@@ -215,7 +215,7 @@ fn describe(head: &mut Head, lm: &dyn FrozenLm, examples: &Examples, settings: &
     head.meta.model = lm.card().name.clone();
     head.meta.model_digest = lm.card().digest.clone();
     head.meta.tokenizer_digest = lm.tokenizer().digest().to_owned();
-    head.meta.corpus_digest = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    head.meta.corpus_digest = hex::encode(hash.finalize());
     head.meta.date = settings.date.clone();
 }
 

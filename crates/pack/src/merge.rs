@@ -61,7 +61,7 @@ pub fn merge(packs: &[(&ToolSet, &Head)]) -> Result<(ToolSet, Head), FitError> {
         }
         let digests: Vec<&str> = metas().map(|meta| meta.corpus_digest.as_str()).collect();
         let digest = Sha256::digest(digests.join("\n"));
-        head.meta.corpus_digest = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        head.meta.corpus_digest = hex::encode(digest);
         head.meta.metrics = None;
         head.meta.unfitted = unfitted;
     }

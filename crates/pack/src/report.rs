@@ -104,6 +104,18 @@ pub struct ToolReport {
     pub wants: usize,
 }
 
+impl Report {
+    /// What is added to the logit of a tool without examples.
+    pub fn offset(&self) -> f32 {
+        self.unseen.map_or(0.0, |unseen| unseen.offset)
+    }
+
+    /// How much more likely than a call's end another of its parameters must be, in log odds.
+    pub fn margin(&self) -> f32 {
+        self.restraint.map_or(0.0, |restraint| restraint.margin)
+    }
+}
+
 impl ToolReport {
     /// How many more examples, with `examples` of them at this recall.
     pub(crate) fn wanted(examples: usize, recall: Option<f64>) -> usize {

@@ -286,9 +286,7 @@ fn load(dir: &Path) -> Result<Loaded, ServeError> {
     let (tools, examples, head) = pack::load(&Pack::at(dir)).map_err(|e| fault(e.to_string()))?;
     let head = head.ok_or_else(|| fault("it has no head: fit it with `toolken pack fit`".into()))?;
     let report = pack::load_report(&Pack::at(dir));
-    let offset = report.as_ref().and_then(|report| report.unseen).map_or(0.0, |unseen| unseen.offset);
-    let margin =
-        report.as_ref().and_then(|report| report.restraint).map_or(0.0, |restraint| restraint.margin);
+    let (offset, margin) = report.as_ref().map_or((0.0, 0.0), |report| (report.offset(), report.margin()));
     Ok(Loaded { name, dir: dir.to_owned(), tools, examples, head, report, offset, margin })
 }
 

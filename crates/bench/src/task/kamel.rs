@@ -197,7 +197,7 @@ pub fn base(data: &Path) -> Result<KnowledgeBase, BenchError> {
         let path = data.join(file);
         hash.update(Sha256::digest(std::fs::read(&path).map_err(|e| BenchError::io(&path, e))?));
     }
-    let address: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let address = hex::encode(hash.finalize());
     let folder: PathBuf = lm::models_dir().parent().unwrap_or(Path::new(".")).join("knowledge");
     let path = folder.join(format!("kamel-{}.redb", &address[..16]));
     if path.exists() {

@@ -176,7 +176,7 @@ impl Args {
                 tracing::warn!("{}: no relations of {}, not used: {names}", file.display(), task.name);
             }
             let bytes = std::fs::read(file).with_context(|| file.display().to_string())?;
-            facts.push(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect());
+            facts.push(hex::encode(Sha256::digest(bytes)));
         }
         let bias = match self.bias {
             BiasRule::Published => Some(task.published_bias),

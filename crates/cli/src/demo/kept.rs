@@ -20,7 +20,7 @@ impl Kept {
     /// The folder for a model and the numbers that decide a demo.
     pub fn of(card: &ModelCard, cache: Option<&Path>, decides: &impl Serialize) -> anyhow::Result<Self> {
         let address = serde_json::to_vec(&(VERSION, &card.digest, &card.engine, decides))?;
-        let address: String = Sha256::digest(address)[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        let address = hex::encode(&Sha256::digest(address)[..8]);
         let folder = cache.map_or_else(|| cache_dir("demo"), |cache| cache.join("demo")).join(address);
         std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
         Ok(Self { folder })

@@ -77,8 +77,7 @@ impl Args {
             let head = head.with_context(|| {
                 format!("{} has no head: fit it with `toolken pack fit`", self.dir.display())
             })?;
-            let margin =
-                pack::load_report(&pack).and_then(|report| report.restraint).map_or(0.0, |r| r.margin);
+            let margin = pack::load_report(&pack).map_or(0.0, |report| report.margin());
             let taught = pack::taught(&examples, &tools, margin);
             let arguments = self.arguments.into();
             pack::evaluate(model.as_ref(), &tools, &head, &questions, arguments, taught, &mut on_each)?

@@ -392,6 +392,6 @@ impl Definition {
         hash.update(rules);
         self.vocab.hash(&mut hash);
         self.ranks.hash(&mut hash);
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(hash.finalize())
     }
 }
