@@ -23,6 +23,7 @@ use tools::Rounding;
 pub fn rules(method: Method, task: TaskName) -> u32 {
     let relations = matches!(task, TaskName::Kamel(_) | TaskName::Facts);
     match method {
+        Method::FunctionCalling if relations => 6,
         Method::Retrieved(_) if relations => 4,
         Method::ZeroShot
         | Method::React

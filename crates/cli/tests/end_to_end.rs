@@ -525,7 +525,10 @@ fn household_plans_are_the_same_in_batches_alone_and_after_a_kill() {
         let plan = |out: &str, batch: &str, more: &[&str]| plan(method, out, batch, more);
         let figures = plan(&together, "8", more);
         let count = |what: &str| figures["figures"][what].as_u64().expect("a count");
-        assert_eq!((count("tasks"), count("grounded"), count("gold")), (8, 8, 8), "{figures}");
+        assert_eq!((count("tasks"), count("gold")), (8, 8), "{figures}");
+        // Tokens name what is there; words may be no plan at all.
+        let tokens = method.starts_with("exact");
+        assert!(count("grounded") == 8 || !tokens && count("grounded") >= count("executable"), "{figures}");
         if kind == "asked" {
             assert_eq!(count("executable"), 8, "{figures}");
         }

@@ -6,14 +6,15 @@
 
 use crate::DecodeError;
 use crate::choose::best;
+use crate::draft::{Draft, context_full};
 use crate::extended::{Extended, Kind};
 use crate::prefix::common;
 use crate::prepared::Prepared;
 use crate::request::{Conversation, Prompt, Request, WorkedCall};
-use crate::row::arguments::context_full;
 use crate::row::message::{Framed, Shown};
 use crate::settings::{Arguments, Settings};
 use lm::{Matrix, Sequence, Tokenizer};
+use std::sync::Arc;
 
 /// A place in a call where both are possible.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -155,7 +156,8 @@ impl Extended<'_> {
             return Err(refused(format!("calls of `{tool}` do not stand in messages")));
         };
         let shown = Shown { calls: shown, context: self.context() };
-        let framed = Framed::new(&prepared, "", &[], None, callable, shown, self).map_err(refused)?;
+        let draft = Draft::new(Arc::new(prepared));
+        let framed = Framed::new(&draft, callable, shown, self).map_err(refused)?;
         let written = self.encode_segment(arguments)?;
         let ids = [&framed.ids[..], &written].concat();
         if ids.len() > self.context() {

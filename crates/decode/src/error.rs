@@ -44,6 +44,16 @@ pub enum DecodeError {
         /// Which engine, what it did, what was expected, and what to do.
         message: String,
     },
+    /// A text under a schema has come to where it cannot be enforced any further: a limit of the parser.
+    #[error(
+        "request {index}: the schema that the text is written under is too large to be enforced to its end: {message}"
+    )]
+    Schema {
+        /// Which of the requests, from 0.
+        index: usize,
+        /// What the parser says.
+        message: String,
+    },
     /// No word can be chosen: every logit is disabled, infinite or not a number.
     #[error(
         "request {index}, token {position}: no word can be chosen, as no logit is finite; \

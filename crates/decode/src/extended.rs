@@ -4,14 +4,14 @@ use crate::grammar::{Grammar, Grammars};
 use crate::request::{Prompt, Taught, Template};
 use crate::scores::ToolScores;
 use crate::splice::number_continuations;
-use crate::trace::Token;
+use crate::trace::{Token, TopToken};
 use crate::{DecodeError, choose::Pick};
 use head::Head;
 use lm::{Chat, FrozenLm, LmError, Specials, Tokenizer};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tools::{Outcome, Placement, Runner, Tool, ToolSet};
+use tools::{Outcome, Placement, Tool, ToolSet};
 
 /// A row of the head and what calling it does.
 pub(crate) struct Callable {
@@ -192,6 +192,15 @@ impl<'a> Extended<'a> {
             Pick::Tool(row) => Token::Tool(self.callables[row].tool.name.clone()),
         }
     }
+
+    /// A token with its log probability.
+    pub(crate) fn top_token(&self, pick: Pick, logprob: f32) -> TopToken {
+        let id = match pick {
+            Pick::Word(id) => Some(id),
+            Pick::Tool(_) => None,
+        };
+        TopToken { token: self.token(pick), id, logprob }
+    }
 }
 
 fn callable(
@@ -206,10 +215,9 @@ fn callable(
             tools.len()
         ))
     })?;
-    let kind = match (&tool.runner, tool.placement) {
-        (_, Placement::Literal) => Kind::Literal,
-        (Runner::Arithmetic(_) | Runner::Relation(_), Placement::Splice) => Kind::Splice,
-        // What runs elsewhere has its result in the conversation, wherever it would like to have it.
+    let kind = match tool.placement {
+        Placement::Literal => Kind::Literal,
+        _ if tool.stands_in_text() => Kind::Splice,
         _ => {
             let compiled = match grammars {
                 Some(grammars) => grammars.compile_parameters(&tool.parameters),

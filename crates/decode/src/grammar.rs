@@ -21,11 +21,15 @@ pub struct Grammars {
 }
 
 /// Compiled schemas that are kept.
-const KEPT: usize = 16;
+const KEPT: usize = 128;
 
 /// A compiled schema; cheap to clone.
 #[derive(Clone)]
-pub struct Grammar(Matcher);
+pub struct Grammar {
+    matcher: Matcher,
+    /// The schema as it is enforced, for an engine that enforces it elsewhere.
+    pub(crate) schema: Arc<Value>,
+}
 
 /// A text under way that a schema constrains.
 pub(crate) struct Constraint(Matcher);
@@ -97,7 +101,8 @@ impl Grammars {
     }
 
     fn compiled(&self, schema: &Value) -> Result<Grammar, String> {
-        let mut schema = bounded(&without_notes(schema));
+        let enforced = bounded(&without_notes(schema));
+        let mut schema = enforced.clone();
         if let Value::Object(object) = &mut schema {
             let options = json!({
                 "item_separator": ", ", "key_separator": ": ", "whitespace_flexible": false, "coerce_one_of": true,
@@ -111,7 +116,7 @@ impl Grammars {
             Ok(mask) if mask.is_zero() => Err("no JSON value satisfies it".to_owned()),
             Ok(_) => {
                 begins(&matcher)?;
-                Ok(Grammar(matcher))
+                Ok(Grammar { matcher, schema: Arc::new(enforced) })
             }
             Err(e) => Err(in_a_line(&e.to_string())),
         }
@@ -153,13 +158,13 @@ fn without_notes(schema: &Value) -> Value {
 impl Grammar {
     /// Whether a text, read byte by byte by a grammar of [`Grammars::of_bytes`], is what the schema allows.
     pub fn admits(&self, text: &str) -> bool {
-        let mut matcher = self.0.deep_clone();
+        let mut matcher = self.matcher.deep_clone();
         let ids: Vec<u32> = text.bytes().map(u32::from).collect();
         matcher.consume_tokens(&ids).is_ok() && matcher.is_accepting().unwrap_or(false)
     }
 
     pub(crate) fn begin(&self) -> Constraint {
-        Constraint(self.0.deep_clone())
+        Constraint(self.matcher.deep_clone())
     }
 }
 

@@ -37,6 +37,7 @@
 mod boundary;
 mod choose;
 mod closed;
+mod draft;
 mod engine;
 mod error;
 mod extended;
@@ -65,4 +66,6 @@ pub use request::{Conversation, Insert, Insertion, Prompt, Request, Taught, Temp
 pub use scores::ToolScores;
 pub use session::{Session, SessionCounts, SessionSettings};
 pub use settings::{Arguments, Calling, Settings};
-pub use trace::{Alternative, Attempt, By, CallOutcome, Counts, Decision, Event, Finish, Generation, Token};
+pub use trace::{
+    Alternative, Attempt, By, CallOutcome, Counts, Decision, Event, Finish, Generation, Token, TopToken,
+};

@@ -73,6 +73,8 @@ pub struct Completed {
 pub struct Emitted {
     /// The token.
     pub id: u32,
+    /// Its log probability before any bias, where the engine tells it apart from the best tokens'.
+    pub logprob: Option<f32>,
     /// The best tokens of its position with their log probabilities before any bias, best first; empty where the engine does
     /// not tell.
     pub top: Vec<(u32, f32)>,
@@ -109,7 +111,10 @@ impl fmt::Debug for Served {
 
 impl Served {
     /// Refuses tools that the engine's vocabulary does not have.
-    pub(crate) fn check(&self, extended: &Extended<'_>) -> Result<(), DecodeError> {
+    ///
+    /// # Errors
+    /// [`DecodeError::Mismatch`] for the first of them.
+    pub fn check(&self, extended: &Extended<'_>) -> Result<(), DecodeError> {
         let known: HashSet<&str> = self.tools.iter().map(|(name, _)| name.as_str()).collect();
         match extended.tools().find(|name| !known.contains(name)) {
             Some(name) => Err(DecodeError::Mismatch(format!(

@@ -24,6 +24,9 @@ pub struct Settings {
     pub seed: u64,
     /// Cap on the tokens chosen outside of calls; a call, result and all, counts as one. Default: 256.
     pub max_tokens: usize,
+    /// Cap on all tokens that are chosen, those of calls' arguments among them; what is left of it bounds the arguments of a call in a
+    /// message. Default: none.
+    pub max_total: Option<usize>,
     /// Cap on the calls whose result enters the text. When one more is called for the generation *ends*
     /// ([`Finish::MaxCalls`](crate::Finish::MaxCalls)): going on without tools would guess what the tool knows. Of calls in messages a turn
     /// makes no more, and ends with them ([`Finish::Calls`](crate::Finish::Calls)). Default: 16.
@@ -59,6 +62,7 @@ impl Default for Settings {
             top_p: 1.0,
             seed: 0,
             max_tokens: 256,
+            max_total: None,
             max_calls: 16,
             max_argument_tokens: 64,
             max_backtracks: 4,
@@ -129,6 +133,7 @@ impl Settings {
         }
         let at_least_one = [
             ("max_tokens", self.max_tokens),
+            ("max_total", self.max_total.unwrap_or(1)),
             ("max_calls", self.max_calls),
             ("max_argument_tokens", self.max_argument_tokens),
         ];
@@ -168,6 +173,7 @@ mod tests {
         assert_eq!(with(|s| s.top_p = f32::NAN), "top_p");
         assert_eq!(with(|s| s.record_above = 2.0), "record_above");
         assert_eq!(with(|s| s.max_tokens = 0), "max_tokens");
+        assert_eq!(with(|s| s.max_total = Some(0)), "max_total");
         assert_eq!(with(|s| s.max_calls = 0), "max_calls");
         assert_eq!(with(|s| s.max_argument_tokens = 0), "max_argument_tokens");
         assert_eq!(with(|s| s.stop = vec![String::new()]), "stop");

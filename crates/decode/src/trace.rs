@@ -128,6 +128,17 @@ pub enum Token {
     Word(String),
 }
 
+/// One of the best tokens where a word was chosen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TopToken {
+    /// The token.
+    pub token: Token,
+    /// A word's id: its text alone may be a part of a character.
+    pub id: Option<u32>,
+    /// log P(token) over words and tools, temperature 1.
+    pub logprob: f32,
+}
+
 /// A token and its probability.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Alternative {
@@ -209,8 +220,8 @@ pub enum Event<'a> {
         id: u32,
         /// log P(word) over words and tools, temperature 1.
         logprob: f32,
-        /// The best tokens with their log probabilities, best first.
-        top: &'a [(Token, f32)],
+        /// The best tokens, best first.
+        top: &'a [TopToken],
     },
     /// More of the JSON of the call that began last.
     Arguments {

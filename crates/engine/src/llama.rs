@@ -75,7 +75,8 @@ fn read(answer: &Value) -> Result<Completed, String> {
         let id = id(token)?;
         // Positions in the middle of a character are left out, and those of a stop text at the end.
         let here = told.next_if(|place| place["id"].as_u64() == Some(id.into()));
-        emitted.push(Emitted { id, top: here.map(top).unwrap_or_default() });
+        let logprob = here.and_then(|place| place["logprob"].as_f64()).map(|logprob| logprob as f32);
+        emitted.push(Emitted { id, logprob, top: here.map(top).unwrap_or_default() });
     }
     Ok(Completed { tokens: emitted, end })
 }

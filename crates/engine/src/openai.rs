@@ -114,7 +114,8 @@ fn read(answer: &Value) -> Result<Completed, String> {
         top.sort_by(|a, b| b.1.total_cmp(&a.1));
         top
     };
-    let tokens = ids.into_iter().enumerate().map(|(at, id)| Emitted { id, top: top(at) }).collect();
+    let tokens =
+        ids.into_iter().enumerate().map(|(at, id)| Emitted { id, logprob: None, top: top(at) }).collect();
     Ok(Completed { tokens, end })
 }
 

@@ -4,11 +4,11 @@ use crate::error::ApiError;
 use crate::packs::Selected;
 use crate::protocol::{ChatRequest, Choice, parse};
 use crate::routes::App;
-use crate::turn::{Outcome, Piece, Turn, is_inline};
+use crate::turn::{Outcome, Piece, Turn};
 use axum::body::Body;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use decode::{Conversation, Request, Token};
+use decode::{Conversation, Request, Token, TopToken};
 use lm::Chat;
 use serde_json::{Value, json};
 use std::convert::Infallible;
@@ -92,7 +92,7 @@ fn prepare(app: &App, client: String, request: ChatRequest) -> Result<Turn, ApiE
         false => app.packs.select(&bundle, requested, config.unknown_tools)?,
         true => {
             let ours = |tool: &&tools::Tool| {
-                request.toolken.all_tools || config.executes(&tool.name) || is_inline(tool)
+                request.toolken.all_tools || config.executes(&tool.name) || tool.stands_in_text()
             };
             let names = bundle.tools.iter().filter(ours).map(|tool| tool.name.clone()).collect();
             Selected { extended: Arc::clone(&bundle.extended), tools: Arc::new(bundle.tools.clone()), names }
@@ -135,9 +135,10 @@ fn prepare(app: &App, client: String, request: ChatRequest) -> Result<Turn, ApiE
 
 fn check_choice(choice: &Choice, names: &[String], json: bool) -> Result<(), ApiError> {
     match choice {
-        Choice::Required if names.is_empty() => {
-            Err(ApiError::bad("tool_choice", "a tool is required, and there is none"))
-        }
+        Choice::Required if names.is_empty() => Err(ApiError::bad(
+            "tool_choice",
+            "a tool is required, and the request has none: give `tools`, or \"toolken\": {\"all_tools\": true} for all of the packs",
+        )),
         Choice::Named(name) if !names.contains(name) => {
             Err(ApiError::bad("tool_choice", format!("`{name}` is not among the request's tools")))
         }
@@ -148,10 +149,11 @@ fn check_choice(choice: &Choice, names: &[String], json: bool) -> Result<(), Api
     }
 }
 
+/// The tools whose calls stand in messages and are run here.
 pub(crate) fn executed(app: &App, tools: &ToolSet) -> Vec<String> {
-    let elsewhere =
-        |tool: &&tools::Tool| matches!(tool.runner, tools::Runner::Mcp(_) | tools::Runner::Http(_));
-    let names = tools.iter().filter(elsewhere).map(|tool| tool.name.clone());
+    let can_run =
+        |tool: &&tools::Tool| !tool.stands_in_text() && !matches!(tool.runner, tools::Runner::Client);
+    let names = tools.iter().filter(can_run).map(|tool| tool.name.clone());
     names.filter(|name| app.config.executes(name)).collect()
 }
 
@@ -183,13 +185,13 @@ pub(crate) fn usage(outcome: &Outcome) -> Value {
 }
 
 /// A word's entry in `logprobs`.
-fn logprob(app: &App, id: u32, logprob: f32, top: &[(Token, f32)]) -> Value {
-    let bytes = app.model.tokenizer().token_bytes(id);
-    let alternative = |(token, p): &(Token, f32)| {
-        let text = match token {
-            Token::Word(text) | Token::Tool(text) => text,
-        };
-        json!({"token": text, "logprob": p, "bytes": text.as_bytes()})
+fn logprob(app: &App, id: u32, logprob: f32, top: &[TopToken]) -> Value {
+    let tokenizer = app.model.tokenizer();
+    let bytes = tokenizer.token_bytes(id);
+    let alternative = |TopToken { token, id, logprob }: &TopToken| {
+        let (Token::Word(text) | Token::Tool(text)) = token;
+        let bytes = id.map_or(text.as_bytes(), |id| tokenizer.token_bytes(id));
+        json!({"token": text, "logprob": logprob, "bytes": bytes})
     };
     json!({
         "token": String::from_utf8_lossy(bytes), "logprob": logprob, "bytes": bytes,

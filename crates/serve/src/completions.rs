@@ -61,16 +61,17 @@ pub(crate) async fn answer(app: &Arc<App>, client: &str, body: &[u8]) -> Result<
         }
         return Err(ApiError::internal("the engine ended"));
     }
+    // A request that fails at once gets a status, not a stream.
+    let mut next = outputs.recv().await;
+    if let Some(Output::Failed(failure)) = next {
+        return Err(failure.answer("prompt"));
+    }
     let (out, lines) = channel::<Result<String, Infallible>>(64);
     let with_usage = request.sampling.include_usage();
     tokio::spawn(async move {
         let line = |body: Value| Ok(format!("data: {body}\n\n"));
         loop {
-            let output = tokio::select! {
-                output = outputs.recv() => output,
-                () = out.closed() => return, // the reader left: dropping `outputs` cancels the job
-            };
-            let (body, last) = match output {
+            let (body, last) = match next {
                 Some(Output::Text(text)) => {
                     (frame.object("text_completion", choice(&text, Value::Null)), false)
                 }
@@ -82,16 +83,20 @@ pub(crate) async fn answer(app: &Arc<App>, client: &str, body: &[u8]) -> Result<
                     (body, true)
                 }
                 Some(Output::Failed(failure)) => (failure.answer("prompt").json(), true),
-                Some(_) => continue,
+                Some(_) => (Value::Null, false),
                 None => (ApiError::internal("the engine ended").json(), true),
             };
-            if out.send(line(body)).await.is_err() {
+            if !body.is_null() && out.send(line(body)).await.is_err() {
                 return;
             }
             if last {
                 let _ = out.send(Ok("data: [DONE]\n\n".to_owned())).await;
                 return;
             }
+            next = tokio::select! {
+                output = outputs.recv() => output,
+                () = out.closed() => return, // the reader left: dropping `outputs` cancels the job
+            };
         }
     });
     Ok(events(lines))

@@ -117,13 +117,12 @@ fn without_server(error: &McpError, limit: Duration) -> String {
     }
 }
 
-/// A text that is not too long; what was cut is named.
+/// A text that is not too long; that it was cut is said.
 fn cut(mut text: String, most: usize) -> String {
     if text.len() > most {
-        let whole = text.len();
         let at = (0..=most).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
         text.truncate(at);
-        text += &format!(" [cut: {whole} bytes in all]");
+        text += &format!(" [cut after {at} bytes]");
     }
     text
 }
@@ -227,7 +226,7 @@ mod tests {
 
     #[test]
     fn long_results_are_cut_at_a_character() {
-        assert_eq!(cut("äöü".into(), 3), "ä [cut: 6 bytes in all]");
+        assert_eq!(cut("äöü".into(), 3), "ä [cut after 2 bytes]");
         assert_eq!(cut("abc".into(), 3), "abc");
     }
 }

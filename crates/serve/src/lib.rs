@@ -17,6 +17,7 @@ mod describe;
 mod error;
 mod execute;
 mod listen;
+mod map;
 mod metrics;
 mod packs;
 mod playground;

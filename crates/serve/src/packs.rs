@@ -4,12 +4,12 @@
 use crate::config::UnknownTools;
 use crate::error::{ApiError, ServeError};
 use axum::http::StatusCode;
-use decode::{Extended, Grammars, Taught};
+use decode::{Extended, Grammars, Served};
 use head::Head;
 use lm::FrozenLm;
 use pack::{Cache, Example, Examples, Report, call_name};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tools::{Pack, Tool, ToolSet};
@@ -40,6 +40,18 @@ pub(crate) struct Bundle {
     guests: Mutex<VecDeque<Guest>>,
 }
 
+impl Bundle {
+    /// Without a pack.
+    fn words_alone(words: &Arc<Extended<'static>>) -> Self {
+        Self {
+            packs: Vec::new(),
+            tools: ToolSet::default(),
+            extended: Arc::clone(words),
+            guests: Mutex::default(),
+        }
+    }
+}
+
 /// A vocabulary with tools that only a request had: their definitions, and what was made of them.
 type Guest = (String, (Arc<ToolSet>, Arc<Extended<'static>>));
 
@@ -54,6 +66,8 @@ pub(crate) struct Packs {
     /// One fit of clients' tools at a time.
     placing: Mutex<()>,
     folder: Option<PathBuf>,
+    /// The engine that generates, if that is elsewhere: it has the tools that its vocabulary has.
+    served: Option<Served>,
 }
 
 impl Packs {
@@ -61,24 +75,22 @@ impl Packs {
         model: &'static dyn FrozenLm,
         dirs: &[PathBuf],
         folder: Option<PathBuf>,
+        served: Option<Served>,
     ) -> Result<Self, ServeError> {
         let grammars = Arc::new(Grammars::new(model.tokenizer()).map_err(ServeError::Config)?);
         let words = Arc::new(Extended::words_only(model, Some(Arc::clone(&grammars))));
-        let mut packs = Vec::new();
-        for dir in dirs {
-            packs.push(Arc::new(load(dir)?));
-        }
-        let bundle = bundle(model, &grammars, &words, packs)?;
-        let current = RwLock::new(Arc::new(bundle));
-        Ok(Self {
+        let packs = Self {
             model,
             grammars,
+            current: RwLock::new(Arc::new(Bundle::words_alone(&words))),
             words,
-            current,
             changing: Mutex::new(()),
             placing: Mutex::new(()),
             folder,
-        })
+            served,
+        };
+        packs.replace(dirs.iter().map(|dir| load(dir).map(Arc::new)).collect::<Result<_, _>>()?)?;
+        Ok(packs)
     }
 
     /// The packs as they are now.
@@ -86,11 +98,38 @@ impl Packs {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn replace(&self, packs: Vec<Arc<Loaded>>) -> Result<(), ApiError> {
-        let made = bundle(self.model, &self.grammars, &self.words, packs)
-            .map_err(|e| ApiError::new(StatusCode::CONFLICT, e.to_string()))?;
+    fn replace(&self, packs: Vec<Arc<Loaded>>) -> Result<(), ServeError> {
+        let made = self.bundle(packs)?;
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(made);
         Ok(())
+    }
+
+    fn bundle(&self, packs: Vec<Arc<Loaded>>) -> Result<Bundle, ServeError> {
+        if packs.is_empty() {
+            return Ok(Bundle::words_alone(&self.words));
+        }
+        let name = || packs.iter().map(|pack| pack.name.as_str()).collect::<Vec<_>>().join(" + ");
+        let fault = |message: String| ServeError::Pack { name: name(), message };
+        let parts: Vec<(&ToolSet, &Head)> = packs.iter().map(|pack| (&pack.tools, &pack.head)).collect();
+        let (tools, head) = pack::merge(&parts).map_err(|e| fault(e.to_string()))?;
+        let extended = Arc::new(self.extended(&head, &tools, &packs).map_err(fault)?);
+        Ok(Bundle { packs, tools, extended, guests: Mutex::default() })
+    }
+
+    /// The words with a head's tools, and what packs know of them.
+    fn extended(
+        &self,
+        head: &Head,
+        tools: &ToolSet,
+        packs: &[Arc<Loaded>],
+    ) -> Result<Extended<'static>, String> {
+        let extended = Extended::new(self.model, head, tools, Some(Arc::clone(&self.grammars)))
+            .map_err(|e| e.to_string())?;
+        if let Some(served) = &self.served {
+            served.check(&extended).map_err(|e| e.to_string())?;
+        }
+        let taught = packs.iter().flat_map(|pack| pack::taught(&pack.examples, &pack.tools, pack.margin));
+        Ok(extended.taught(taught.collect()))
     }
 
     /// Loads a pack by name from the packs' folder, or loads it again.
@@ -107,10 +146,10 @@ impl Packs {
             let message = "there is no such pack in the server's folder of packs (--packs-dir)";
             ApiError::new(StatusCode::NOT_FOUND, message)
         })?;
-        let loaded = load(&dir).map_err(|e| ApiError::new(StatusCode::CONFLICT, e.to_string()))?;
+        let loaded = load(&dir).map_err(conflict)?;
         let mut packs: Vec<_> = bundle.packs.iter().filter(|pack| pack.name != name).cloned().collect();
         packs.push(Arc::new(loaded));
-        self.replace(packs)
+        self.replace(packs).map_err(conflict)
     }
 
     /// Takes a pack out of use.
@@ -118,6 +157,7 @@ impl Packs {
         let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         self.find(name)?;
         self.replace(self.current().packs.iter().filter(|pack| pack.name != name).cloned().collect())
+            .map_err(conflict)
     }
 
     pub fn find(&self, name: &str) -> Result<Arc<Loaded>, ApiError> {
@@ -140,7 +180,7 @@ impl Packs {
         let new = Arc::new(Loaded { examples, head, report: None, ..(*old).clone() });
         let bundle = self.current();
         let packs = bundle.packs.iter().map(|pack| if pack.name == name { &new } else { pack });
-        self.replace(packs.cloned().collect())
+        self.replace(packs.cloned().collect()).map_err(conflict)
     }
 
     /// What a request with these tools decodes with: the bundle's vocabulary, or one with the tools that no pack has.
@@ -216,8 +256,7 @@ impl Packs {
         let mut parts: Vec<(&ToolSet, &Head)> = vec![(&tools, &head)];
         parts.extend(bundle.packs.iter().skip(1).map(|pack| (&pack.tools, &pack.head)));
         let (tools, head) = pack::merge(&parts).map_err(|e| e.to_string())?;
-        let extended = Extended::new(self.model, &head, &tools, Some(Arc::clone(&self.grammars)));
-        let extended = extended.map_err(|e| e.to_string())?.taught(taught(&bundle.packs));
+        let extended = self.extended(&head, &tools, &bundle.packs)?;
         Ok((Arc::new(tools), Arc::new(extended)))
     }
 }
@@ -246,38 +285,13 @@ impl Loaded {
         let tools: Vec<Value> = self.tools.iter().map(|tool| json!({"name": tool.name, "description": tool.description, "parameters": tool.parameters})).collect();
         json!({
             "name": self.name, "tools": tools, "examples": self.examples.0, "report": self.report,
-            "bias": self.head.bias, "lambda": self.head.meta.lambda, "map": map(&self.head),
+            "bias": self.head.bias, "lambda": self.head.meta.lambda, "map": crate::map::map(&self.head),
         })
     }
 }
 
-/// The tools' rows on a plane: their first two principal components, by power iteration, through the rows and back.
-fn map(head: &Head) -> Vec<[f32; 2]> {
-    let (count, width) = (head.weights.rows(), head.weights.cols());
-    let mean: Vec<f32> =
-        (0..width).map(|j| (0..count).map(|k| head.weights.row(k)[j]).sum::<f32>() / count as f32).collect();
-    let rows: Vec<Vec<f32>> =
-        (0..count).map(|k| head.weights.row(k).iter().zip(&mean).map(|(x, m)| x - m).collect()).collect();
-    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f32>();
-    let mut axes: Vec<Vec<f32>> = Vec::new();
-    for axis in 0..2 {
-        let mut v: Vec<f32> = (0..count).map(|k| ((k * 7 + axis * 3 + 1) % 11) as f32 - 5.0).collect();
-        for _ in 0..60 {
-            for earlier in &axes {
-                let along = dot(&v, earlier);
-                v.iter_mut().zip(earlier).for_each(|(x, e)| *x -= along * e);
-            }
-            let mut through = vec![0.0; width];
-            for (row, v) in rows.iter().zip(&v) {
-                through.iter_mut().zip(row).for_each(|(sum, x)| *sum += v * x);
-            }
-            let next: Vec<f32> = rows.iter().map(|row| dot(row, &through)).collect();
-            let norm = dot(&next, &next).sqrt().max(1e-12);
-            v = next.into_iter().map(|x| x / norm).collect();
-        }
-        axes.push(v);
-    }
-    (0..count).map(|k| [axes[0][k], axes[1][k]]).collect()
+fn conflict(error: ServeError) -> ApiError {
+    ApiError::new(StatusCode::CONFLICT, error.to_string())
 }
 
 fn load(dir: &Path) -> Result<Loaded, ServeError> {
@@ -288,29 +302,4 @@ fn load(dir: &Path) -> Result<Loaded, ServeError> {
     let report = pack::load_report(&Pack::at(dir));
     let (offset, margin) = report.as_ref().map_or((0.0, 0.0), |report| (report.offset(), report.margin()));
     Ok(Loaded { name, dir: dir.to_owned(), tools, examples, head, report, offset, margin })
-}
-
-fn bundle(
-    model: &'static dyn FrozenLm,
-    grammars: &Arc<Grammars>,
-    words: &Arc<Extended<'static>>,
-    packs: Vec<Arc<Loaded>>,
-) -> Result<Bundle, ServeError> {
-    let guests = Mutex::new(VecDeque::new());
-    if packs.is_empty() {
-        return Ok(Bundle { packs, tools: ToolSet::default(), extended: Arc::clone(words), guests });
-    }
-    let name = || packs.iter().map(|pack| pack.name.as_str()).collect::<Vec<_>>().join(" + ");
-    let fault = |message: String| ServeError::Pack { name: name(), message };
-    let parts: Vec<(&ToolSet, &Head)> = packs.iter().map(|pack| (&pack.tools, &pack.head)).collect();
-    let (tools, head) = pack::merge(&parts).map_err(|e| fault(e.to_string()))?;
-    let extended =
-        Extended::new(model, &head, &tools, Some(Arc::clone(grammars))).map_err(|e| fault(e.to_string()))?;
-    let extended = Arc::new(extended.taught(taught(&packs)));
-    Ok(Bundle { packs, tools, extended, guests })
-}
-
-/// What the packs know of their tools' arguments.
-fn taught(packs: &[Arc<Loaded>]) -> BTreeMap<String, Taught> {
-    packs.iter().flat_map(|pack| pack::taught(&pack.examples, &pack.tools, pack.margin)).collect()
 }

@@ -150,8 +150,10 @@ impl Sampling {
     }
 }
 
-/// Fields of a request among which the one at fault is looked for: more than the API has.
+/// Fields of a request among which the one at fault is looked for, more than the API has, and the longest body: it is read once more
+/// for each.
 const MOST_FIELDS: usize = 64;
+const MOST_SEARCHED: usize = 1 << 16;
 
 /// Reads a request's body; `what` it should be. What is at fault is named by its field: serde does not say which, where fields are
 /// flattened.
@@ -162,7 +164,7 @@ pub(crate) fn parse<T: DeserializeOwned>(body: &[u8], what: &str) -> Result<T, A
     };
     let message = format!("the body is no {what}: {error}");
     let fields = match serde_json::from_slice(body) {
-        Ok(Value::Object(fields)) if fields.len() <= MOST_FIELDS => fields,
+        Ok(Value::Object(fields)) if body.len() <= MOST_SEARCHED && fields.len() <= MOST_FIELDS => fields,
         _ => return Err(ApiError::new(StatusCode::BAD_REQUEST, message)),
     };
     let without = |key: &String| {

@@ -3,7 +3,7 @@
 use crate::error::ApiError;
 use crate::metrics::Metrics;
 use decode::{
-    Attempt, DecodeError, Event, Extended, Generation, Request, Served, Session, SessionSettings, Token,
+    Attempt, DecodeError, Event, Extended, Generation, Request, Served, Session, SessionSettings, TopToken,
 };
 use lm::FrozenLm;
 use std::collections::{HashMap, VecDeque};
@@ -15,7 +15,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 #[derive(Debug)]
 pub(crate) enum Output {
     Text(String),
-    Word { id: u32, logprob: f32, top: Vec<(Token, f32)> },
+    Word { id: u32, logprob: f32, top: Vec<TopToken> },
     CallStart(String),
     Arguments(String),
     CallEnd(Attempt),
@@ -36,6 +36,12 @@ impl From<DecodeError> for Failure {
     fn from(error: DecodeError) -> Self {
         match error {
             DecodeError::Request { message, .. } => Self::Request(message),
+            error @ DecodeError::Schema { .. } => Self::Request(error.to_string()),
+            // An engine's URL may hold keys.
+            error @ DecodeError::Engine { .. } => {
+                tracing::error!("{error}");
+                Self::Fault("the engine failed; the server's log says how".to_owned())
+            }
             fault => Self::Fault(fault.to_string()),
         }
     }

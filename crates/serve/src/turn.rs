@@ -5,7 +5,7 @@ use crate::error::ApiError;
 use crate::execute::Executor;
 use crate::metrics::Metrics;
 use crate::scheduler::{Output, Scheduler};
-use decode::{Calling, Conversation, Decision, Extended, Finish, Generation, Prompt, Request, Token};
+use decode::{Calling, Conversation, Decision, Extended, Finish, Generation, Prompt, Request, TopToken};
 use lm::{Message, Role, ToolCall};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -31,7 +31,7 @@ pub(crate) enum Piece {
     Word {
         id: u32,
         logprob: f32,
-        top: Vec<(Token, f32)>,
+        top: Vec<TopToken>,
     },
     /// A call that the client is to run: its place among those of the turn, its id, its tool.
     CallStart {
@@ -99,10 +99,8 @@ impl Stage {
             let mut request = Request { prompt, ..turn.request.clone() };
             request.disabled_tools.extend(self.answered(&turn));
             // All rounds are one answer.
-            request.settings.max_tokens =
-                request.settings.max_tokens.saturating_sub(completion_tokens).max(1);
-            request.settings.max_argument_tokens =
-                request.settings.max_argument_tokens.min(request.settings.max_tokens);
+            let left = request.settings.max_tokens.saturating_sub(completion_tokens).max(1);
+            request.settings.max_total = Some(left);
             let (generation, shown_calls) =
                 match self.generate(&turn, request, !ran.is_empty(), pieces).await? {
                     Ok(done) => done,
@@ -244,7 +242,7 @@ impl Stage {
                 Some(Output::CallStart(name)) => {
                     // Tools that are run here, in the text or by the server, are not the client's business.
                     let client = !turn.executed.contains(&name)
-                        && turn.tools.by_name(&name).is_some_and(|tool| !is_inline(tool));
+                        && turn.tools.by_name(&name).is_some_and(|tool| !tool.stands_in_text());
                     index = client.then_some(next);
                     let Some(index) = index else { continue };
                     next += 1;
@@ -335,12 +333,6 @@ fn made_of((_, tool, arguments): &(String, String, String)) -> Made {
     (tool.clone(), serde_json::from_str(arguments).unwrap_or(Value::Null))
 }
 
-/// Whether a call's result stands in the text.
-pub(crate) fn is_inline(tool: &tools::Tool) -> bool {
-    matches!(tool.runner, tools::Runner::Arithmetic(_) | tools::Runner::Relation(_) | tools::Runner::Literal)
-        && tool.placement != tools::Placement::Message
-}
-
 fn shown(generation: &Generation) -> Value {
     let decisions: Vec<&Decision> = generation.decisions.iter().collect();
     json!({
@@ -349,7 +341,8 @@ fn shown(generation: &Generation) -> Value {
     })
 }
 
-/// An id that no other call has.
+/// An id that no other call has: nine letters and digits, which is what some templates insist on.
 fn call_id() -> String {
-    format!("call_{:024x}", rand::random::<u128>() >> 32)
+    use rand::distr::{Alphanumeric, SampleString};
+    Alphanumeric.sample_string(&mut rand::rng(), 9)
 }

@@ -330,6 +330,16 @@ impl Tool {
         }
     }
 
+    /// Whether a call's result stands in the text, in its place: what runs elsewhere has it in the conversation, wherever it would like to
+    /// have it.
+    pub fn stands_in_text(&self) -> bool {
+        match self.placement {
+            Placement::Literal => true,
+            Placement::Splice => matches!(self.runner, Runner::Arithmetic(_) | Runner::Relation(_)),
+            Placement::Message => false,
+        }
+    }
+
     /// The start of a call as it stands in a text: `<add>(`. What follows are the arguments and `)`.
     pub fn opening(&self) -> String {
         self.marker() + "("

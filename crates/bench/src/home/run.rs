@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use tools::household::{Line, parse_script};
 
 /// Version of these runs' rules.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// Everything needed to repeat a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -12,7 +12,7 @@ pub struct PlanScore {
     pub relaxed: bool,
     /// There is a line, and all lines are carried out.
     pub executable: bool,
-    /// Every object is in the household; so it is where there is none.
+    /// There is a line, all lines can be read, and every object they name is in the household.
     pub grounded: bool,
     /// Lines that were carried out.
     pub steps: usize,
@@ -26,18 +26,18 @@ impl PlanScore {
     ///
     /// `unreadable` says what follows the lines, where it is none.
     pub fn of(task: &HomeTask, mut home: Home, lines: &[Line], unreadable: Option<&str>) -> Self {
-        let grounded = lines.iter().flat_map(Line::things).all(|thing| home.has(&thing.name));
+        let unreadable = unreadable.or(lines.is_empty().then_some("the plan has no line"));
+        let known = lines.iter().flat_map(Line::things).all(|thing| home.has(&thing.name));
         let mut relaxed = false;
         let outcome = run_lines(&mut home, lines, &mut |_, step, home| {
             relaxed |= step.done() && task.reached(home);
         });
-        let unreadable = unreadable.or(lines.is_empty().then_some("the plan has no line"));
         let executable = outcome.ok && unreadable.is_none();
         Self {
             success: executable && task.reached(&home),
             relaxed,
             executable,
-            grounded,
+            grounded: known && unreadable.is_none(),
             steps: outcome.steps,
             reason: outcome.error.or(unreadable.map(str::to_owned)),
         }

@@ -2,7 +2,8 @@
 //!
 //! The reference (ToolkenGPT's evaluation of KAMEL) looks for the gold relation's id anywhere in the output, so `P17` is
 //! credited for `P175`; where no id stands at all, a gold object in the text counts. Strictly, the first relation that is
-//! called must be the gold one. A call that came to nothing is still a call, and no abstention.
+//! called must be the gold one. A call that came to nothing is still a call, and no abstention; the answer is what the first
+//! call gave that found an entry, else what the first gave, and where none gave anything the text.
 
 use super::Score;
 use crate::answer::Answered;
@@ -10,21 +11,22 @@ use crate::task::Question;
 use decode::Token;
 use fancy_regex::Regex;
 use std::sync::LazyLock;
-use tools::fold;
+use tools::{NO_ENTRY, fold};
 
 static NAMED: LazyLock<Regex> = LazyLock::new(|| super::pattern(r#"[<"]([A-Za-z_][A-Za-z0-9_]*)[>"]"#));
 
 /// Scores an answer to a question whose first tool is the gold relation.
 pub fn score(question: &Question, answered: &Answered) -> Score {
-    let result = first_result(answered);
+    let result = answer(answered);
     let gold = question.tools.first().map_or("", String::as_str);
     let first = answered.calls.first();
     let called = first.map(|call| call.tool.clone()).or_else(|| named(&answered.text));
-    // A tool token is not part of the text: the reference writes it there.
-    let output = match answered.decisions.first().and_then(|decision| decision.attempts.first()) {
-        Some(attempt) => format!("<{}>{}", attempt.tool, answered.text),
-        None => answered.text.clone(),
+    // A tool token is not part of the text, and a function has another name there: the reference writes the id.
+    let written = match answered.decisions.first().and_then(|decision| decision.attempts.first()) {
+        Some(attempt) => format!("<{}>", attempt.tool),
+        None => answered.calls.iter().map(|call| format!("<{}>", call.tool)).collect(),
     };
+    let output = written + &answered.text;
     Score {
         strict: called.as_deref() == Some(gold),
         lax: reference(&output, gold, question),
@@ -59,9 +61,10 @@ fn reference(output: &str, gold: &str, question: &Question) -> bool {
     question.answers.iter().flatten().any(|label| !label.is_empty() && output.contains(label.as_str()))
 }
 
-/// What answers the question: the first call's result, else the text.
-fn first_result(answered: &Answered) -> &str {
-    answered.calls.first().and_then(|call| call.result.as_deref()).unwrap_or(&answered.text)
+/// What answers the question: the first result that is an entry, else the first result, else the text.
+fn answer(answered: &Answered) -> &str {
+    let results = || answered.calls.iter().filter_map(|call| call.result.as_deref());
+    results().find(|result| *result != NO_ENTRY).or(results().next()).unwrap_or(&answered.text)
 }
 
 /// Whether a text names an object, by any of its labels; case, accents and punctuation do not count.
@@ -147,6 +150,32 @@ mod tests {
         assert_eq!(scored(" La môme.", None), (false, false, yes, None));
         assert_eq!(scored(" La Môme.", None), (false, true, yes, None));
         assert_eq!(scored("", None), (false, false, no, None));
+    }
+
+    /// Functions go by other names in the text, and many are called.
+    #[test]
+    fn functions_that_were_called() {
+        let call = |tool: &str, result: Result<&str, &str>| CallMade {
+            tool: tool.into(),
+            arguments: "x".into(),
+            result: result.ok().map(str::to_owned),
+            error: result.err().map(str::to_owned),
+        };
+        let scored = |calls: &[CallMade], text: &str| {
+            let answered = Answered { calls: calls.to_vec(), ..answered(text, None) };
+            let Score { strict, lax, answer, .. } = score(&question(), &answered);
+            (strict, lax, answer)
+        };
+        let (yes, no) = (Some(true), Some(false));
+        let text = "{\"name\": \"performer\"}\n[performer] 12";
+        assert_eq!(scored(&[call("P175", Ok("12"))], text), (true, true, yes));
+        // Neither a miss nor a failure is the answer while a later call finds one; the first relation is the one that counts strictly.
+        for first in [Ok(NO_ENTRY), Err("no such subject")] {
+            assert_eq!(scored(&[call("P17", first), call("P175", Ok("12"))], text), (false, true, yes));
+        }
+        assert_eq!(scored(&[call("P17", Ok("France")), call("P175", Ok("12"))], text), (false, true, no));
+        assert_eq!(scored(&[call("P17", Ok(NO_ENTRY))], "It is 12."), (false, false, no));
+        assert_eq!(scored(&[call("P17", Err("no such subject"))], "It is 12."), (false, false, yes));
     }
 
     #[test]

@@ -97,8 +97,14 @@ impl Args {
         } else {
             writeln!(text, "{} of {} lines done.", outcome.steps, lines.len())?;
             if let Some(task) = task {
-                let reached = if task.reached(&home) { "The task is done." } else { "The task is not done." };
-                writeln!(text, "{reached}")?;
+                let done = match (outcome.ok, task.reached(&home)) {
+                    (true, true) => "The task is done.",
+                    (false, true) => {
+                        "The task is not done: its goal is reached, but not all lines were done."
+                    }
+                    (_, false) => "The task is not done.",
+                };
+                writeln!(text, "{done}")?;
             }
             output::text(text)?;
         }

@@ -98,7 +98,7 @@ fn the_choice_of_tools_is_the_clients() {
     let only = json!({"messages": user("What time is it?"), "tools": [tools[2]], "tool_choice": "required"});
     assert_eq!(called(&server.chat(only)), "rain");
     server.refused(body(named("nothing")), 400, "`nothing`");
-    server.refused(json!({"messages": user("a"), "tool_choice": "required"}), 400, "there is none");
+    server.refused(json!({"messages": user("a"), "tool_choice": "required"}), 400, "give `tools`");
     let unknown = json!([{"type": "function", "function": {"name": "unheard_of", "parameters": {}}}]);
     server.refused(json!({"messages": user("a"), "tools": unknown}), 400, "unheard_of");
     let one = json!({"messages": user("a"), "tools": tools, "tool_choice": "required", "parallel_tool_calls": false});

@@ -1,7 +1,6 @@
 //! What a token was chosen against, as far as an engine tells.
 
 use super::Completion;
-use crate::extended::Extended;
 use crate::trace::{Alternative, Token};
 use std::collections::BTreeMap;
 
@@ -37,16 +36,7 @@ impl Chances {
     }
 
     /// The `count` best tokens.
-    pub fn alternatives(
-        &self,
-        count: usize,
-        extended: &Extended,
-        tool: impl Fn(u32) -> Option<usize>,
-    ) -> Vec<Alternative> {
-        let token = |id: u32| match tool(id) {
-            Some(row) => Token::Tool(extended.callables[row].tool.name.clone()),
-            None => Token::Word(extended.tokenizer().token_text(id).into_owned()),
-        };
+    pub fn alternatives(&self, count: usize, token: impl Fn(u32) -> Token) -> Vec<Alternative> {
         self.best.iter().take(count).map(|&(id, p)| Alternative { token: token(id), p }).collect()
     }
 }

@@ -1,19 +1,17 @@
 //! One request's state machine over an engine elsewhere: as that over a model of our own, in stretches instead of tokens.
 
 use super::choice::Chances;
-use super::run::{Teller, Told};
+use super::run::Teller;
 use super::{Completed, Completion, Emitted, End, Served};
 use crate::DecodeError;
+use crate::choose::Pick;
+use crate::draft::{Draft, OpenCall, Spliced, TEXT_ENDED, context_full, without_end};
 use crate::extended::{Answer, Callable, Extended, Kind};
 use crate::prepared::Prepared;
-use crate::row::arguments::{Opening, context_full};
-use crate::row::micros;
-use crate::settings::Calling;
-use crate::trace::{Attempt, By, CallOutcome, Counts, Decision, Finish, Generation, Token};
-use crate::transcript::Transcript;
-use lm::ToolCall;
+use crate::row::arguments::Opening;
+use crate::trace::{Decision, Event, Finish, Generation};
 use std::collections::{BTreeMap, HashMap};
-use std::time::Instant;
+use std::sync::Arc;
 
 /// How many of the best tokens are asked for where a tool was chosen: what engines give without being configured.
 const TOLD: usize = 20;
@@ -22,7 +20,7 @@ const LIFT: f32 = 100.0;
 
 /// A request under way at an engine.
 pub(super) struct Row<'r, 'a> {
-    pub prepared: Prepared,
+    pub draft: Draft,
     pub extended: &'r Extended<'a>,
     served: &'r Served,
     teller: &'r Teller,
@@ -32,22 +30,12 @@ pub(super) struct Row<'r, 'a> {
     rows: HashMap<u32, usize>,
     /// The prompt and the text so far.
     pub ids: Vec<u32>,
-    pub transcript: Transcript,
-    /// The calls of this turn that the caller is to run.
-    pub made: Vec<ToolCall>,
-    /// The conversation's text up to the end of the last of them.
-    pub turn: Option<String>,
-    after_number: bool,
     /// Tools that were tried in vain at the present position, by row of the head.
     failed: Vec<usize>,
     /// Their decision.
     open: Option<Decision>,
-    pub counts: Counts,
-    decisions: Vec<Decision>,
-    pub finish: Option<Finish>,
     /// Requests sent so far.
     asked: u64,
-    started: Instant,
 }
 
 impl<'r, 'a> Row<'r, 'a> {
@@ -64,18 +52,10 @@ impl<'r, 'a> Row<'r, 'a> {
             rows: tokens.iter().enumerate().map(|(row, &id)| (id, row)).collect(),
             tokens,
             ids: prepared.ids.clone(),
-            transcript: Transcript::new(&prepared.text, &prepared.request.settings),
-            made: Vec::new(),
-            turn: None,
-            after_number: false,
             failed: Vec::new(),
             open: None,
-            counts: Counts { prompt: prepared.ids.len(), ..Counts::default() },
-            decisions: Vec::new(),
-            finish: None,
             asked: 0,
-            started: Instant::now(),
-            prepared,
+            draft: Draft::new(Arc::new(prepared)),
             extended,
             served,
             teller,
@@ -87,23 +67,23 @@ impl<'r, 'a> Row<'r, 'a> {
     /// # Errors
     /// The engine's.
     pub fn run(mut self) -> Result<Generation, DecodeError> {
-        while self.finish.is_none() {
-            match self.ids.len() {
-                len if len >= self.context() => {
-                    self.finish = Some(Finish::ContextFull { len: len + 1, max: self.context() });
-                }
-                _ => self.stretch()?,
+        loop {
+            if self.ids.len() >= self.context() && self.draft.finish.is_none() {
+                self.draft.finish =
+                    Some(Finish::ContextFull { len: self.ids.len() + 1, max: self.context() });
             }
-            self.tell_text();
+            let teller = self.teller;
+            self.draft.tell_text(&mut |event| teller.tell(event));
+            if let Some(generation) = self.draft.take_generation() {
+                return Ok(generation);
+            }
+            self.stretch()?;
         }
-        self.tell_text();
-        Ok(Generation {
-            finish: self.finish.take().unwrap_or(Finish::MaxTokens),
-            text: self.transcript.text(),
-            tokens: self.counts,
-            decisions: std::mem::take(&mut self.decisions),
-            micros: micros(self.started),
-        })
+    }
+
+    /// The request, apart from the row: to be read while the row changes.
+    pub fn prepared(&self) -> Arc<Prepared> {
+        Arc::clone(&self.draft.prepared)
     }
 
     /// The longest context: the engine may have been given less than the model takes.
@@ -111,15 +91,8 @@ impl<'r, 'a> Row<'r, 'a> {
         self.served.context.min(self.extended.context())
     }
 
-    pub fn tell(&self, told: Told) {
-        self.teller.tell(told);
-    }
-
-    fn tell_text(&mut self) {
-        let delta = self.transcript.take_delta(self.finish.is_some());
-        if !delta.is_empty() {
-            self.tell(Told::Text(delta));
-        }
+    pub fn teller(&self) -> &'r Teller {
+        self.teller
     }
 
     /// Sends a request with what is the same in all of this generation's.
@@ -127,7 +100,7 @@ impl<'r, 'a> Row<'r, 'a> {
     /// # Errors
     /// The engine's; an answer of no tokens, or of more than were asked for.
     pub fn complete(&mut self, wanted: Completion<'_>) -> Result<Completed, DecodeError> {
-        let settings = &self.prepared.request.settings;
+        let settings = &self.draft.prepared.request.settings;
         let wanted = Completion {
             temperature: settings.temperature,
             top_p: settings.top_p,
@@ -135,7 +108,7 @@ impl<'r, 'a> Row<'r, 'a> {
             ..wanted
         };
         self.asked += 1;
-        let index = self.prepared.index;
+        let index = self.draft.index();
         if self.teller.is_cancelled() {
             return Err(DecodeError::Unfinished { index });
         }
@@ -164,35 +137,29 @@ impl<'r, 'a> Row<'r, 'a> {
 
     /// Reasoning mode: words up to the next call or the end.
     fn stretch(&mut self) -> Result<(), DecodeError> {
-        let settings = self.prepared.request.settings.clone();
-        let forced = settings.calling == Calling::Force && self.counts.chosen == 0;
-        let schema = self.prepared.request.schema.clone();
-        let elsewhere = settings.in_lines.as_ref().is_some_and(|start| !self.transcript.is_in_line(start));
-        let off = settings.calling == Calling::Off || elsewhere || schema.is_some();
+        let prepared = self.prepared();
+        let settings = &prepared.request.settings;
+        let forced = self.draft.forced();
+        let grammar = prepared.grammar.as_ref();
         // After one tool and so many more only words are left.
-        let tools = !off && self.failed.len() <= settings.max_backtracks;
+        let tools =
+            grammar.is_none() && self.draft.may_call() && self.failed.len() <= settings.max_backtracks;
         let mut bias: BTreeMap<u32, f32> = self.no_tools().into_iter().collect();
+        let mut lift = 0.0;
         if tools {
-            let offsets = self.extended.head.as_ref().map(|scores| &scores.head().offsets[..]);
-            for (row, &id) in self.tokens.iter().enumerate() {
-                // After a call in a message there is no text that a result could stand in.
-                let fits =
-                    self.turn.is_none() || matches!(self.extended.callables[row].kind, Kind::Message(_));
-                if fits && !self.prepared.disabled_tools[row] && !self.failed.contains(&row) {
-                    let offset = offsets.map_or(0.0, |offsets| offsets[row]);
-                    bias.insert(id, self.prepared.bias + offset + if forced { LIFT } else { 0.0 });
-                }
-            }
+            let open = self.biases(&prepared);
+            // The best tool's bias and its lift are no more together than engines take.
+            let most = open.iter().map(|(_, bias)| *bias).fold(f32::NEG_INFINITY, f32::max);
+            lift = if forced && most.is_finite() { LIFT - most } else { 0.0 };
+            bias.extend(open.into_iter().map(|(id, bias)| (id, bias + lift)));
         }
-        let lengthening = if self.after_number { self.extended.number_continuations.as_slice() } else { &[] };
-        let banned = self.prepared.request.disabled_words.iter().chain(lengthening);
-        bias.extend(banned.map(|&id| (id, f32::NEG_INFINITY)));
+        bias.extend(self.draft.banned(self.extended).map(|id| (id, f32::NEG_INFINITY)));
         let bias: Vec<(u32, f32)> = bias.into_iter().filter(|(_, bias)| *bias != 0.0).collect();
         // What holds for the next token alone is asked for by itself.
-        let one = forced
-            || self.after_number
+        let one = forced && grammar.is_none()
+            || self.draft.after_number
             || !self.failed.is_empty()
-            || self.turn.is_some()
+            || self.draft.turn.is_some()
             || settings.in_lines.is_some();
         let stop_tokens = if tools { self.tokens.clone() } else { Vec::new() };
         let top = match settings.logprobs {
@@ -200,32 +167,30 @@ impl<'r, 'a> Row<'r, 'a> {
             None if tools => settings.alternatives,
             None => 0,
         };
+        let most = (settings.max_tokens - self.draft.counts.chosen).min(self.draft.left());
         let wanted = Completion {
             prompt: &self.ids.clone(),
-            max_tokens: if one {
-                1
-            } else {
-                (settings.max_tokens - self.counts.chosen).min(self.context() - self.ids.len())
-            },
+            max_tokens: if one { 1 } else { most.min(self.context() - self.ids.len()) },
             temperature: 0.0,
             top_p: 1.0,
             seed: 0,
             bias: &bias,
             stop_tokens: &stop_tokens,
             stop: if one { &[] } else { &settings.stop },
-            schema: schema.as_ref(),
+            schema: grammar.map(|grammar| &*grammar.schema),
             top: top.min(TOLD),
         };
         let completed = self.complete(wanted)?;
         for emitted in completed.tokens {
             match self.tool(emitted.id).filter(|_| tools) {
-                Some(tool) => return self.decide(tool, emitted, forced, &wanted),
-                None if !self.take_word(&emitted, forced, &wanted) => return Ok(()),
+                Some(tool) => return self.decide(tool, emitted, lift, &wanted),
+                None if !self.take_word(&emitted, lift, &wanted) => return Ok(()),
                 None => {}
             }
         }
-        if self.finish.is_none() && (completed.end == End::Text || schema.is_some()) {
-            self.finish = Some(match completed.end {
+        if self.draft.finish.is_none() && (completed.end == End::Text || grammar.is_some()) {
+            self.draft.finish = Some(match completed.end {
+                _ if self.draft.turn.is_some() => Finish::Calls,
                 End::Length => Finish::MaxTokens,
                 End::Text | End::Stop => Finish::EndOfText,
             });
@@ -233,19 +198,30 @@ impl<'r, 'a> Row<'r, 'a> {
         Ok(())
     }
 
+    /// The tools that may be called here, with what is added to their logits.
+    fn biases(&self, prepared: &Prepared) -> Vec<(u32, f32)> {
+        let offsets = self.extended.head.as_ref().map(|scores| &scores.head().offsets[..]);
+        let each = self.tokens.iter().zip(&self.extended.callables).enumerate();
+        each.filter(|(row, (_, callable))| {
+            self.draft.has_place(callable) && !prepared.disabled_tools[*row] && !self.failed.contains(row)
+        })
+        .map(|(row, (&id, _))| (id, prepared.bias + offsets.map_or(0.0, |offsets| offsets[row])))
+        .collect()
+    }
+
     /// A tool has won: calls it. What it was chosen against is asked for, where the engine did not say.
     fn decide(
         &mut self,
         tool: usize,
         mut emitted: Emitted,
-        forced: bool,
+        lift: f32,
         wanted: &Completion<'_>,
     ) -> Result<(), DecodeError> {
-        let settings = self.prepared.request.settings.clone();
+        let prepared = self.prepared();
         let decision = match self.open.take() {
             Some(decision) => decision,
             None => {
-                if emitted.top.is_empty() && settings.alternatives > 0 {
+                if emitted.top.is_empty() && prepared.request.settings.alternatives > 0 {
                     let prompt = self.ids.clone();
                     // Without anything to stop at: llama.cpp's server does not tell of the token that stopped it.
                     let look = Completion {
@@ -259,127 +235,81 @@ impl<'r, 'a> Row<'r, 'a> {
                     let seen = self.complete(look)?;
                     emitted.top = seen.tokens.into_iter().next().map(|token| token.top).unwrap_or_default();
                 }
-                self.decision(&emitted, forced, wanted)
+                self.decision(&emitted, lift, wanted)
             }
         };
-        if self.counts.calls >= settings.max_calls {
-            self.decisions.push(decision);
-            self.finish = Some(Finish::MaxCalls);
+        if !self.draft.may_make_one_more() {
+            self.draft.leave(Some(decision), Finish::MaxCalls);
             return Ok(());
         }
         let callable = &self.extended.callables[tool];
-        let started = Instant::now();
+        let mut call = OpenCall::new(tool, Some(decision));
         // A call in a message is told of when its arguments are there: until then it may come to nothing, and text follow.
         if !matches!(callable.kind, Kind::Message(_)) {
-            self.tell(Told::CallStart(callable.tool.name.clone()));
+            self.teller.tell(Event::CallStart { request: self.draft.index(), tool: &callable.tool.name });
         }
         match &callable.kind {
-            Kind::Literal => self.end_call(tool, decision, String::new(), 0, callable.run(""), started),
+            Kind::Literal => self.end_call(call, callable.run("")),
             Kind::Splice => {
-                let (arguments, tokens, result) = self.write_arguments(callable)?;
-                self.end_call(tool, decision, arguments, tokens, result, started);
+                let result = self.write_arguments(callable, &mut call)?;
+                self.end_call(call, result);
             }
-            Kind::Message(_) => self.call_in_message(tool, decision, started)?,
+            Kind::Message(grammar) => self.call_in_message(call, callable, grammar)?,
         }
         Ok(())
     }
 
-    fn decision(&self, emitted: &Emitted, forced: bool, wanted: &Completion<'_>) -> Decision {
-        let settings = &self.prepared.request.settings;
+    fn decision(&self, emitted: &Emitted, lift: f32, wanted: &Completion<'_>) -> Decision {
+        let settings = &self.draft.prepared.request.settings;
+        let lifted = |id: u32| lift != 0.0 && self.rows.contains_key(&id);
         let unlifted: Vec<(u32, f32)> = (wanted.bias.iter())
-            .map(|&(id, bias)| (id, if forced && bias.is_finite() { bias - LIFT } else { bias }))
+            .map(|&(id, bias)| (id, if lifted(id) { bias - lift } else { bias }))
             .collect();
         let chances = Chances::new(&emitted.top, &Completion { bias: &unlifted, ..*wanted });
-        Decision {
-            position: self.counts.chosen,
-            at: self.transcript.len(),
-            by: match (self.tool(emitted.id).is_some() && forced, settings.temperature > 0.0) {
-                (true, _) => By::Forced,
-                (false, true) => By::Sampled,
-                (false, false) => By::Greedy,
-            },
-            p_tool: chances.tools,
-            alternatives: chances.alternatives(settings.alternatives, self.extended, |id| self.tool(id)),
-            tools: Vec::new(),
-            attempts: Vec::new(),
-            chosen: None,
-        }
+        let alternatives =
+            chances.alternatives(settings.alternatives, |id| self.extended.token(self.pick(id)));
+        self.draft.decision(self.tool(emitted.id).is_some(), chances.tools, alternatives, Vec::new())
+    }
+
+    fn pick(&self, id: u32) -> Pick {
+        self.tool(id).map_or(Pick::Word(id), Pick::Tool)
     }
 
     /// Puts a word down; false if what follows it in the engine's answer is not to be read.
-    fn take_word(&mut self, emitted: &Emitted, forced: bool, wanted: &Completion<'_>) -> bool {
-        let (word, tokenizer) = (emitted.id, self.extended.tokenizer());
-        let settings = &self.prepared.request.settings;
-        let ends = tokenizer.ends_text(word);
+    fn take_word(&mut self, emitted: &Emitted, lift: f32, wanted: &Completion<'_>) -> bool {
+        let (word, settings) = (emitted.id, &self.draft.prepared.request.settings);
         let decision = match self.open.take() {
             Some(decision) => Some(decision),
             None if emitted.top.is_empty() => None,
-            None => Some(self.decision(emitted, forced, wanted)).filter(|decision| {
+            None => Some(self.decision(emitted, lift, wanted)).filter(|decision| {
                 !wanted.stop_tokens.is_empty() && decision.p_tool >= settings.record_above
             }),
         };
         self.failed.clear();
-        self.after_number = false;
-        if self.turn.is_some() {
-            // After a call the turn makes another one, or ends.
-            self.decisions.extend(decision);
-            self.finish = Some(Finish::Calls);
-            return false;
-        }
-        if let (Some(count), false, Some(own)) =
-            (settings.logprobs, ends, emitted.top.iter().find(|(id, _)| *id == word))
+        let said = !self.extended.tokenizer().ends_text(word) && self.draft.turn.is_none();
+        let among = || emitted.top.iter().find(|(id, _)| *id == word).map(|(_, logprob)| *logprob);
+        if let (Some(count), true, Some(logprob)) = (settings.logprobs, said, emitted.logprob.or_else(among))
         {
-            let token = |id: u32| match self.tool(id) {
-                Some(row) => Token::Tool(self.extended.callables[row].tool.name.clone()),
-                None => Token::Word(tokenizer.token_text(id).into_owned()),
-            };
-            let top = emitted.top.iter().take(count).map(|&(id, logprob)| (token(id), logprob)).collect();
-            self.tell(Told::Word(word, own.1, top));
+            let top = emitted.top.iter().take(count);
+            let top: Vec<_> =
+                top.map(|&(id, logprob)| self.extended.top_token(self.pick(id), logprob)).collect();
+            self.teller.tell(Event::Word { request: self.draft.index(), id: word, logprob, top: &top });
         }
-        let chosen = Token::Word(tokenizer.token_text(word).into_owned());
-        self.decisions.extend(decision.map(|decision| Decision { chosen: Some(chosen), ..decision }));
-        if ends {
-            self.finish = Some(Finish::EndOfText);
-            return false;
-        }
-        let text = if tokenizer.is_control(word) { &[] } else { tokenizer.token_bytes(word) };
-        let mut stop = self.transcript.push(text);
-        let mut ids = vec![word];
-        let mut goes_on = true;
-        if stop.is_none()
-            && let Some(insertion) =
-                self.prepared.request.insert.as_ref().and_then(|insert| insert.after(&self.transcript.text()))
-            && let Ok(read) = self.extended.encode_segment(&insertion.text)
-        {
-            self.counts.results += read.len();
-            self.after_number = insertion.numeric;
-            ids.extend(read);
-            stop = self.transcript.push(insertion.text.as_bytes());
-            goes_on = false;
-        }
-        self.proceed(stop, ids);
-        goes_on && self.finish.is_none()
-    }
-
-    /// After a token was chosen: ends, or goes on after `ids`.
-    fn proceed(&mut self, stop: Option<String>, ids: Vec<u32>) {
-        self.counts.chosen += 1;
+        let ids = self.draft.word(word, decision, self.extended);
+        // The engine did not know of what was put in behind the word.
+        let goes_on = ids.len() == 1 && self.draft.finish.is_none();
         self.ids.extend(ids);
-        match stop {
-            Some(string) => self.finish = Some(Finish::Stop { string }),
-            None if self.counts.chosen >= self.prepared.request.settings.max_tokens => {
-                self.finish = Some(Finish::MaxTokens);
-            }
-            None => {}
-        }
+        goes_on
     }
 
-    /// Argument mode: the arguments, the number of their tokens, and what came of the call.
+    /// Argument mode: what came of the call.
     fn write_arguments(
         &mut self,
         callable: &Callable,
-    ) -> Result<(String, usize, Result<Answer, String>), DecodeError> {
-        let opening = Opening::of(&self.prepared.request, &self.transcript, callable, self.extended);
+        call: &mut OpenCall,
+    ) -> Result<Result<Answer, String>, DecodeError> {
+        let prepared = self.prepared();
+        let opening = Opening::of(&prepared.request, &self.draft.transcript, callable, self.extended);
         let prompt = opening.and_then(|opening| {
             let before: &[u32] = if opening.own { &[] } else { &self.ids };
             let ids = opening.fitting(before.len(), self.extended)?;
@@ -387,10 +317,10 @@ impl<'r, 'a> Row<'r, 'a> {
         });
         let prompt = match prompt {
             Ok(prompt) if prompt.len() < self.context() => prompt,
-            Ok(_) => return Ok((String::new(), 0, Err(context_full(self.context())))),
-            Err(reason) => return Ok((String::new(), 0, Err(reason))),
+            Ok(_) => return Ok(Err(context_full(self.context()))),
+            Err(reason) => return Ok(Err(reason)),
         };
-        let most = self.prepared.request.settings.max_argument_tokens;
+        let most = prepared.request.settings.max_argument_tokens;
         let (bias, room) = (self.no_tools(), self.context() - prompt.len());
         let completed = self.complete(Completion {
             prompt: &prompt,
@@ -404,91 +334,41 @@ impl<'r, 'a> Row<'r, 'a> {
             schema: None,
             top: 0,
         })?;
-        let tokenizer = self.extended.tokenizer();
-        let (mut arguments, mut tokens, mut closing) = (Vec::new(), 0, None);
-        let mut ended = completed.end == End::Text;
         for &Emitted { id, .. } in &completed.tokens {
-            if tokenizer.ends_text(id) {
-                ended = true;
-                break;
-            }
-            let before = arguments.len();
-            tokens += 1;
-            arguments.extend_from_slice(tokenizer.token_bytes(id));
-            closing = arguments[before..].iter().position(|&byte| byte == b')').map(|at| before + at);
-            if closing.is_some() {
-                break;
+            match call.push_bracketed(id, self.extended.tokenizer()) {
+                Ok(true) => return Ok(callable.run(&call.arguments())),
+                Ok(false) => {}
+                Err(reason) => return Ok(Err(reason)),
             }
         }
-        arguments.truncate(closing.unwrap_or(arguments.len()));
-        let arguments = String::from_utf8_lossy(&arguments).into_owned();
-        let result = match closing {
-            Some(_) => callable.run(&arguments),
-            None if ended => Err("the text ended before the call's closing bracket".to_owned()),
-            None if tokens >= most => {
-                Err(format!("the call has no closing bracket within its cap of {most} tokens"))
-            }
-            None => Err(context_full(self.context())),
-        };
-        Ok((arguments, tokens, result))
+        Ok(Err(match completed.end {
+            End::Text => TEXT_ENDED.to_owned(),
+            _ if call.tokens >= most => without_end(most),
+            _ => context_full(self.context()),
+        }))
     }
 
     /// Puts a call's result in its place, or leaves the decision open for the next best token.
-    pub fn end_call(
-        &mut self,
-        tool: usize,
-        mut decision: Decision,
-        arguments: String,
-        tokens: usize,
-        result: Result<Answer, String>,
-        started: Instant,
-    ) {
-        let callable = &self.extended.callables[tool];
-        self.counts.arguments += tokens;
-        let space = self.transcript.space();
-        let spliced = result.and_then(|answer| {
-            let ids = self.extended.encode_segment(&format!("{space}{}", answer.text));
-            Ok((answer, ids.map_err(|e| e.to_string())?))
-        });
-        let attempt = Attempt {
-            tool: callable.tool.name.clone(),
-            arguments,
-            tokens,
-            outcome: match &spliced {
-                Ok((answer, _)) => CallOutcome::Result(answer.text.clone()),
-                Err(reason) => CallOutcome::Error(reason.clone()),
-            },
-            micros: micros(started),
-        };
-        self.tell(Told::CallEnd(attempt.clone()));
-        let written = matches!(callable.kind, Kind::Splice)
-            .then(|| format!("{}{})", callable.tool.opening(), attempt.arguments));
-        decision.attempts.push(attempt);
-        let Ok((answer, ids)) = spliced else {
-            self.counts.failed_calls += 1;
-            self.failed.push(tool);
-            self.open = Some(decision);
-            return;
-        };
-        self.counts.calls += 1;
-        self.counts.results += ids.len();
-        self.conclude(decision, tool);
-        self.after_number = answer.numeric;
-        let stop = self.transcript.push_result(space, written, &answer.text);
-        self.proceed(stop, ids);
+    pub fn end_call(&mut self, call: OpenCall, result: Result<Answer, String>) {
+        let (tool, teller) = (call.tool, self.teller);
+        match self.draft.splice(call, result, self.extended, &mut |event| teller.tell(event)) {
+            Spliced::Stands(ids) => {
+                self.ids.extend(ids);
+                self.failed.clear();
+            }
+            Spliced::Undone(decision) => {
+                self.failed.push(tool);
+                self.open = decision;
+            }
+        }
     }
 
-    /// Notes a decision for a tool whose call stands.
-    pub fn conclude(&mut self, decision: Decision, tool: usize) {
-        let chosen = Some(Token::Tool(self.extended.callables[tool].tool.name.clone()));
-        self.decisions.push(Decision { chosen, ..decision });
+    /// The turn goes on after a call in a message; the others that failed at its place may be called again.
+    pub fn goes_on_after(&mut self, ids: Vec<u32>) {
+        self.ids = ids;
         self.failed.clear();
-        self.after_number = false;
-    }
-
-    /// Notes a decision that came to nothing.
-    pub fn give_up(&mut self, decision: Decision, finish: Finish) {
-        self.decisions.push(decision);
-        self.finish = Some(finish);
+        if self.ids.len() >= self.context() {
+            self.draft.finish = Some(Finish::Calls); // no room for another
+        }
     }
 }

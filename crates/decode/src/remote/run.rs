@@ -5,7 +5,7 @@ use super::row::Row;
 use crate::DecodeError;
 use crate::extended::Extended;
 use crate::prepared::Prepared;
-use crate::trace::{Attempt, Event, Generation, Token};
+use crate::trace::{Attempt, Event, Generation, TopToken};
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex};
 pub(super) enum Told {
     Text(String),
     CallStart(String),
-    Word(u32, f32, Vec<(Token, f32)>),
+    Word(u32, f32, Vec<TopToken>),
     Arguments(String),
     CallEnd(Attempt),
     Done(Result<Generation, DecodeError>),
@@ -27,15 +27,32 @@ pub(super) struct Teller {
     pub request: usize,
     pub to: Sender<(usize, Told)>,
     /// Set when nobody wants to hear of it any more.
-    pub cancelled: Option<Arc<AtomicBool>>,
+    pub cancelled: Arc<AtomicBool>,
 }
 
 impl Teller {
     pub fn is_cancelled(&self) -> bool {
-        self.cancelled.as_ref().is_some_and(|cancelled| cancelled.load(Ordering::Relaxed))
+        self.cancelled.load(Ordering::Relaxed)
     }
 
-    pub fn tell(&self, told: Told) {
+    /// Tells what has happened, but for the end.
+    pub fn tell(&self, event: Event<'_>) {
+        self.send(match event {
+            Event::Text { delta, .. } => Told::Text(delta.to_owned()),
+            Event::CallStart { tool, .. } => Told::CallStart(tool.to_owned()),
+            Event::Word { id, logprob, top, .. } => Told::Word(id, logprob, top.to_vec()),
+            Event::Arguments { delta, .. } => Told::Arguments(delta.to_owned()),
+            Event::CallEnd { attempt, .. } => Told::CallEnd(attempt.clone()),
+            Event::Done { .. } => return,
+        });
+    }
+
+    /// Tells the end.
+    pub fn done(&self, outcome: Result<Generation, DecodeError>) {
+        self.send(Told::Done(outcome));
+    }
+
+    fn send(&self, told: Told) {
         // Whoever would hear it has gone: after an error of another request.
         let _ = self.to.send((self.request, told));
     }
@@ -55,17 +72,18 @@ pub(crate) fn run(
     let workers = batch.get().min(prepared.len());
     let waiting = Mutex::new(prepared.into_iter());
     let (to, from) = channel();
+    let given_up = Arc::new(AtomicBool::new(false));
     std::thread::scope(|scope| {
         for _ in 0..workers {
-            let (to, waiting) = (to.clone(), &waiting);
+            let (to, waiting, given_up) = (to.clone(), &waiting, &given_up);
             scope.spawn(move || {
                 loop {
                     // Taken in a statement of its own: the others must not wait until this one is done.
                     let next = waiting.lock().map(|mut waiting| waiting.next());
                     let Ok(Some(prepared)) = next else { return };
-                    let teller = Teller { request: prepared.index, to: to.clone(), cancelled: None };
-                    let done = Row::new(prepared, extended, served, &teller).run();
-                    teller.tell(Told::Done(done));
+                    let cancelled = Arc::clone(given_up);
+                    let teller = Teller { request: prepared.index, to: to.clone(), cancelled };
+                    teller.done(Row::new(prepared, extended, served, &teller).run());
                 }
             });
         }
@@ -78,7 +96,8 @@ pub(crate) fn run(
                     done.insert(request, generation);
                 }
                 Told::Done(Err(error)) => {
-                    // No more are begun.
+                    // No more are begun, and those that are ask for nothing more.
+                    given_up.store(true, Ordering::Relaxed);
                     if let Ok(mut waiting) = waiting.lock() {
                         waiting.by_ref().for_each(drop);
                     }

@@ -51,7 +51,7 @@ impl Elsewhere {
         self.served.check(&extended)?;
         let prepared = Prepared::new(key, request, &extended)?;
         let (served, cancelled) = (self.served.clone(), Arc::new(AtomicBool::new(false)));
-        let teller = Teller { request: key, to: self.to.clone(), cancelled: Some(Arc::clone(&cancelled)) };
+        let teller = Teller { request: key, to: self.to.clone(), cancelled: Arc::clone(&cancelled) };
         let work = move || {
             let run = || Row::new(prepared, &extended, &served, &teller).run();
             // Whatever happens in there, somebody waits for an end.
@@ -61,7 +61,7 @@ impl Elsewhere {
                     message: "the request ended by a fault of this program".into(),
                 })
             });
-            teller.tell(Told::Done(done));
+            teller.done(done);
         };
         std::thread::Builder::new().name("request".into()).spawn(work).map_err(|e| DecodeError::Engine {
             index: key,
@@ -104,5 +104,12 @@ impl Elsewhere {
             }
             next = self.from.try_recv().ok();
         }
+    }
+}
+
+/// Whoever held the rows has gone: nothing more is asked for them.
+impl Drop for Elsewhere {
+    fn drop(&mut self) {
+        self.running.values().for_each(|cancelled| cancelled.store(true, Ordering::Relaxed));
     }
 }

@@ -1,18 +1,18 @@
 //! Argument mode of a call that stands in a message of its own: JSON under the tool's schema, in the form in which the chat
 //! template shows calls. The caller runs the call and renders the result into the next turn's prompt.
 
-use super::arguments::{Call, context_full};
-use super::{Row, Surroundings, micros};
+use super::arguments::Call;
+use super::{Row, Surroundings};
 use crate::DecodeError;
 use crate::boundary::{Within, hold_back};
-use crate::choose::{Pick, Scores};
+use crate::choose::Scores;
+use crate::draft::{Draft, context_full};
 use crate::extended::{Callable, Extended};
 use crate::grammar::{Constraint, Grammar};
 use crate::prefix::{begin, common};
-use crate::prepared::Prepared;
-use crate::request::{Conversation, Prompt, WorkedCall};
+use crate::request::{Prompt, WorkedCall};
 use crate::settings::Arguments;
-use crate::trace::{Attempt, CallOutcome, Event, Finish};
+use crate::trace::{Event, Finish};
 use lm::{CallFrame, LmError, Message, Role, Sequence, Tokenizer, ToolCall};
 use serde_json::Value;
 
@@ -26,15 +26,9 @@ const LOOP: usize = 48;
 /// What such a call needs.
 pub(super) struct MessageCall {
     constraint: Constraint,
-    id: String,
-    /// The conversation's text up to the arguments.
-    before: String,
-    /// What the template writes after the arguments.
-    after: String,
+    framed: Framed,
     /// Bytes of the arguments that were given out.
     given: usize,
-    /// The arguments were written beside the text, after the tool's definition.
-    defined: bool,
     /// It was brought to its end because its limit was near, or it went in circles: it is valid, but not all that the model would
     /// have written.
     hastened: bool,
@@ -64,19 +58,18 @@ pub(crate) struct Framed {
 }
 
 impl Framed {
-    /// Frames a call after `content` and the calls `made` in this turn, whose text is `turn`.
+    /// Frames a call after what a draft has so far.
     ///
     /// # Errors
     /// Why the call fails at once.
     pub fn new(
-        prepared: &Prepared,
-        content: &str,
-        made: &[ToolCall],
-        turn: Option<&str>,
+        draft: &Draft,
         callable: &Callable,
         shown: Shown<'_>,
         extended: &Extended,
     ) -> Result<Self, String> {
+        let Draft { prepared, made, turn, .. } = draft;
+        let content = draft.transcript.text();
         let Prompt::Chat(chat) = &prepared.request.prompt else {
             return Err("the request is no conversation".to_owned());
         };
@@ -84,10 +77,10 @@ impl Framed {
         // Some templates insist on nine letters and digits.
         let id = format!("call{:05}", earlier + made.len());
         let frame = |messages: &[Message], tools: &[Value]| {
-            chat.template.call_frame(messages, content, made, Some(id.clone()), &callable.tool.name, tools)
+            chat.template.call_frame(messages, &content, made, Some(id.clone()), &callable.tool.name, tools)
         };
         let CallFrame { before, after } = frame(&chat.messages, &[]).map_err(|e| e.to_string())?;
-        let so_far = turn.map_or_else(|| prepared.text.clone() + content, str::to_owned);
+        let so_far = turn.clone().unwrap_or_else(|| prepared.text.clone() + &content);
         let tokenizer = extended.tokenizer();
         let place = prepared.request.settings.arguments;
         let defined = matches!(place, Arguments::Definition | Arguments::Examples);
@@ -136,13 +129,6 @@ pub(super) struct Opening {
 }
 
 impl Row {
-    fn conversation(&self) -> Option<&Conversation> {
-        match &self.prepared.request.prompt {
-            Prompt::Chat(conversation) => Some(conversation),
-            Prompt::Raw(_) | Prompt::Rendered(_) => None,
-        }
-    }
-
     /// What is to be read before a call's arguments; else why the call fails at once.
     pub(super) fn open_message(
         &self,
@@ -151,12 +137,11 @@ impl Row {
         around: &Surroundings,
     ) -> Result<Opening, String> {
         let extended = around.extended;
-        let content = self.transcript.text();
-        let turn = self.turn.as_deref();
+        let draft = &self.draft;
         let shown = Shown { calls: &callable.taught.calls, context: extended.context() };
-        let framed = Framed::new(&self.prepared, &content, &self.made, turn, callable, shown, extended)?;
-        let Framed { id, before, after, mut ids, anew, defined } = framed;
-        let own = anew.then(|| {
+        let mut framed = Framed::new(draft, callable, shown, extended)?;
+        let mut ids = std::mem::take(&mut framed.ids);
+        let own = framed.anew.then(|| {
             let own = begin(extended.lm, around.kept.iter().chain([&self.sequence]), &ids);
             ids.drain(..own.ids().len());
             own
@@ -165,15 +150,14 @@ impl Row {
         if ids.is_empty() || read + ids.len() >= extended.context() {
             return Err(context_full(extended.context()));
         }
-        let constraint = grammar.begin();
-        let message = MessageCall { constraint, id, before, after, given: 0, defined, hastened: false };
+        let message = MessageCall { constraint: grammar.begin(), framed, given: 0, hastened: false };
         Ok(Opening { message, ids, own })
     }
 
     /// Argument mode: the row reads the opening next.
     pub(super) fn begin_json(&mut self, mut call: Call, opening: Opening) {
-        if opening.message.defined {
-            self.counts.aside += opening.ids.len();
+        if opening.message.framed.defined {
+            self.draft.counts.aside += opening.ids.len();
         }
         call.message = Some(opening.message);
         call.own = opening.own;
@@ -191,32 +175,26 @@ impl Row {
         let extended = around.extended;
         let prepared = self.prepared();
         let settings = &prepared.request.settings;
-        let no_word = DecodeError::NoWord { index: self.index(), position: self.counts.chosen };
         let Some(message) = &mut call.message else { return Ok(()) };
-        if message.constraint.mask(words).is_err() {
-            return Err(no_word);
-        }
-        let most = settings.max_argument_tokens;
-        if message.hastened || call.tokens + (most / HASTE.0).min(HASTE.1) >= most || circles(&call.arguments)
-        {
+        message.constraint.mask(words).map_err(|message| self.draft.schema_ends(message))?;
+        let (open, most) = (&mut call.open, self.draft.most_arguments());
+        if message.hastened || open.tokens + (most / HASTE.0).min(HASTE.1) >= most || circles(&open.bytes) {
             message.hastened = true;
-            nearest_end(words, extended.tokenizer(), Within::text(&call.arguments).string());
+            nearest_end(words, extended.tokenizer(), Within::text(&open.bytes).string());
         }
         if settings.arguments == Arguments::Examples {
-            let margin = extended.callables[call.tool].taught.margin;
-            hold_back(words, extended.tokenizer(), &call.arguments, margin);
+            let margin = extended.callables[open.tool].taught.margin;
+            hold_back(words, extended.tokenizer(), &open.bytes, margin);
         }
         let scores = Scores::new(words, &[]).ok_or_else(|| self.no_word())?;
         let word = scores.ballot(settings, false, &mut self.rng).word;
-        let Ok(complete) = message.constraint.push(word) else { return Err(no_word) };
-        call.tokens += 1;
-        self.counts.arguments += 1;
-        call.arguments.extend_from_slice(extended.tokenizer().token_bytes(word));
-        let valid = match std::str::from_utf8(&call.arguments) {
+        let complete = message.constraint.push(word).map_err(|message| self.draft.schema_ends(message))?;
+        open.push(word, extended.tokenizer());
+        let valid = match std::str::from_utf8(&open.bytes) {
             Ok(text) => text.len(),
             Err(e) => e.valid_up_to(),
         };
-        let delta = String::from_utf8_lossy(&call.arguments[message.given..valid]).into_owned();
+        let delta = String::from_utf8_lossy(&open.bytes[message.given..valid]).into_owned();
         message.given = valid;
         if !delta.is_empty() {
             (around.on_event)(Event::Arguments { request: self.index(), delta: &delta });
@@ -224,11 +202,11 @@ impl Row {
         let read = call.own.as_ref().unwrap_or(&self.sequence).ids().len();
         if complete {
             self.end_message(call, word, around);
-        } else if call.tokens >= settings.max_argument_tokens {
-            self.abandon(call, Finish::MaxTokens, around);
+        } else if call.open.tokens >= most {
+            self.draft.cut_off(call.open, Finish::MaxTokens, extended, around.on_event);
         } else if read >= extended.context() {
             let full = Finish::ContextFull { len: read + 1, max: extended.context() };
-            self.abandon(call, full, around);
+            self.draft.cut_off(call.open, full, extended, around.on_event);
         } else {
             self.input = vec![word];
             self.call = Some(call);
@@ -237,94 +215,39 @@ impl Row {
     }
 
     /// A complete call stands. The turn goes on after it, if it may make more.
-    fn end_message(&mut self, mut call: Call, last: u32, around: &mut Surroundings) {
+    fn end_message(&mut self, call: Call, last: u32, around: &mut Surroundings) {
         let extended = around.extended;
-        let Some(message) = call.message.take() else { return };
-        let arguments = String::from_utf8_lossy(&call.arguments).into_owned();
-        let name = extended.callables[call.tool].tool.name.clone();
-        let attempt = Attempt {
-            tool: name.clone(),
-            arguments: arguments.clone(),
-            tokens: call.tokens,
-            outcome: CallOutcome::Client(message.id.clone()),
-            micros: micros(call.started),
-        };
-        (around.on_event)(Event::CallEnd { request: self.index(), attempt: &attempt });
-        if let Some(decision) = &mut call.pending.decision {
-            decision.attempts.push(attempt);
-        }
-        self.conclude(call.pending.decision, Pick::Tool(call.tool), extended);
-        self.counts.calls += 1;
-        self.counts.chosen += 1;
+        let Some(MessageCall { framed, hastened, .. }) = call.message else { return };
+        let defined = framed.defined;
+        let rest = self.draft.stand(call.open, framed, extended, around.on_event);
         match call.own {
-            Some(own) if message.defined => self.spent = Some(own),
+            Some(own) if defined => self.spent = Some(own),
             Some(own) => self.sequence = own,
             None => {}
         }
-        let hastened = message.hastened;
-        let value: Value = serde_json::from_str(&arguments).unwrap_or_default();
-        let made = ToolCall::new(Some(message.id), name, value);
-        let repeated = self.made.iter().any(|earlier| earlier.function == made.function);
-        self.made.push(made);
-        let settings = &self.prepared.request.settings;
-        let more = self.conversation().is_some_and(|chat| chat.parallel_calls)
-            && !repeated
-            && self.counts.calls < settings.max_calls
-            && self.counts.chosen < settings.max_tokens;
-        let tokenizer = extended.tokenizer();
-        let after = tokenizer.encode_rendered_continuation(&message.after).map(|mut ids| {
-            // The rest of the template's text ends the turn.
-            if let Some(end) = ids.iter().position(|&id| tokenizer.ends_text(id)) {
-                ids.truncate(end);
-            }
-            ids
-        });
-        match after {
-            Ok(mut ids) if more => {
-                let turn =
-                    message.before + &tokenizer.shielded(&arguments) + &tokenizer.decode_continuation(&ids);
-                if message.defined {
-                    // The text has the call, and not the definition it was written after.
-                    let Ok(whole) = tokenizer.encode_rendered(&turn) else {
-                        self.finish = Some(Finish::Calls);
-                        return;
-                    };
-                    let read = common(self.sequence.ids(), &whole).min(whole.len().saturating_sub(1));
-                    self.sequence.truncate(read);
-                    ids = whole[read..].to_vec();
-                } else {
-                    ids.insert(0, last);
-                }
-                self.turn = Some(turn);
-                self.read(ids, extended);
-                if self.finish.is_some() {
-                    self.finish = Some(Finish::Calls); // no room for another call
-                }
-            }
-            _ => self.finish = Some(Finish::Calls),
-        }
         if hastened {
-            self.input.clear();
-            self.finish = Some(Finish::MaxTokens);
+            self.draft.finish = Some(Finish::MaxTokens);
+            return;
         }
-    }
-
-    /// A call that a limit cuts off: it does not stand, and the generation ends, since its beginning was given out.
-    fn abandon(&mut self, mut call: Call, finish: Finish, around: &mut Surroundings) {
-        let attempt = Attempt {
-            tool: around.extended.callables[call.tool].tool.name.clone(),
-            arguments: String::from_utf8_lossy(&call.arguments).into_owned(),
-            tokens: call.tokens,
-            outcome: CallOutcome::Error("a limit cut it off before its JSON was complete".to_owned()),
-            micros: micros(call.started),
+        let Some(rest) = rest else { return };
+        let ids = if defined {
+            // The text has the call, and not the definition it was written after.
+            let turn = self.draft.turn.as_deref().unwrap_or_default();
+            extended.tokenizer().encode_rendered(turn).map(|whole| {
+                let read = common(self.sequence.ids(), &whole).min(whole.len().saturating_sub(1));
+                self.sequence.truncate(read);
+                whole[read..].to_vec()
+            })
+        } else {
+            Ok([&[last], &rest[..]].concat())
         };
-        (around.on_event)(Event::CallEnd { request: self.index(), attempt: &attempt });
-        if let Some(decision) = &mut call.pending.decision {
-            decision.attempts.push(attempt);
+        match ids {
+            Ok(ids) => self.read(ids, extended),
+            Err(_) => self.draft.finish = Some(Finish::Calls),
         }
-        self.decisions.extend(call.pending.decision);
-        self.counts.failed_calls += 1;
-        self.finish = Some(finish);
+        if self.draft.finish.is_some() {
+            self.draft.finish = Some(Finish::Calls); // no room for another call
+        }
     }
 }
 

@@ -2,12 +2,17 @@
 //! answered once more by an engine that completes tokens, and nothing but times and alternatives may differ.
 
 use crate::mock::{Mock, ask, ask_with, timeless};
+use llguidance::api::TopLevelGrammar;
+use llguidance::toktrie::{ApproximateTokEnv, TokRxInfo, TokTrie};
+use llguidance::{Matcher, ParserFactory};
+use serde_json::{Value, json};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use toolken_decode::{
     Calling, Completed, Completion, DecodeError, Emitted, End, Engine, Finish, Generation, Remote, Request,
     Served, Settings,
 };
+use tools::ToolSet;
 
 /// An engine over the mock's own scores: extended vocabulary, greedy, as engines complete prompts.
 pub struct Elsewhere {
@@ -31,6 +36,22 @@ impl Elsewhere {
         top.sort_by(|a, b| b.1.total_cmp(&a.1));
         (best as u32, top)
     }
+
+    /// What enforces a schema there, in the form of JSON that is ours.
+    fn matcher(&self, schema: &Value) -> Matcher {
+        let (size, end) = (self.mock.vocab() as u32, self.mock.word("</s>"));
+        let word = |id: u32| match id == end {
+            true => [&[TokTrie::SPECIAL_TOKEN_MARKER], self.mock.bytes(id)].concat(),
+            false => self.mock.bytes(id).to_vec(),
+        };
+        let words: Vec<Vec<u8>> = (0..size).map(word).collect();
+        let environment = ApproximateTokEnv::new(TokTrie::from(&TokRxInfo::new(size, end), &words));
+        let factory = ParserFactory::new_simple(&(Arc::new(environment) as _)).unwrap();
+        let mut schema = schema.clone();
+        schema["x-guidance"] =
+            json!({"item_separator": ", ", "key_separator": ": ", "whitespace_flexible": false});
+        Matcher::new(factory.create_parser(TopLevelGrammar::from_json_schema(schema)))
+    }
 }
 
 impl Remote for Elsewhere {
@@ -39,10 +60,20 @@ impl Remote for Elsewhere {
         self.asked.fetch_add(1, Ordering::Relaxed);
         let mut ids = wanted.prompt.to_vec();
         let (mut tokens, mut text) = (Vec::new(), Vec::new());
+        let mut schema = wanted.schema.map(|schema| self.matcher(schema));
         while tokens.len() < wanted.max_tokens {
-            let (id, mut top) = self.best(&ids, wanted.bias);
+            let mut bias = wanted.bias.to_vec();
+            if let Some(schema) = &mut schema {
+                let mask = schema.compute_mask_or_eos().unwrap();
+                let barred = (0..self.mock.vocab() as u32).filter(|&id| !mask.is_allowed(id));
+                bias.extend(barred.map(|id| (id, f32::NEG_INFINITY)));
+            }
+            let (id, mut top) = self.best(&ids, &bias);
+            if let Some(schema) = schema.as_mut().filter(|_| id != self.mock.word("</s>")) {
+                schema.consume_token(id).unwrap();
+            }
             top.truncate(wanted.top);
-            tokens.push(Emitted { id, top });
+            tokens.push(Emitted { id, logprob: None, top });
             ids.push(id);
             if id == self.mock.word("</s>") {
                 return Ok(Completed { tokens, end: End::Text });
@@ -91,8 +122,12 @@ pub fn same_elsewhere(mock: &Mock, requests: &[Request], here: &[Generation]) {
     {
         return;
     }
-    let (head, tools) = (mock.head(), mock.tool_set());
-    let engine = Engine::new(mock, &head, &tools).unwrap().served_by(served(mock, 1000));
+    same_with(mock, &mock.tool_set(), requests, here);
+}
+
+/// As [`same_elsewhere`], with other tools, of requests that are known to be comparable.
+pub fn same_with(mock: &Mock, tools: &ToolSet, requests: &[Request], here: &[Generation]) {
+    let engine = Engine::new(mock, &mock.head(), tools).unwrap().served_by(served(mock, 1000));
     let there = engine.unwrap().run(requests).unwrap();
     for (here, there) in here.iter().zip(&there) {
         assert_eq!(essence(here), essence(there));
@@ -152,8 +187,11 @@ fn an_engine_may_answer_anything() {
                 return Err("the engine has gone".into());
             }
             let count = next(wanted.max_tokens as u64 + 2) as usize;
-            let token =
-                |id| Emitted { id, top: vec![(id, f32::NAN), (7, 3.0), (u32::MAX, f32::NEG_INFINITY)] };
+            let token = |id| Emitted {
+                id,
+                logprob: None,
+                top: vec![(id, f32::NAN), (7, 3.0), (u32::MAX, f32::NEG_INFINITY)],
+            };
             let tokens =
                 (0..count.min(9)).map(|_| token(if next(9) == 0 { u32::MAX } else { next(120) as u32 }));
             let tokens = tokens.collect();

@@ -1,5 +1,6 @@
 //! Calls in messages of their own: JSON under the tool's schema, returned to the caller.
 
+use crate::elsewhere::same_with;
 use crate::mock::Mock;
 use lm::{ChatTemplate, FrozenLm, Message};
 use serde_json::{Value, json};
@@ -149,6 +150,49 @@ fn arguments_can_be_written_after_worked_calls() {
         .to_owned()
         + TEMPLATE;
     assert!(written(1_000, "Dark!", &strict), "a template that does not take them goes without");
+}
+
+/// A turn of several calls, with words before them, is the same at an engine elsewhere, whatever the limits; where arguments are
+/// written after a definition, but for what is read beside the text, of which an engine keeps its own count.
+#[test]
+fn an_engine_elsewhere_makes_the_same_calls() {
+    let call =
+        |name: &str, on: &str| format!("<c>{{\"name\": \"{name}\", \"arguments\": {{\"on\": {on}}}}}</c>");
+    let first = format!("Well, {}", call("lamp", "true"));
+    let mock = Mock::new(&["lamp", "fan"])
+        .says("bot: ", "Well, ")
+        .scores("Well, ", &[("@lamp", 5.0)])
+        .scores(&first, &[("@fan", 5.0)])
+        .scores(&format!("{first}{}", call("fan", "false")), &[("@lamp", 5.0)])
+        .scores("on\": ", &[("t", 5.0)])
+        .scores("\"fan\", \"arguments\": {\"on\": ", &[("f", 5.0)]);
+    let schema = json!({"type": "object", "properties": {"on": {"type": "boolean"}}, "required": ["on"]});
+    let tools = ["lamp", "fan"].map(|name| Tool::client(name, "", schema.clone()));
+    let tools = ToolSet::new(tools.to_vec()).unwrap();
+    let said = |settings: Settings| {
+        let request = chat(&mock, vec![Message::user("Hi")], settings);
+        let mut here = run(&mock, &tools, request.clone());
+        let made = (here.finish.clone(), calls(&here).len());
+        if request.settings.arguments == Arguments::InPlace {
+            same_with(&mock, &tools, &[request], std::slice::from_ref(&here));
+        }
+        here.decisions.clear();
+        (made.0, made.1, here.text)
+    };
+    let all = Settings::default;
+    for arguments in [Arguments::InPlace, Arguments::Definition] {
+        // The third call would be the first again, and the turn ends with it.
+        assert_eq!(said(Settings { arguments, ..all() }), (Finish::Calls, 3, "Well, ".to_owned()));
+        assert_eq!(said(Settings { arguments, max_calls: 1, ..all() }).1, 1);
+        assert_eq!(said(Settings { arguments, max_tokens: 7, ..all() }).1, 1);
+    }
+    // What is left of a limit on all tokens bounds a call, and ends the turn.
+    let one = "{\"on\": true}".len();
+    let (finish, made, _) = said(Settings { max_total: Some(7 + 2 * one), ..all() });
+    assert_eq!((finish, made), (Finish::MaxTokens, 1), "the second call does not fit");
+    let (finish, made, text) = said(Settings { max_total: Some(7 + one / 2), ..all() });
+    assert_eq!((finish, made, text.as_str()), (Finish::MaxTokens, 0, "Well, "));
+    assert_eq!(said(Settings { max_total: Some(3), ..all() }), (Finish::MaxTokens, 0, "Wel".to_owned()));
 }
 
 /// A parameter that may be left out is left out unless it is more likely by the margin; one that must be there is written whatever the

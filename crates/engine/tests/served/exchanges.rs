@@ -84,6 +84,8 @@ fn llama_cpps_probabilities_are_matched_with_their_tokens() {
     assert_eq!((ids(&completed), completed.end), (vec![7, 195, 188, 8, ADD], End::Stop));
     let told: Vec<usize> = completed.tokens.iter().map(|token| token.top.len()).collect();
     assert_eq!(told, [1, 0, 1, 1, 0]);
+    let own: Vec<bool> = completed.tokens.iter().map(|token| token.logprob == Some(-0.5)).collect();
+    assert_eq!(own, [true, false, true, true, false]);
 }
 
 #[test]
@@ -99,8 +101,8 @@ fn vllms_answers_are_read_whether_ids_stand_beside_the_text_or_in_the_logprobs()
             "top_logprobs": [{"token_id:7": -0.1, "token_id:258": -3.0}, {"token_id:258": -2.5, "token_id:8": -0.2}]}}]});
     let completed = read(Face::Vllm, path, named).unwrap();
     let expected = [
-        Emitted { id: 7, top: vec![(7, -0.1), (ADD, -3.0)] },
-        Emitted { id: 8, top: vec![(8, -0.2), (ADD, -2.5)] },
+        Emitted { id: 7, logprob: None, top: vec![(7, -0.1), (ADD, -3.0)] },
+        Emitted { id: 8, logprob: None, top: vec![(8, -0.2), (ADD, -2.5)] },
     ];
     assert_eq!((completed.tokens.as_slice(), completed.end), (&expected[..], End::Length));
 
