@@ -102,7 +102,9 @@ impl Args {
                 dir.display()
             );
         }
-        let there = self.elsewhere.connect(&self.which.model, self.given_head()?)?;
+        let given = self.given_head()?;
+        let which = self.which.for_head(given.as_ref());
+        let there = self.elsewhere.connect(which.name(), given)?;
         let (model, head, tools): (Box<dyn FrozenLm>, _, _);
         let mut served = None;
         match there {
@@ -116,7 +118,7 @@ impl Args {
                 (head, served) = (Some(there.head).filter(|_| !self.no_tools), Some(there.served));
             }
             None => {
-                model = self.which.load_for_text()?;
+                model = which.load_for_text()?;
                 (head, tools) = match self.no_tools {
                     true => (None, ToolSet::default()),
                     false => {

@@ -69,7 +69,7 @@ impl Source {
 
     /// What the model is called.
     pub fn model_name(&self) -> &str {
-        &self.which.model
+        self.which.name()
     }
 
     /// The store of a corpus' features under the model; made unless it is there.

@@ -24,7 +24,7 @@ mod serve;
 mod tools;
 
 use ::bench::arithmetic;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use exit::Exit;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -121,7 +121,8 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
-    let exit = match Cli::parse().command.run() {
+    let matches = with_negative_numbers(Cli::command()).get_matches();
+    let exit = match Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.exit()).command.run() {
         Ok(exit) => exit,
         Err(error) if exit::is_broken_pipe(&error) => Exit::Done,
         Err(error) => {
@@ -131,6 +132,15 @@ fn main() -> ExitCode {
         }
     };
     exit.into()
+}
+
+/// A number that is negative is a value, which may be refused as one, and no option.
+fn with_negative_numbers(command: clap::Command) -> clap::Command {
+    let values = |arg: clap::Arg| match arg.get_action().takes_values() {
+        true => arg.allow_negative_numbers(true),
+        false => arg,
+    };
+    command.mut_args(values).mut_subcommands(with_negative_numbers)
 }
 
 /// An error with its causes, but those that the one before it has told.

@@ -9,6 +9,7 @@ mod tokens;
 use crate::exit::Exit;
 use anyhow::Context;
 use clap::Subcommand;
+use head::Head;
 use lm::{Device, FrozenLm, LmError};
 use std::io::Write;
 use std::path::PathBuf;
@@ -53,9 +54,10 @@ impl Command {
 /// Which model, and where it computes.
 #[derive(clap::Args)]
 pub struct Which {
-    /// A GGUF file, a folder with safetensors, or a name from `toolken model list`
-    #[arg(long, default_value = "smollm2-135m")]
-    pub model: String,
+    /// A GGUF file, a folder with safetensors, or a name from `toolken model list`; by default the one that the head was made for, and
+    /// without a head smollm2-135m
+    #[arg(long)]
+    model: Option<String>,
     /// Where the model computes: cpu (in f32), cpu-packed (weights as in the file: the quickest), cuda:0, metal;
     /// candle-cpu, candle's own kernels (MKL, Accelerate); llama, llama.cpp, or llama:99 with so many layers on its
     /// accelerators. By default cpu, and cpu-packed where nothing but text is made
@@ -64,6 +66,22 @@ pub struct Which {
 }
 
 impl Which {
+    /// The model's path or name.
+    pub fn name(&self) -> &str {
+        self.model.as_deref().unwrap_or("smollm2-135m")
+    }
+
+    /// As it is for a head: without a model that is given, the one that the head was made for, if that is known by name.
+    #[must_use]
+    pub fn for_head(&self, head: Option<&Head>) -> Self {
+        let made_for = |head: &Head| {
+            let found = lm::known().iter().find(|model| model.sha256 == head.meta.model_digest)?;
+            Some(found.name.to_owned())
+        };
+        let model = self.model.clone().or_else(|| made_for(head?));
+        Self { model, device: self.device }
+    }
+
     /// The model, fetched if it is only known by name.
     pub fn load(&self) -> anyhow::Result<Box<dyn FrozenLm>> {
         self.load_on(self.device.unwrap_or(Device::Cpu))
@@ -75,9 +93,9 @@ impl Which {
     }
 
     fn load_on(&self, device: Device) -> anyhow::Result<Box<dyn FrozenLm>> {
-        let path = locate(&self.model)?;
+        let path = locate(self.name())?;
         let model = lm::load(&path, device).with_context(|| format!("loading {}", path.display()))?;
-        lm::check_known(&self.model, &path, &model.card().digest)?;
+        lm::check_known(self.name(), &path, &model.card().digest)?;
         Ok(model)
     }
 }

@@ -7,16 +7,23 @@ mod fit;
 mod merge;
 mod new;
 mod show;
+mod try_out;
 
 use crate::exit::Exit;
+use anyhow::Context;
 use clap::{Subcommand, ValueEnum};
+use head::Head;
+use pack::Examples;
+use std::collections::BTreeMap;
+use tools::{Pack, ToolSet};
 
 pub const EXAMPLES: &str = "\
 Examples:
   toolken pack new office --tools tools.json --examples examples.jsonl
   toolken pack new clock --mcp 'mcp-server-time'
   toolken pack fit office --model qwen2.5-coder-0.5b
-  toolken pack eval office held-out.jsonl --model qwen2.5-coder-0.5b
+  toolken pack try office 'Remind me of the bread in ten minutes.'
+  toolken pack eval office held-out.jsonl
   toolken pack add-tool office --mcp 'mcp-server-sqlite --db-path notes.db' --examples more.jsonl
   toolken serve --pack office --model qwen2.5-coder-0.5b";
 
@@ -28,6 +35,9 @@ pub enum Command {
     /// Fit the pack's head on its examples, in the model's chat template
     #[command(after_help = fit::EXAMPLES)]
     Fit(fit::Args),
+    /// Say which tool a message wants, and how sure that is
+    #[command(after_help = try_out::EXAMPLES)]
+    Try(try_out::Args),
     /// Decide messages that the pack has not seen
     #[command(after_help = eval::EXAMPLES)]
     Eval(eval::Args),
@@ -47,12 +57,31 @@ impl Command {
         match self {
             Self::New(args) => args.run(),
             Self::Fit(args) => args.run(),
+            Self::Try(args) => args.run(),
             Self::Eval(args) => args.run(),
             Self::AddTool(args) => args.run(),
             Self::Show(args) => args.run(),
             Self::Merge(args) => args.run(),
         }
     }
+}
+
+/// The head of a pack that is to be used. That it is older than the tools and examples beside it is said.
+fn head_of(pack: &Pack, head: Option<Head>, tools: &ToolSet, examples: &Examples) -> anyhow::Result<Head> {
+    let dir = pack.dir().display();
+    let head = head.with_context(|| format!("{dir} has no head: fit it with `toolken pack fit {dir}`"))?;
+    if pack::is_stale(&head, tools, examples) {
+        tracing::warn!(
+            "{dir}: its tools or examples are not those that its head was fitted to: fit it again with `toolken pack fit {dir}`"
+        );
+    }
+    Ok(head)
+}
+
+/// What a pack knows of its tools' arguments.
+fn taught(pack: &Pack, tools: &ToolSet, examples: &Examples) -> BTreeMap<String, decode::Taught> {
+    let margin = pack::load_report(pack).map_or(0.0, |report| report.margin());
+    pack::taught(examples, tools, margin)
 }
 
 /// Where the arguments of a call are written.

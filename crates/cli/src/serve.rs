@@ -92,10 +92,13 @@ impl Args {
         if let Some(dir) = self.packs_dir.as_ref().filter(|dir| !dir.is_dir()) {
             bail!("--packs-dir {}: there is no such folder", dir.display());
         }
+        // A pack without a sound head is refused by name further on.
+        let heads = self.pack.iter().filter_map(|dir| Head::load(&Pack::at(dir).head_path()).ok());
+        let which = self.which.for_head(heads.into_iter().next().as_ref());
         let mut config = Config {
             address: self.listen,
             token: std::env::var("TOOLKEN_TOKEN").ok().filter(|token| !token.is_empty()),
-            model_name: self.which.model.rsplit('/').next().unwrap_or("toolken").to_owned(),
+            model_name: which.name().rsplit('/').next().unwrap_or("toolken").to_owned(),
             packs: self.pack.clone(),
             packs_dir: self.packs_dir.clone(),
             execute: self.execute.clone(),
@@ -121,12 +124,12 @@ impl Args {
             }
             (_, false) => None,
         };
-        let model: Box<dyn FrozenLm> = match self.elsewhere.connect(&self.which.model, head)? {
+        let model: Box<dyn FrozenLm> = match self.elsewhere.connect(which.name(), head)? {
             Some(there) => {
                 config.served = Some(there.served);
                 Box::new(there.model)
             }
-            None => self.which.load_for_text()?,
+            None => which.load_for_text()?,
         };
         // The process serves one model from here to its end.
         let model = Box::leak(model);

@@ -19,6 +19,18 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use tempfile::{Builder, NamedTempFile};
 
+/// Reads a text.
+///
+/// # Errors
+/// The system's; of kind [`io::ErrorKind::InvalidData`], with the line, where it is no UTF-8.
+pub fn read_text(path: &Path) -> io::Result<String> {
+    String::from_utf8(fs::read(path)?).map_err(|e| {
+        let sound = e.utf8_error().valid_up_to();
+        let line = 1 + e.as_bytes()[..sound].iter().filter(|&&byte| byte == b'\n').count();
+        io::Error::new(io::ErrorKind::InvalidData, format!("line {line}: no UTF-8: save it as UTF-8"))
+    })
+}
+
 /// Writes a file; its folder is made if there is none.
 ///
 /// # Errors

@@ -14,7 +14,7 @@ const MOST_VALUES: usize = 20_000;
 const DEEPEST: usize = 256;
 
 /// Tools from a JSON document: an OpenAI `tools` array (or an object that has one, as a request does), the old `functions`
-/// array, the result of MCP's `tools/list`, or an OpenAPI 3 document.
+/// array, the result of MCP's `tools/list`, Anthropic's `tools`, or an OpenAPI 3 document.
 ///
 /// # Errors
 /// A document of none of these kinds; a tool without name or schema.
@@ -34,7 +34,7 @@ pub fn from_json(document: &Value) -> Result<Vec<Tool>, FitError> {
     list.iter().enumerate().map(|(i, tool)| function(i + 1, tool)).collect()
 }
 
-/// `{"type": "function", "function": {…}}`, the function alone, or MCP's form with `inputSchema`.
+/// `{"type": "function", "function": {…}}`, the function alone, MCP's form with `inputSchema`, or Anthropic's with `input_schema`.
 fn function(number: usize, tool: &Value) -> Result<Tool, FitError> {
     let function = tool.get("function").unwrap_or(tool);
     let name = function.get("name").and_then(Value::as_str).ok_or_else(|| {
@@ -43,7 +43,7 @@ fn function(number: usize, tool: &Value) -> Result<Tool, FitError> {
         ))
     })?;
     let description = function.get("description").and_then(Value::as_str).unwrap_or_default();
-    let schema = function.get("parameters").or_else(|| function.get("inputSchema"));
+    let schema = ["parameters", "inputSchema", "input_schema"].iter().find_map(|key| function.get(key));
     if name.trim().is_empty() {
         return Err(FitError::Input(format!("tool {number}: the name is empty")));
     }

@@ -1,8 +1,10 @@
 //! A pack on messages it has not seen, decided as the server decides; and the model's own function calling beside it.
 
 use crate::FitError;
+use crate::examples::object;
 use decode::{
-    Arguments, Conversation, Extended, Prompt, Request, Session, SessionSettings, Settings, Taught,
+    Alternative, Arguments, Conversation, Decision, Extended, Prompt, Request, Session, SessionSettings,
+    Settings, Taught,
 };
 use head::Head;
 use lm::{ChatTemplate, FrozenLm, Message};
@@ -16,6 +18,8 @@ use tools::ToolSet;
 
 /// Tokens that a turn may say before it calls.
 const TURN: usize = 24;
+/// Tools that are told of beside the one that was called.
+const RIVALS: usize = 5;
 /// Tokens of a native turn, arguments included.
 const NATIVE_TURN: usize = 128;
 
@@ -56,6 +60,12 @@ pub struct Decided {
     pub called: Option<String>,
     /// Its arguments, as written.
     pub arguments: Option<String>,
+    /// P(tool), over words and tools, bias and offsets in, where it was called; where nothing was, the largest of the turn.
+    #[serde(default)]
+    pub p_tool: f32,
+    /// The best tools there with their probabilities, best first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<Alternative>,
     /// Tokens of the prompt.
     pub prompt_tokens: usize,
     /// Tokens that the model read of it: less where the beginning was known.
@@ -165,20 +175,25 @@ impl Evaluation {
     }
 }
 
-/// Reads messages: JSON lines `{"user", "tool"}`, with `"before": [messages]` where others came first, and `"expected": {…}` where
-/// the call's arguments are known.
+/// Reads messages for these tools: JSON lines `{"user", "tool"}`, with `"before": [messages]` where others came first, and
+/// `"expected": {…}` where the call's arguments are known.
 ///
 /// # Errors
-/// [`FitError::File`] with the line.
-pub fn questions(path: &Path) -> Result<Vec<Question>, FitError> {
-    let text = std::fs::read_to_string(path).map_err(|e| FitError::io(path, e))?;
+/// [`FitError::File`] with the line, for a tool that is not among these too; a file without a message.
+pub fn questions(path: &Path, tools: &ToolSet) -> Result<Vec<Question>, FitError> {
+    let text = files::read_text(path).map_err(|e| FitError::io(path, e))?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    lines
+    let questions: Vec<Question> = lines
         .map(|(i, line)| {
             let fault =
                 |message: String| FitError::File { path: path.to_owned(), line: Some(i + 1), message };
-            let question: Question = serde_json::from_str(line)
+            let value = object(line).map_err(fault)?;
+            let question: Question = serde_json::from_value(value)
                 .map_err(|e| fault(format!("{e}; expected {{\"user\": …, \"tool\": …}}")))?;
+            if let Some(name) = question.tool.as_deref().filter(|name| tools.index(name).is_none()) {
+                let known = tools.names().collect::<Vec<_>>().join(", ");
+                return Err(fault(format!("there is no tool `{name}` in the pack; its tools are {known}")));
+            }
             if !question.accepted().unwrap_or_default().iter().all(Value::is_object) {
                 return Err(fault(
                     "`expected`: expected an object of arguments, or an array of them".to_owned(),
@@ -186,7 +201,12 @@ pub fn questions(path: &Path) -> Result<Vec<Question>, FitError> {
             }
             Ok(question)
         })
-        .collect()
+        .collect::<Result<_, _>>()?;
+    if questions.is_empty() {
+        let message = "no message: expected {\"user\": …, \"tool\": …} on each line".to_owned();
+        return Err(FitError::File { path: path.to_owned(), line: None, message });
+    }
+    Ok(questions)
 }
 
 /// Decides every message with the head, one at a time; `arguments` says where those of a call are written, and `taught` what is
@@ -204,7 +224,14 @@ pub fn evaluate(
     on_each: &mut dyn FnMut(&Decided),
 ) -> Result<Vec<Decided>, FitError> {
     let extended = Arc::new(Extended::new(lm, head, tools, None)?.taught(taught));
-    let settings = Settings { arguments, max_tokens: TURN, max_argument_tokens: 256, ..Settings::default() };
+    let settings = Settings {
+        arguments,
+        max_tokens: TURN,
+        max_argument_tokens: 256,
+        record_above: 0.0,
+        rival_tools: RIVALS,
+        ..Settings::default()
+    };
     run(lm, &extended, &[], &settings, questions, on_each, |generation, _| {
         let call = generation.client_calls().map(|(_, call)| call).chain(generation.calls()).next();
         call.map(|call| (call.tool.clone(), call.arguments.clone()))
@@ -283,12 +310,19 @@ fn run(
         let Some(generation) = outcome.transpose()? else { continue };
         let called = call(&generation, &generation.text);
         let tokens = generation.tokens;
+        let made = generation.decisions.iter().find(|decision| !decision.attempts.is_empty());
+        let near = || generation.decisions.iter().max_by(|a, b| a.p_tool.total_cmp(&b.p_tool));
+        let (p_tool, tools) = made
+            .or_else(near)
+            .map_or((0.0, Vec::new()), |Decision { p_tool, tools, .. }| (*p_tool, tools.clone()));
         let seconds = started.elapsed().as_secs_f64();
         let reused = (session.counts().reused - before.reused) as usize;
         let one = Decided {
             question: question.clone(),
             called: called.as_ref().map(|(tool, _)| tool.clone()),
             arguments: called.map(|(_, arguments)| arguments),
+            p_tool,
+            tools,
             prompt_tokens: tokens.prompt,
             read_tokens: tokens.prompt - reused + tokens.aside,
             generated_tokens: tokens.chosen + tokens.arguments,
@@ -329,6 +363,8 @@ mod tests {
             },
             called: Some(called.into()),
             arguments: Some(arguments.into()),
+            p_tool: 1.0,
+            tools: vec![],
             prompt_tokens: 0,
             read_tokens: 0,
             generated_tokens: 0,
@@ -359,8 +395,14 @@ mod tests {
                 format!("{{\"user\": \"u\", \"tool\": \"t\", \"expected\": {text}}}\n"),
             )
             .unwrap();
-            let error = questions(file.path()).unwrap_err().to_string();
+            let t = tools::Tool::client("t", "", json!({"type": "object"}));
+            let error = questions(file.path(), &ToolSet::new(vec![t]).unwrap()).unwrap_err().to_string();
             assert!(error.contains("line 1") && error.contains("object of arguments"), "{error}");
         }
+        std::fs::write(file.path(), "\n{\"user\": \"u\", \"tool\": \"x\"}\n").unwrap();
+        let error = questions(file.path(), &ToolSet::default()).unwrap_err().to_string();
+        assert!(error.contains("line 2") && error.contains("no tool `x`"), "{error}");
+        std::fs::write(file.path(), "\n").unwrap();
+        assert!(questions(file.path(), &ToolSet::default()).is_err());
     }
 }

@@ -3,6 +3,7 @@
 use crate::{FitError, error::write};
 use lm::{Message, Role};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::path::Path;
 use tools::ToolSet;
 
@@ -35,7 +36,7 @@ pub struct UserMessage {
     pub assistant: Option<String>,
     /// The arguments that the tool is to be called with: what the model is shown before it writes those of another call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub arguments: Option<serde_json::Value>,
+    pub arguments: Option<Value>,
 }
 
 /// A conversation.
@@ -67,7 +68,7 @@ struct Talk {
     #[serde(default)]
     unless: Vec<String>,
     #[serde(flatten)]
-    example: serde_json::Map<String, serde_json::Value>,
+    example: serde_json::Map<String, Value>,
 }
 
 impl Talk {
@@ -87,7 +88,7 @@ impl Examples {
             let message = format!("{size} bytes, at most {LARGEST_FILE} are read");
             return Err(FitError::File { path: path.to_owned(), line: None, message });
         }
-        Self::parse(path, &std::fs::read_to_string(path).map_err(|e| FitError::io(path, e))?)
+        Self::parse(path, &files::read_text(path).map_err(|e| FitError::io(path, e))?)
     }
 
     fn parse(path: &Path, text: &str) -> Result<Self, FitError> {
@@ -96,8 +97,8 @@ impl Examples {
         for (i, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             let fault =
                 |message: String| FitError::File { path: path.to_owned(), line: Some(i + 1), message };
-            let value: serde_json::Value =
-                serde_json::from_str(line).map_err(|e| fault(format!("no JSON: {e}")))?;
+            let mut value = object(line).map_err(fault)?;
+            arguments_as_object(&mut value).map_err(fault)?;
             let example = if value.get("messages").is_some() {
                 serde_json::from_value(value).map(Example::Chat)
             } else {
@@ -149,7 +150,52 @@ impl Examples {
     }
 }
 
+/// A line's JSON object.
+pub(crate) fn object(line: &str) -> Result<Value, String> {
+    let value: Value = serde_json::from_str(line).map_err(|e| {
+        // It says a line of its own, which is always the first.
+        let fault = e.to_string().replace(" at line 1 column", " at column");
+        format!("no JSON: {fault}; expected an object on each line")
+    })?;
+    match value {
+        Value::Object(_) => Ok(value),
+        Value::Array(_) => Err("an array: expected an object on each line (JSON lines)".to_owned()),
+        _ => Err("expected a JSON object".to_owned()),
+    }
+}
+
+/// OpenAI's API has a call's arguments as JSON in a string.
+fn arguments_as_object(example: &mut Value) -> Result<(), String> {
+    let Some(arguments) = example.get_mut("arguments") else { return Ok(()) };
+    if let Some(text) = arguments.as_str() {
+        *arguments = serde_json::from_str(text).map_err(|_| {
+            format!("`arguments` is {text:?}: expected an object, or JSON of one in a string")
+        })?;
+    }
+    match arguments.is_object() || arguments.is_null() {
+        true => Ok(()),
+        false => Err(format!("`arguments` is {arguments}: expected an object")),
+    }
+}
+
 impl Example {
+    /// Calls tools by other names than it did.
+    pub fn rename_tools(&mut self, renamed: &dyn Fn(&str) -> Option<String>) {
+        let rename = |name: &mut String| {
+            if let Some(new) = renamed(name) {
+                *name = new;
+            }
+        };
+        match self {
+            Self::Message(message) => message.tool.iter_mut().for_each(rename),
+            Self::Chat(chat) => {
+                for message in &mut chat.messages {
+                    message.tool_calls.iter_mut().for_each(|call| rename(&mut call.function.name));
+                }
+            }
+        }
+    }
+
     /// The tools that it calls.
     pub fn tools(&self) -> Box<dyn Iterator<Item = &str> + '_> {
         match self {
@@ -187,11 +233,23 @@ mod tests {
     }
 
     #[test]
+    fn arguments_may_be_json_in_a_string_as_the_api_has_them() {
+        let read = |arguments: &str| {
+            let line = format!(r#"{{"user": "u", "tool": "t", "arguments": {arguments}}}"#);
+            Examples::parse(Path::new("x.jsonl"), &line).unwrap()
+        };
+        assert_eq!(read(r#""{\"n\": 3}""#), read(r#"{"n": 3}"#));
+    }
+
+    #[test]
     fn lines_that_are_no_examples_are_named() {
         for (text, part) in [
             ("{\"user\": \"hi\"}\n{", "line 2"),
             ("{\"user\": \"\"}", "`user` is empty"),
             ("{\"text\": \"hi\"}", "expected"),
+            ("[{\"user\": \"hi\"}]", "an array"),
+            ("user,tool", "an object on each line"),
+            ("{\"user\": \"a\", \"tool\": \"b\", \"arguments\": \"{\"}", "`arguments` is"),
             ("{\"messages\": 3}", "line 1"),
         ] {
             let error = Examples::parse(Path::new("x.jsonl"), text).unwrap_err().to_string();

@@ -153,7 +153,7 @@ pub fn fit(
             *decisions = data.decide(&fitted, i);
         }
     }
-    describe(&mut head, lm, examples, settings);
+    describe(&mut head, lm, tools, examples, settings);
     let extended = Extended::new(lm, &head, tools, None)?;
     let restraint =
         restraint(lm, &extended, examples, tools, &mut |done, all| progress(FitStage::Arguments(done, all)))?;
@@ -186,7 +186,7 @@ pub fn refit(
     head.bias = earlier.bias;
     offer(&mut head, &data, offset);
     let settings = FitSettings { date: earlier.meta.date.clone(), ..FitSettings::default() };
-    describe(&mut head, lm, examples, &settings);
+    describe(&mut head, lm, tools, examples, &settings);
     Ok(head)
 }
 
@@ -206,16 +206,35 @@ fn offer(head: &mut Head, data: &Data, offset: f32) {
     }
 }
 
-fn describe(head: &mut Head, lm: &dyn FrozenLm, examples: &Examples, settings: &FitSettings) {
+/// SHA-256 of what a head is fitted to: the tools' definitions and the examples. A head keeps it as its corpus's digest, which tells
+/// whether they were changed since.
+pub fn digest(tools: &ToolSet, examples: &Examples) -> String {
     let mut hash = Sha256::new();
-    for example in &examples.0 {
-        hash.update(serde_json::to_vec(example).unwrap_or_default());
+    let mut line = |text: serde_json::Result<Vec<u8>>| {
+        hash.update(text.unwrap_or_default());
         hash.update(b"\n");
-    }
+    };
+    tools.iter().for_each(|tool| line(serde_json::to_vec(&tool.definition())));
+    examples.0.iter().for_each(|example| line(serde_json::to_vec(example)));
+    hex::encode(hash.finalize())
+}
+
+/// Whether a pack's tools or examples are not those that its head was fitted to.
+pub fn is_stale(head: &Head, tools: &ToolSet, examples: &Examples) -> bool {
+    head.meta.corpus_digest != digest(tools, examples)
+}
+
+fn describe(
+    head: &mut Head,
+    lm: &dyn FrozenLm,
+    tools: &ToolSet,
+    examples: &Examples,
+    settings: &FitSettings,
+) {
     head.meta.model = lm.card().name.clone();
     head.meta.model_digest = lm.card().digest.clone();
     head.meta.tokenizer_digest = lm.tokenizer().digest().to_owned();
-    head.meta.corpus_digest = hex::encode(hash.finalize());
+    head.meta.corpus_digest = digest(tools, examples);
     head.meta.date = settings.date.clone();
 }
 

@@ -33,7 +33,9 @@ pub use error::FitError;
 pub use evaluate::{Decided, Evaluation, Question, evaluate, native_calls, questions};
 pub use examples::{Example, Examples, UserMessage, talk};
 pub use features::{Cache, Extraction};
-pub use fit::{FitSettings, FitStage, Fitted, fit, load, load_definitions, load_report, refit, save};
+pub use fit::{
+    FitSettings, FitStage, Fitted, digest, fit, is_stale, load, load_definitions, load_report, refit, save,
+};
 pub use merge::merge;
 pub use report::{Report, Restraint, ToolReport, Unseen};
 pub use taught::taught;

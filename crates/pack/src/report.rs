@@ -133,6 +133,12 @@ impl ToolReport {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let share = |x: Option<f64>| x.map_or_else(|| "–".to_owned(), |x| format!("{:.1} %", 100.0 * x));
+        if self.recall.is_none() {
+            writeln!(
+                f,
+                "No example says when a tool is wanted: what follows is of ordinary talk alone, and says nothing of how tools are chosen."
+            )?;
+        }
         writeln!(
             f,
             "Held out, {} turns: of those that want a tool the right one is called in {} and is the best of the tools in {}; {} of the calls are right; \

@@ -153,9 +153,8 @@ pub(crate) fn check(examples: &Examples, tools: &ToolSet) -> Result<(), FitError
         let Some(tool) = tool.as_deref().and_then(|name| tools.by_name(name)) else {
             return Err(fault("there are `arguments` and no tool that they are of".to_owned()));
         };
-        written(&grammars, &tool.parameters, arguments).map_err(|why| {
-            fault(format!("`arguments` of `{}`: {why}; its parameters are {}", tool.name, tool.parameters))
-        })?;
+        written(&grammars, &tool.parameters, arguments)
+            .map_err(|why| fault(format!("`arguments` of `{}`: {why}", tool.name)))?;
     }
     Ok(())
 }

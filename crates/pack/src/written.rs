@@ -18,10 +18,40 @@ pub(crate) fn written(grammars: &Grammars, schema: &Value, arguments: &Value) ->
     let forms = [as_written(schema, arguments), arguments.clone()];
     let admitted = forms.iter().find(|form| grammar.admits(&python_json(form)));
     admitted.cloned().ok_or_else(|| {
-        format!(
-            "{} cannot be written under its schema (numbers without exponent and within ±10^15, no property that it does not list)",
-            python_json(arguments)
-        )
+        fault(grammars, schema, arguments).unwrap_or_else(|| {
+            format!(
+                "{} cannot be written under its schema (numbers without exponent and within ±10^15)",
+                python_json(arguments)
+            )
+        })
+    })
+}
+
+/// What is wrong with arguments, where it can be told property by property.
+fn fault(grammars: &Grammars, schema: &Value, arguments: &Value) -> Option<String> {
+    let Value::Object(given) = arguments else {
+        return Some(format!("expected an object, found {arguments}"));
+    };
+    let listed = schema.get("properties").and_then(Value::as_object)?;
+    let names = || listed.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    if let Some(name) = given.keys().find(|name| !listed.contains_key(*name)) {
+        return Some(format!("it has no parameter `{name}`; its parameters are {}", names()));
+    }
+    let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    if let Some(name) = required.into_iter().find(|name| !given.contains_key(*name)) {
+        return Some(format!("`{name}` is missing, which must be there"));
+    }
+    given.iter().find_map(|(name, value)| {
+        // With what its references lead to.
+        let mut own = listed[name].as_object()?.clone();
+        for key in ["$defs", "definitions"] {
+            own.extend(schema.get(key).map(|defined| (key.to_owned(), defined.clone())));
+        }
+        let own = Value::Object(own);
+        let grammar = grammars.compile(&own).ok()?;
+        let admitted =
+            [as_written(&own, value), value.clone()].iter().any(|form| grammar.admits(&python_json(form)));
+        (!admitted).then(|| format!("`{name}` is {value}: expected {}", listed[name]))
     })
 }
 
@@ -88,6 +118,25 @@ fn describes(branch: &Value, value: &Value, root: &Value) -> bool {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn the_argument_at_fault_is_named() {
+        let schema = json!({"type": "object", "required": ["n"], "properties": {
+            "n": {"type": "integer"}, "to": {"$ref": "#/$defs/zone"}}, "$defs": {"zone": {"enum": ["UTC"]}}});
+        let grammars = Grammars::of_bytes().unwrap();
+        let said = |arguments: Value| written(&grammars, &schema, &arguments).unwrap_err();
+        for (arguments, part) in [
+            (json!(3), "expected an object"),
+            (json!({"m": 1}), "no parameter `m`; its parameters are `n`, `to`"),
+            (json!({"to": "UTC"}), "`n` is missing"),
+            (json!({"n": "ten"}), "`n` is \"ten\": expected {\"type\":\"integer\"}"),
+            (json!({"n": 1, "to": "CET"}), "`to` is \"CET\""),
+        ] {
+            let told = said(arguments);
+            assert!(told.contains(part), "{told}");
+        }
+        assert!(written(&grammars, &schema, &json!({"to": "UTC", "n": 1})).is_ok());
+    }
 
     #[test]
     fn of_several_branches_the_one_that_describes_a_value_orders_it() {

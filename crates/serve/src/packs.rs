@@ -299,6 +299,11 @@ fn load(dir: &Path) -> Result<Loaded, ServeError> {
     let fault = |message: String| ServeError::Pack { name: name.clone(), message };
     let (tools, examples, head) = pack::load(&Pack::at(dir)).map_err(|e| fault(e.to_string()))?;
     let head = head.ok_or_else(|| fault("it has no head: fit it with `toolken pack fit`".into()))?;
+    if pack::is_stale(&head, &tools, &examples) {
+        tracing::warn!(
+            "pack {name}: its tools or examples are not those that its head was fitted to: fit it again"
+        );
+    }
     let report = pack::load_report(&Pack::at(dir));
     let (offset, margin) = report.as_ref().map_or((0.0, 0.0), |report| (report.offset(), report.margin()));
     Ok(Loaded { name, dir: dir.to_owned(), tools, examples, head, report, offset, margin })

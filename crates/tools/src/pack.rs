@@ -129,7 +129,13 @@ impl Pack {
     /// A missing, over-long or malformed file, another format version, unknown fields, and all that [`ToolSet::new`]
     /// refuses: each with file, line, tool and field.
     pub fn load_tools(&self) -> Result<ToolSet, PackError> {
-        Self::tools_of(&self.tools_path())
+        let path = self.tools_path();
+        if !path.exists() {
+            let message =
+                "there is no such file, so this is no pack: `toolken pack new` makes one".to_owned();
+            return Err(PackError::File { path, message });
+        }
+        Self::tools_of(&path)
     }
 
     /// Reads the tools of a file like a pack's `tools.toml`; files that it names are beside it.

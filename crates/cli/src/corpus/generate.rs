@@ -4,6 +4,7 @@ use crate::{arithmetic::evaluate, exit::Exit, output};
 use clap::ValueEnum;
 use corpus::Corpus;
 use corpus::arithmetic::{Split, generate};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 pub const EXAMPLES: &str = "\
@@ -16,8 +17,8 @@ pub struct Args {
     /// The corpus to write
     out: PathBuf,
     /// How many problems
-    #[arg(long, default_value_t = 1000)]
-    count: usize,
+    #[arg(long, default_value = "1000")]
+    count: NonZeroUsize,
     /// Which sentence patterns; those of the two splits are disjoint
     #[arg(long, value_enum, default_value = "train")]
     split: Patterns,
@@ -43,7 +44,7 @@ impl Args {
             Patterns::Train => Split::Train,
             Patterns::Test => Split::Test,
         };
-        let problems = generate(split, self.seed, self.count, evaluate)?;
+        let problems = generate(split, self.seed, self.count.get(), evaluate)?;
         let corpus = Corpus::new(problems.into_iter().map(|problem| problem.example).collect())?;
         corpus::write(&self.out, &corpus)?;
         let summary = corpus.summary();

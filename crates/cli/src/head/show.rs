@@ -44,7 +44,7 @@ impl Args {
     pub fn run(self) -> anyhow::Result<Exit> {
         let path = if self.head.is_dir() { self.head.join("head.safetensors") } else { self.head.clone() };
         let head = Head::load(&path)?;
-        let model = self.which.load()?;
+        let model = self.which.for_head(Some(&head)).load()?;
         head.check_model(model.card())?;
         let near = nearest_words(model.as_ref(), &head.weights, self.words)?;
         let near_prior = nearest_words(model.as_ref(), &head.prior, self.words)?;

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, bail};
 use pack::Examples;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 use tools::{McpServer, Pack, Tool, ToolSet};
@@ -11,7 +12,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 #[derive(clap::Args)]
 pub struct Sources {
-    /// A JSON file: an OpenAI `tools` array, the answer of MCP's tools/list, or an OpenAPI 3 document; may be given
+    /// A JSON file: OpenAI's or Anthropic's `tools` array, the answer of MCP's tools/list, or an OpenAPI 3 document; may be given
     /// several times
     #[arg(long, value_name = "FILE")]
     tools: Vec<PathBuf>,
@@ -38,7 +39,7 @@ impl Sources {
     pub fn add_to(&self, tools: &ToolSet, examples: &mut Examples) -> anyhow::Result<ToolSet> {
         let mut found: Vec<Tool> = Vec::new();
         for path in &self.tools {
-            let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+            let text = files::read_text(path).with_context(|| path.display().to_string())?;
             let document =
                 serde_json::from_str(&text).with_context(|| format!("{}: no JSON", path.display()))?;
             found.extend(pack::from_json(&document).with_context(|| path.display().to_string())?);
@@ -59,11 +60,32 @@ impl Sources {
                 pack::call_name(&twin.name)
             );
         }
+        for (i, tool) in found.iter().enumerate() {
+            if found[..i].iter().any(|earlier| earlier.name == tool.name) {
+                bail!(
+                    "two of the tools are named `{}`: take one out, or add it by itself with `toolken pack add-tool` and a --prefix",
+                    tool.name
+                );
+            }
+        }
+        let names: Vec<String> = found.iter().map(|tool| tool.name.clone()).collect();
         let added = pack::rename_for_calls(found, tools);
+        let renamed: BTreeMap<&str, &str> = (names.iter().map(String::as_str))
+            .zip(added.iter().map(|tool| tool.name.as_str()))
+            .filter(|(name, new)| name != new)
+            .collect();
+        for (name, new) in &renamed {
+            tracing::warn!(
+                "the tool `{name}` goes by `{new}` here: a call's name has up to 64 ASCII letters, digits, `_` and `-`"
+            );
+        }
         pack::enforceable(&added)?;
-        let all = ToolSet::new(tools.iter().cloned().chain(added).collect())?;
+        let all = ToolSet::new(tools.iter().cloned().chain(added.clone()).collect())?;
         for path in &self.examples {
-            let more = Examples::read(path)?;
+            let mut more = Examples::read(path)?;
+            for example in &mut more.0 {
+                example.rename_tools(&|name| renamed.get(name).map(|new| (*new).to_owned()));
+            }
             more.check(&all).with_context(|| path.display().to_string())?;
             examples.0.extend(more.0);
         }

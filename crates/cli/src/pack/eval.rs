@@ -2,9 +2,9 @@
 
 use super::Arguments;
 use crate::{exit::Exit, model::Which, output, progress};
-use anyhow::Context;
 use pack::{Decided, Evaluation};
 use serde_json::json;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use tools::Pack;
 
@@ -35,7 +35,7 @@ pub struct Args {
     arguments: Arguments,
     /// The first so many messages only
     #[arg(long)]
-    limit: Option<usize>,
+    limit: Option<NonZeroUsize>,
     /// Print a line of JSON a message, then the figures
     #[arg(long)]
     json: bool,
@@ -45,24 +45,14 @@ impl Args {
     pub fn run(self) -> anyhow::Result<Exit> {
         let pack = Pack::at(&self.dir);
         let (tools, examples, head) = pack::load(&pack)?;
-        let mut questions = pack::questions(&self.file)?;
-        questions.truncate(self.limit.unwrap_or(usize::MAX));
-        for question in &questions {
-            if let Some(tool) = question.tool.as_deref().filter(|tool| tools.by_name(tool).is_none()) {
-                anyhow::bail!(
-                    "{}: {:?} wants `{tool}`, which {} has not",
-                    self.file.display(),
-                    question.user,
-                    self.dir.display()
-                );
-            }
-        }
+        let mut questions = pack::questions(&self.file, &tools)?;
+        questions.truncate(self.limit.map_or(usize::MAX, NonZeroUsize::get));
         if let Some(system) = &self.system {
             for question in &mut questions {
                 question.before.insert(0, lm::Message::system(system.as_str()));
             }
         }
-        let model = self.which.load()?;
+        let model = self.which.for_head(head.as_ref()).load()?;
         let bar = progress::bar("messages", "messages", questions.len() as u64);
         let mut written = Ok(());
         let mut on_each = |decided: &Decided| {
@@ -74,11 +64,8 @@ impl Args {
         let decided = if self.native {
             pack::native_calls(model.as_ref(), &tools, &questions, &mut on_each)?
         } else {
-            let head = head.with_context(|| {
-                format!("{} has no head: fit it with `toolken pack fit`", self.dir.display())
-            })?;
-            let margin = pack::load_report(&pack).map_or(0.0, |report| report.margin());
-            let taught = pack::taught(&examples, &tools, margin);
+            let head = super::head_of(&pack, head, &tools, &examples)?;
+            let taught = super::taught(&pack, &tools, &examples);
             let arguments = self.arguments.into();
             pack::evaluate(model.as_ref(), &tools, &head, &questions, arguments, taught, &mut on_each)?
         };

@@ -81,7 +81,8 @@ impl Options {
         definitions: Definitions,
         earlier: Option<&Head>,
     ) -> anyhow::Result<Exit> {
-        let model = self.which.load()?;
+        let fitted = Head::load(&pack.head_path()).ok();
+        let model = self.which.for_head(earlier.or(fitted.as_ref())).load()?;
         if let Some(head) = earlier {
             head.check_model(model.card()).with_context(|| {
                 format!("{} was fitted for another model: name it with --model, or fit the whole pack anew with `toolken pack fit`", pack.dir().display())

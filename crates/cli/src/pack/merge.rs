@@ -53,7 +53,8 @@ impl Args {
         };
         pack.save_tools(&tools)?;
         examples.save(&pack.examples_path())?;
-        if let Some(head) = &joined {
+        if let Some(mut head) = joined {
+            head.meta.corpus_digest = pack::digest(&tools, &examples);
             head.save(&pack.head_path())?;
         }
         output::text(format_args!(
@@ -61,7 +62,7 @@ impl Args {
             self.dir.display(),
             tools.len(),
             examples.0.len(),
-            if joined.is_some() { ", heads joined" } else { "; fit it with `toolken pack fit`" }
+            if self.heads { ", heads joined" } else { "; fit it with `toolken pack fit`" }
         ))?;
         Ok(Exit::Done)
     }

@@ -53,6 +53,11 @@ impl Args {
             table.add_row([tool.name.clone(), runner(tool), description]);
         }
         output::text(format_args!("{table}\n"))?;
+        if head.as_ref().is_some_and(|head| pack::is_stale(head, &tools, &examples)) {
+            output::text(
+                "Its tools or examples are not those that its head was fitted to: toolken pack fit\n",
+            )?;
+        }
         match (&head, &report) {
             (Some(head), Some(report)) => output::text(format_args!(
                 "{}\n{report}Fitted for {} on {}.\n",

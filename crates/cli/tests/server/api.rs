@@ -238,6 +238,11 @@ fn pack_verbs_say_what_they_did() {
     let scored = place.done(&["pack", "eval", "home", "held-out.jsonl", "--model", "model", "--json"]);
     let last: Value = serde_json::from_str(scored.lines().last().expect("lines")).expect("JSON");
     assert_eq!((last["figures"]["messages"].as_u64(), last["way"].as_str()), (Some(2), Some("tool head")));
+    let tried = place.done(&["pack", "try", "home", "Clock?", "--model", "model"]);
+    assert!(
+        tried.contains("none 0.") && ["clock", "lamp", "rain"].iter().all(|tool| tried.contains(tool)),
+        "{tried}"
+    );
     place.done(&["pack", "merge", "both", "--from", "home", "--from", "remote"]);
     assert!(place.done(&["pack", "show", "both"]).contains("hangs"));
     let again = place.toolken(&["pack", "new", "home", "--tools", "tools.json"]).output().expect("it starts");
@@ -247,6 +252,44 @@ fn pack_verbs_say_what_they_did() {
     let refused = place.toolken(&["pack", "new", "odd", "--tools", "odd.json"]).output().expect("it starts");
     assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("`odd`"));
     assert!(!place.at("odd").exists(), "a refused pack leaves nothing behind");
+}
+
+/// Names that calls cannot have are others here, in the examples too; and a pack whose definitions have changed since its fit says so.
+#[test]
+fn a_pack_says_what_it_changed_and_what_was_changed() {
+    let place = place();
+    let named = |name: &str| {
+        format!(
+            r#"[{{"name": "{name}", "input_schema": {{"type": "object", "properties": {{"x": {{"type": "integer"}}}}}}}}]"#
+        )
+    };
+    std::fs::write(place.at("named.json"), named("get weather")).expect("written");
+    std::fs::write(
+        place.at("named.jsonl"),
+        "{\"user\": \"Rain?\", \"tool\": \"get weather\", \"arguments\": {\"x\": 1}}\n",
+    )
+    .expect("written");
+    let arguments = ["pack", "new", "named", "--tools", "named.json", "--examples", "named.jsonl"];
+    let made = place.toolken(&arguments).output().expect("it starts");
+    let told = String::from_utf8_lossy(&made.stderr);
+    assert!(made.status.success() && told.contains("`get weather` goes by `get_weather`"), "{told}");
+    let examples = std::fs::read_to_string(place.at("named/examples.jsonl")).expect("examples");
+    assert!(examples.contains("get_weather"), "{examples}");
+    assert!(std::fs::read_to_string(place.at("named/tools.toml")).expect("tools").contains("integer"));
+    let twice = ["pack", "new", "twice", "--tools", "named.json", "--tools", "named.json"];
+    let refused = place.toolken(&twice).output().expect("it starts");
+    assert!(
+        !refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("two of the tools")
+    );
+
+    let copied = Command::new("cp").args(["-r", "home", "changed"]).current_dir(place.at("")).status();
+    assert!(copied.expect("cp runs").success());
+    let stale = || place.done(&["pack", "show", "changed"]).contains("not those that its head was fitted to");
+    assert!(!stale());
+    let mut examples = std::fs::read_to_string(place.at("changed/examples.jsonl")).expect("examples");
+    examples += "{\"user\": \"Lights!\", \"tool\": \"lamp\"}\n";
+    std::fs::write(place.at("changed/examples.jsonl"), examples).expect("written");
+    assert!(stale());
 }
 
 #[test]
