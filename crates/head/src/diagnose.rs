@@ -1,12 +1,12 @@
 //! What a fit has to say about itself, and what to do about it.
 
-use crate::{Curve, Head, HeadError, Metrics, Scores, Subset, Table, calls_by_tool, products::scores};
+use crate::{Curve, Head, HeadError, Scores, Subset, Table, calls_by_tool, products::scores};
 use serde::Serialize;
 use std::fmt;
 
 /// Fewer calls than this leave a tool's row to chance; the papers' data have 40 to 50 a tool.
 const FEW_CALLS: usize = 10;
-/// A loss of choice or recall that is worth a finding.
+/// A loss of choice that is worth a finding.
 const WORTH_SAYING: f64 = 0.03;
 
 /// One thing that is, or may be, wrong with a fit. `Display` gives the evidence and the advice.
@@ -24,16 +24,12 @@ pub enum Finding {
     Plateau {
         /// λ.
         lambda: f64,
-        /// Choice with it.
+        /// Choice with it, held out.
         choice: f64,
-        /// Recall with it.
-        recall: f64,
         /// The smallest λ that was tried.
         least: f64,
         /// Choice with that.
         least_choice: f64,
-        /// Recall with that.
-        least_recall: f64,
     },
     /// Two tools start from the same row.
     IdenticalPriors {
@@ -76,14 +72,11 @@ impl fmt::Display for Finding {
                     "the chosen lambda {lambda:.1e} is the {edge} of its grid: the best may lie beyond; try {beyond} values"
                 )
             }
-            Self::Plateau { lambda, choice, recall, least, least_choice, least_recall } => write!(
+            Self::Plateau { lambda, choice, least, least_choice } => write!(
                 f,
-                "with lambda {lambda:.1e} choice is {} and recall {}, with {least:.1e} they are {} and {}: \
-                 the penalty holds the head too near its prior; lower lambda",
+                "with lambda {lambda:.1e} choice is {}, with {least:.1e} it is {}: the penalty holds the head too near its prior; lower lambda",
                 percent(choice),
-                percent(recall),
-                percent(least_choice),
-                percent(least_recall)
+                percent(least_choice)
             ),
             Self::IdenticalPriors { first, second } => write!(
                 f,
@@ -154,12 +147,10 @@ fn lambda_at_edge(curve: &Curve) -> Option<Finding> {
 
 fn plateau(curve: &Curve) -> Option<Finding> {
     let (chosen, least) = (curve.points.get(curve.chosen)?, curve.points.last()?);
-    let figures = |metrics: &Metrics| Some((metrics.choice?, metrics.recall?));
-    let ((choice, recall), (least_choice, least_recall)) =
-        (figures(&chosen.metrics)?, figures(&least.metrics)?);
-    let behind = least_choice - choice > WORTH_SAYING || least_recall - recall > WORTH_SAYING;
+    // Not by recall: that is the threshold's, too, which is set after λ.
+    let (choice, least_choice) = (chosen.metrics.choice?, least.metrics.choice?);
     let (lambda, least) = (chosen.lambda, least.lambda);
-    behind.then_some(Finding::Plateau { lambda, choice, recall, least, least_choice, least_recall })
+    (least_choice - choice > WORTH_SAYING).then_some(Finding::Plateau { lambda, choice, least, least_choice })
 }
 
 fn identical_priors(head: &Head) -> Vec<Finding> {

@@ -3,8 +3,8 @@
 use crate::FitError;
 use crate::examples::object;
 use decode::{
-    Alternative, Arguments, Conversation, Decision, Extended, Prompt, Request, Session, SessionSettings,
-    Settings, Taught,
+    Alternative, Arguments, Conversation, Extended, Prompt, Request, Session, SessionSettings, Settings,
+    Taught, Token,
 };
 use head::Head;
 use lm::{ChatTemplate, FrozenLm, Message};
@@ -66,6 +66,9 @@ pub struct Decided {
     /// The best tools there with their probabilities, best first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<Alternative>,
+    /// The best word there: a tool is called where it beats that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub word: Option<Alternative>,
     /// Tokens of the prompt.
     pub prompt_tokens: usize,
     /// Tokens that the model read of it: less where the beginning was known.
@@ -312,17 +315,18 @@ fn run(
         let tokens = generation.tokens;
         let made = generation.decisions.iter().find(|decision| !decision.attempts.is_empty());
         let near = || generation.decisions.iter().max_by(|a, b| a.p_tool.total_cmp(&b.p_tool));
-        let (p_tool, tools) = made
-            .or_else(near)
-            .map_or((0.0, Vec::new()), |Decision { p_tool, tools, .. }| (*p_tool, tools.clone()));
+        let decision = made.or_else(near);
+        let is_word = |best: &&Alternative| matches!(best.token, Token::Word(_));
+        let word = decision.and_then(|decision| decision.alternatives.iter().find(is_word).cloned());
         let seconds = started.elapsed().as_secs_f64();
         let reused = (session.counts().reused - before.reused) as usize;
         let one = Decided {
             question: question.clone(),
             called: called.as_ref().map(|(tool, _)| tool.clone()),
             arguments: called.map(|(_, arguments)| arguments),
-            p_tool,
-            tools,
+            p_tool: decision.map_or(0.0, |decision| decision.p_tool),
+            tools: decision.map_or_else(Vec::new, |decision| decision.tools.clone()),
+            word,
             prompt_tokens: tokens.prompt,
             read_tokens: tokens.prompt - reused + tokens.aside,
             generated_tokens: tokens.chosen + tokens.arguments,
@@ -365,6 +369,7 @@ mod tests {
             arguments: Some(arguments.into()),
             p_tool: 1.0,
             tools: vec![],
+            word: None,
             prompt_tokens: 0,
             read_tokens: 0,
             generated_tokens: 0,

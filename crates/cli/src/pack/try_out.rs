@@ -14,8 +14,8 @@ Examples:
   toolken pack try office 'Remind me of the bread in ten minutes.'
   toolken pack try office --json < messages.txt
 
-A tool is called where it beats every word: where tools have about half of the probability or more. What no tool should be called for
-belongs among the examples as {\"user\": …} without a tool.";
+A tool is called where it is more likely than the best single word. What no tool should be called for belongs among the examples as
+{\"user\": …} without a tool.";
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -74,14 +74,15 @@ impl Args {
 }
 
 fn told(one: &Decided) -> String {
-    let name = |Alternative { token: Token::Tool(name) | Token::Word(name), p }: &Alternative| {
-        format!("{name} {p:.3}")
-    };
     let call = match (&one.called, &one.arguments) {
         (Some(tool), Some(arguments)) => format!("{tool}({arguments})"),
         _ => "no tool".to_owned(),
     };
-    let tools: Vec<String> = one.tools.iter().map(name).collect();
-    let none = 1.0 - one.p_tool;
-    format!("{call}\n  none {none:.3}; of the tools {}\n", tools.join(", "))
+    let chance = |Alternative { token, p }: &Alternative| match token {
+        Token::Tool(name) => format!("{name} {p:.3}"),
+        Token::Word(word) => format!("{word:?} {p:.3}"),
+    };
+    let tools: Vec<String> = one.tools.iter().map(chance).collect();
+    let word = one.word.as_ref().map_or_else(|| "none of the best".to_owned(), chance);
+    format!("{call}\n  tools: {}; the best word: {word}\n", tools.join(", "))
 }
