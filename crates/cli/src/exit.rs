@@ -74,7 +74,7 @@ fn is_about_input(error: &(dyn std::error::Error + 'static)) -> bool {
         }
     } else if let Some(error) = error.downcast_ref::<::pack::FitError>() {
         match error {
-            ::pack::FitError::Io { .. } => false,
+            ::pack::FitError::Io { source, .. } => source.kind() == io::ErrorKind::InvalidData, // no UTF-8
             ::pack::FitError::Model(error) => is_about_input(error),
             ::pack::FitError::Head(error) => is_about_input(error),
             ::pack::FitError::Decode(error) => is_about_input(error),

@@ -195,6 +195,7 @@ impl Head {
         metadata.insert("sha256".to_owned(), digest([&weights, &prior, &offsets]));
         let bytes = safetensors::serialize(tensors, Some(metadata))
             .map_err(|e| HeadError::file(path, e.to_string()))?;
+        let bytes = in_order(bytes).map_err(|e| HeadError::file(path, e.to_string()))?;
         files::write(path, &bytes).map_err(|e| HeadError::io(path, e))
     }
 
@@ -258,6 +259,21 @@ impl Head {
         head.validate()?;
         Ok(head)
     }
+}
+
+/// The same file with its metadata in order: safetensors takes it as a hash map, whose order is another each time, and a head's bytes are
+/// to depend on nothing but the head.
+fn in_order(mut bytes: Vec<u8>) -> serde_json::Result<Vec<u8>> {
+    let Some((size, rest)) = bytes.split_first_chunk_mut::<8>() else { return Ok(bytes) };
+    let Some(header) = rest.get_mut(..u64::from_le_bytes(*size) as usize) else { return Ok(bytes) };
+    let mut fields: serde_json::Value = serde_json::from_slice(header)?;
+    fields["__metadata__"].sort_all_objects();
+    let text = serde_json::to_vec(&fields)?;
+    if text.len() <= header.len() {
+        header.fill(b' ');
+        header[..text.len()].copy_from_slice(&text);
+    }
+    Ok(bytes)
 }
 
 /// SHA-256 of the tensors' bytes.

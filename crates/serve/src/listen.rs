@@ -99,6 +99,12 @@ impl Server {
         {
             text += &format!("--execute {rule}: no tool has such a name\n");
         }
+        let named = |tool: &&tools::Tool| self.app.config.executes(&tool.name);
+        let clients = |tool: &&tools::Tool| matches!(tool.runner, tools::Runner::Client);
+        for tool in bundle.tools.iter().filter(named).filter(clients) {
+            text +=
+                &format!("--execute {}: nothing here can run it, so its calls are the client's\n", tool.name);
+        }
         text
     }
 

@@ -27,7 +27,7 @@ pub struct Options {
     #[command(flatten)]
     pub which: Which,
     /// Folds of the cross-validation
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(2..))]
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(2..=100))]
     folds: u64,
     /// Decides the folds
     #[arg(long, default_value_t = 0)]
