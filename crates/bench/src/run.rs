@@ -24,7 +24,7 @@ pub fn rules(method: Method, task: TaskName) -> u32 {
     let relations = matches!(task, TaskName::Kamel(_) | TaskName::Facts);
     match method {
         Method::FunctionCalling if relations => 6,
-        Method::Retrieved(_) if relations => 4,
+        Method::InContext | Method::Described | Method::Retrieved(_) if relations => 5,
         Method::ZeroShot
         | Method::React
         | Method::FunctionCalling

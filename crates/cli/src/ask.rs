@@ -98,7 +98,7 @@ impl Args {
         if let (Some(dir), None) = (of_talk, &self.prompt) {
             bail!(
                 "{}: this pack was fitted on conversations, and `ask` completes worked word problems: have it answer with `toolken serve --pack \
-                 {0}`, or try messages with `toolken pack eval`; --prompt FILE asks in another prompt",
+                 {0}`, or try a message with `toolken pack try`; --prompt FILE asks in another prompt",
                 dir.display()
             );
         }

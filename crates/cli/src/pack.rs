@@ -25,7 +25,7 @@ Examples:
   toolken pack try office 'Remind me of the bread in ten minutes.'
   toolken pack eval office held-out.jsonl
   toolken pack add-tool office --mcp 'mcp-server-sqlite --db-path notes.db' --examples more.jsonl
-  toolken serve --pack office --model qwen2.5-coder-0.5b";
+  toolken serve --pack office";
 
 #[derive(Subcommand)]
 pub enum Command {

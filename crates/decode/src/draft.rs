@@ -118,8 +118,8 @@ pub(crate) fn context_full(context: usize) -> String {
 
 /// What follows a call whose result was to stand in the text.
 pub(crate) enum Spliced {
-    /// It stands: these tokens of its result are read next, unless the generation has ended with it.
-    Stands(Vec<u32>),
+    /// It stands, and these tokens of its result are read next; or the generation has ended with it.
+    Done(Vec<u32>),
     /// It was undone: the decision is open for the next best token.
     Undone(Option<Decision>),
 }
@@ -177,9 +177,18 @@ impl Draft {
         self.settings().max_total.map_or(usize::MAX, |most| most.saturating_sub(chosen))
     }
 
-    /// Tokens that the arguments of a call in a message may have.
+    /// Tokens that the arguments of a call may have; the call itself is one more.
     pub fn most_arguments(&self) -> usize {
-        self.settings().max_argument_tokens.min(self.left())
+        self.settings().max_argument_tokens.min(self.left() - 1)
+    }
+
+    /// Why no call can be made any more, if none can: one that is wanted ends the generation.
+    pub fn no_more_calls(&self) -> Option<Finish> {
+        if self.counts.calls >= self.settings().max_calls {
+            Some(Finish::MaxCalls)
+        } else {
+            (self.left() < 2).then_some(Finish::MaxTokens)
+        }
     }
 
     /// The error of a text whose schema cannot be enforced any further.
@@ -215,11 +224,6 @@ impl Draft {
     pub fn leave(&mut self, decision: Option<Decision>, finish: Finish) {
         self.decisions.extend(decision);
         self.finish = Some(finish);
-    }
-
-    /// Whether one more call may be made; a call beyond the cap ends the generation.
-    pub fn may_make_one_more(&self) -> bool {
-        self.counts.calls < self.settings().max_calls
     }
 
     /// A word is taken: what is to be read next, the word first, unless the generation has ended with it.
@@ -278,7 +282,11 @@ impl Draft {
         let decision = call.ended(attempt, self.prepared.index, tell);
         let Ok((answer, ids)) = spliced else {
             self.counts.failed_calls += 1;
-            return Spliced::Undone(decision);
+            if self.left() > 0 {
+                return Spliced::Undone(decision);
+            }
+            self.leave(decision, Finish::MaxTokens);
+            return Spliced::Done(Vec::new());
         };
         self.counts.calls += 1;
         self.counts.results += ids.len();
@@ -286,7 +294,7 @@ impl Draft {
         let stop = self.transcript.push_result(space, written, &answer.text);
         self.conclude(decision, Token::Tool(tool.name.clone()));
         self.proceed(stop);
-        Spliced::Stands(ids)
+        Spliced::Done(ids)
     }
 
     /// A complete call in a message stands, and the caller runs it. Where the turn may make more, it goes on after the template's
@@ -314,9 +322,8 @@ impl Draft {
         let parallel = matches!(&self.prepared.request.prompt, Prompt::Chat(chat) if chat.parallel_calls);
         let more = parallel
             && !repeated
-            && self.may_make_one_more()
-            && self.counts.chosen < self.settings().max_tokens
-            && self.left() > 0;
+            && self.no_more_calls().is_none()
+            && self.counts.chosen < self.settings().max_tokens;
         let tokenizer = extended.tokenizer();
         let rest = tokenizer.encode_rendered_continuation(&framed.after).ok().filter(|_| more);
         let Some(mut rest) = rest else {

@@ -61,11 +61,11 @@ struct Pending {
     /// Its trace; `None` if it is not worth one.
     decision: Option<Decision>,
     /// What is told of the word, if it comes to that.
-    chances: Option<Chances>,
+    chances: Option<WordChances>,
 }
 
 /// A word's log probability, with the best tokens beside it.
-struct Chances {
+struct WordChances {
     logprob: f32,
     top: Vec<TopToken>,
 }
@@ -208,7 +208,7 @@ impl Row {
             let total = scores.log_sum_exp();
             let (_, top) = scores.distribution(count);
             let top = top.into_iter().map(|(pick, p)| extended.top_token(pick, p.ln())).collect();
-            Chances { logprob: (f64::from(scores.word(ballot.word)) - total) as f32, top }
+            WordChances { logprob: (f64::from(scores.word(ballot.word)) - total) as f32, top }
         });
         self.carry_out(Pending { ballot, decision, chances }, around)
     }
@@ -240,8 +240,8 @@ impl Row {
     /// Takes the best token that is left: starts a call, or puts down the word.
     fn carry_out(&mut self, mut pending: Pending, around: &mut Surroundings) -> Result<(), DecodeError> {
         while let Some(tool) = pending.ballot.tools.pop_front() {
-            if !self.draft.may_make_one_more() {
-                self.draft.leave(pending.decision, Finish::MaxCalls);
+            if let Some(finish) = self.draft.no_more_calls() {
+                self.draft.leave(pending.decision, finish);
                 return Ok(());
             }
             let callable = &around.extended.callables[tool];
@@ -286,7 +286,7 @@ impl Row {
         let Call { open, ballot, chances, read, .. } = call;
         self.sequence.truncate(read);
         match self.draft.splice(open, result, around.extended, around.on_event) {
-            Spliced::Stands(ids) => {
+            Spliced::Done(ids) => {
                 self.read(ids, around.extended);
                 None
             }
@@ -299,7 +299,7 @@ impl Row {
         let Pending { ballot: Ballot { word, .. }, decision, chances } = pending;
         let ends = around.extended.tokenizer().ends_text(word);
         let said = !ends && self.draft.turn.is_none();
-        if let Some(Chances { logprob, top }) = chances.filter(|_| said) {
+        if let Some(WordChances { logprob, top }) = chances.filter(|_| said) {
             (around.on_event)(Event::Word { request: self.index(), id: word, logprob, top: &top });
         }
         // What a limit of the parser's ends is not complete.

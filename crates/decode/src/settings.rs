@@ -24,8 +24,8 @@ pub struct Settings {
     pub seed: u64,
     /// Cap on the tokens chosen outside of calls; a call, result and all, counts as one. Default: 256.
     pub max_tokens: usize,
-    /// Cap on all tokens that are chosen, those of calls' arguments among them; what is left of it bounds the arguments of a call in a
-    /// message. Default: none.
+    /// Cap on all tokens that are chosen, those of calls' arguments among them: a call may have as many as are left, and what is undone
+    /// counts. Default: none.
     pub max_total: Option<usize>,
     /// Cap on the calls whose result enters the text. When one more is called for the generation *ends*
     /// ([`Finish::MaxCalls`](crate::Finish::MaxCalls)): going on without tools would guess what the tool knows. Of calls in messages a turn

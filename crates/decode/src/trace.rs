@@ -102,7 +102,7 @@ pub struct Decision {
     /// The calls tried here, in order: failed ones, then at most one that stands.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempt>,
-    /// What came of it; `None` if the generation ended before: at its cap on calls, or within a call.
+    /// What came of it; `None` if the generation ended with it: at a cap, within a call, or where a turn's calls have been made.
     pub chosen: Option<Token>,
 }
 

@@ -48,7 +48,7 @@ pub struct HeadMeta {
     pub model_digest: String,
     /// SHA-256 of the tokenizer.
     pub tokenizer_digest: String,
-    /// SHA-256 of the corpus.
+    /// SHA-256 of the corpus; a pack's is of its tools and examples.
     pub corpus_digest: String,
     /// How the head was fitted.
     pub method: Option<Method>,

@@ -3,8 +3,8 @@
 use crate::FitError;
 use crate::examples::object;
 use decode::{
-    Alternative, Arguments, Conversation, Extended, Prompt, Request, Session, SessionSettings, Settings,
-    Taught, Token,
+    Alternative, Arguments, Conversation, Decision, Extended, Prompt, Request, Session, SessionSettings,
+    Settings, Taught, Token,
 };
 use head::Head;
 use lm::{ChatTemplate, FrozenLm, Message};
@@ -61,8 +61,8 @@ pub struct Decided {
     /// Its arguments, as written.
     pub arguments: Option<String>,
     /// P(tool), over words and tools, bias and offsets in, where it was called; where nothing was, the largest of the turn.
-    #[serde(default)]
-    pub p_tool: f32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p_tool: Option<f32>,
     /// The best tools there with their probabilities, best first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<Alternative>,
@@ -313,7 +313,9 @@ fn run(
         let Some(generation) = outcome.transpose()? else { continue };
         let called = call(&generation, &generation.text);
         let tokens = generation.tokens;
-        let made = generation.decisions.iter().find(|decision| !decision.attempts.is_empty());
+        let stands =
+            |decision: &&Decision| decision.attempts.iter().any(|call| call.outcome.error().is_none());
+        let made = generation.decisions.iter().find(stands);
         let near = || generation.decisions.iter().max_by(|a, b| a.p_tool.total_cmp(&b.p_tool));
         let decision = made.or_else(near);
         let is_word = |best: &&Alternative| matches!(best.token, Token::Word(_));
@@ -324,7 +326,7 @@ fn run(
             question: question.clone(),
             called: called.as_ref().map(|(tool, _)| tool.clone()),
             arguments: called.map(|(_, arguments)| arguments),
-            p_tool: decision.map_or(0.0, |decision| decision.p_tool),
+            p_tool: decision.map(|decision| decision.p_tool),
             tools: decision.map_or_else(Vec::new, |decision| decision.tools.clone()),
             word,
             prompt_tokens: tokens.prompt,
@@ -367,7 +369,7 @@ mod tests {
             },
             called: Some(called.into()),
             arguments: Some(arguments.into()),
-            p_tool: 1.0,
+            p_tool: None,
             tools: vec![],
             word: None,
             prompt_tokens: 0,

@@ -34,7 +34,9 @@ fn fault(grammars: &Grammars, schema: &Value, arguments: &Value) -> Option<Strin
     };
     let listed = schema.get("properties").and_then(Value::as_object)?;
     let names = || listed.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    if let Some(name) = given.keys().find(|name| !listed.contains_key(*name)) {
+    let closed = matches!(schema.get("additionalProperties"), None | Some(Value::Bool(false)))
+        && schema.get("patternProperties").is_none();
+    if let Some(name) = given.keys().find(|name| closed && !listed.contains_key(*name)) {
         return Some(format!("it has no parameter `{name}`; its parameters are {}", names()));
     }
     let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
@@ -43,7 +45,7 @@ fn fault(grammars: &Grammars, schema: &Value, arguments: &Value) -> Option<Strin
     }
     given.iter().find_map(|(name, value)| {
         // With what its references lead to.
-        let mut own = listed[name].as_object()?.clone();
+        let mut own = listed.get(name)?.as_object()?.clone();
         for key in ["$defs", "definitions"] {
             own.extend(schema.get(key).map(|defined| (key.to_owned(), defined.clone())));
         }

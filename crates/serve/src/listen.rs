@@ -101,9 +101,13 @@ impl Server {
         }
         let named = |tool: &&tools::Tool| self.app.config.executes(&tool.name);
         let clients = |tool: &&tools::Tool| matches!(tool.runner, tools::Runner::Client);
-        for tool in bundle.tools.iter().filter(named).filter(clients) {
-            text +=
-                &format!("--execute {}: nothing here can run it, so its calls are the client's\n", tool.name);
+        let clients = bundle.tools.iter().filter(named).filter(clients);
+        let clients: Vec<&str> = clients.map(|tool| tool.name.as_str()).collect();
+        if !clients.is_empty() {
+            text += &format!(
+                "--execute: nothing here can run {}: its calls are the client's\n",
+                clients.join(", ")
+            );
         }
         text
     }

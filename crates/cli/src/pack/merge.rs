@@ -34,26 +34,21 @@ impl Args {
         }
         let (mut all, mut examples, mut heads) = (Vec::new(), Examples::default(), Vec::new());
         for dir in &self.from {
-            let (tools, more, head) = pack::load(&Pack::at(dir))?;
+            let from = Pack::at(dir);
+            let (tools, more, head) = pack::load(&from)?;
             all.extend(tools.iter().cloned());
+            if self.heads {
+                let head = super::head_of(&from, head, &tools, &more)?;
+                heads.push((tools, head));
+            }
             examples.0.extend(more.0);
-            heads.push((dir, tools, head));
         }
         let tools = ToolSet::new(all).context("two packs have a tool of the same name")?;
-        let joined = match self.heads {
-            false => None,
-            true => {
-                let mut fitted = Vec::new();
-                for (dir, tools, head) in &heads {
-                    let head = head.as_ref().with_context(|| format!("{} has no head", dir.display()))?;
-                    fitted.push((tools, head));
-                }
-                Some(pack::merge(&fitted)?.1)
-            }
-        };
+        let fitted: Vec<_> = heads.iter().map(|(tools, head)| (tools, head)).collect();
+        let joined = self.heads.then(|| pack::merge(&fitted)).transpose()?;
         pack.save_tools(&tools)?;
         examples.save(&pack.examples_path())?;
-        if let Some(mut head) = joined {
+        if let Some((_, mut head)) = joined {
             head.meta.corpus_digest = pack::digest(&tools, &examples);
             head.save(&pack.head_path())?;
         }

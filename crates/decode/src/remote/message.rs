@@ -47,7 +47,7 @@ impl Row<'_, '_> {
             .take_while(|&id| !tokenizer.ends_text(id))
             .collect();
         written.iter().for_each(|&id| call.push(id, tokenizer));
-        let is_object = serde_json::from_slice::<Value>(&call.bytes).is_ok_and(|value| value.is_object());
+        let is_object = serde_json::from_str::<Value>(&call.arguments()).is_ok_and(|value| value.is_object());
         match completed.end {
             _ if is_object => call.bytes = call.bytes.trim_ascii().to_vec(),
             End::Length => {

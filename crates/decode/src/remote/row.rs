@@ -72,13 +72,17 @@ impl<'r, 'a> Row<'r, 'a> {
                 self.draft.finish =
                     Some(Finish::ContextFull { len: self.ids.len() + 1, max: self.context() });
             }
-            let teller = self.teller;
-            self.draft.tell_text(&mut |event| teller.tell(event));
+            self.tell_text();
             if let Some(generation) = self.draft.take_generation() {
                 return Ok(generation);
             }
             self.stretch()?;
         }
+    }
+
+    fn tell_text(&mut self) {
+        let teller = self.teller;
+        self.draft.tell_text(&mut |event| teller.tell(event));
     }
 
     /// The request, apart from the row: to be read while the row changes.
@@ -183,7 +187,10 @@ impl<'r, 'a> Row<'r, 'a> {
         let completed = self.complete(wanted)?;
         for emitted in completed.tokens {
             match self.tool(emitted.id).filter(|_| tools) {
-                Some(tool) => return self.decide(tool, emitted, lift, &wanted),
+                Some(tool) => {
+                    self.tell_text(); // what was said before the call is told before it
+                    return self.decide(tool, emitted, lift, &wanted);
+                }
                 None if !self.take_word(&emitted, lift, &wanted) => return Ok(()),
                 None => {}
             }
@@ -238,8 +245,8 @@ impl<'r, 'a> Row<'r, 'a> {
                 self.decision(&emitted, lift, wanted)
             }
         };
-        if !self.draft.may_make_one_more() {
-            self.draft.leave(Some(decision), Finish::MaxCalls);
+        if let Some(finish) = self.draft.no_more_calls() {
+            self.draft.leave(Some(decision), finish);
             return Ok(());
         }
         let callable = &self.extended.callables[tool];
@@ -320,7 +327,7 @@ impl<'r, 'a> Row<'r, 'a> {
             Ok(_) => return Ok(Err(context_full(self.context()))),
             Err(reason) => return Ok(Err(reason)),
         };
-        let most = prepared.request.settings.max_argument_tokens;
+        let most = self.draft.most_arguments();
         let (bias, room) = (self.no_tools(), self.context() - prompt.len());
         let completed = self.complete(Completion {
             prompt: &prompt,
@@ -352,7 +359,7 @@ impl<'r, 'a> Row<'r, 'a> {
     pub fn end_call(&mut self, call: OpenCall, result: Result<Answer, String>) {
         let (tool, teller) = (call.tool, self.teller);
         match self.draft.splice(call, result, self.extended, &mut |event| teller.tell(event)) {
-            Spliced::Stands(ids) => {
+            Spliced::Done(ids) => {
                 self.ids.extend(ids);
                 self.failed.clear();
             }

@@ -1,7 +1,7 @@
 //! Argument mode: a call is opened, its arguments are written with the tools off, it runs, and it stands or is undone.
 
 use super::message::MessageCall;
-use super::{Chances, Pending, Row, Surroundings};
+use super::{Pending, Row, Surroundings, WordChances};
 use crate::DecodeError;
 use crate::choose::{Ballot, Scores};
 use crate::draft::{OpenCall, context_full, without_end};
@@ -19,7 +19,7 @@ pub(super) struct Call {
     pub open: OpenCall,
     /// What is left of the decision for it.
     pub ballot: Ballot,
-    pub chances: Option<Chances>,
+    pub chances: Option<WordChances>,
     /// Tokens of the row's sequence at the decision: where undoing goes back to.
     pub read: usize,
     /// Of a call that stands in a message of its own.
@@ -135,7 +135,7 @@ impl Row {
         let settings = &prepared.request.settings;
         let scores = Scores::new(words, &[]).ok_or_else(|| self.no_word())?;
         let word = scores.ballot(settings, false, &mut self.rng).word;
-        let most = settings.max_argument_tokens;
+        let most = self.draft.most_arguments();
         let read = call.own.as_ref().unwrap_or(&self.sequence).ids().len();
         let result = match call.open.push_bracketed(word, extended.tokenizer()) {
             Err(reason) => Err(reason),

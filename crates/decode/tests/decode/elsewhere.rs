@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use toolken_decode::{
-    Calling, Completed, Completion, DecodeError, Emitted, End, Engine, Finish, Generation, Remote, Request,
-    Served, Settings,
+    Calling, Completed, Completion, DecodeError, Emitted, End, Engine, Event, Finish, Generation, Remote,
+    Request, Served, Settings,
 };
 use tools::ToolSet;
 
@@ -125,6 +125,35 @@ pub fn same_elsewhere(mock: &Mock, requests: &[Request], here: &[Generation]) {
     same_with(mock, &mock.tool_set(), requests, here);
 }
 
+/// What a request tells as it goes, pieces of a kind put together.
+fn told(engine: Engine<'_>, request: &Request) -> Vec<(&'static str, String)> {
+    let mut told: Vec<(&'static str, String)> = Vec::new();
+    let mut engine = engine;
+    engine
+        .run_with(std::slice::from_ref(request), &mut |event| {
+            let (kind, piece) = match event {
+                Event::Text { delta, .. } => ("text", delta.to_owned()),
+                Event::CallStart { tool, .. } => ("start", tool.to_owned()),
+                Event::Arguments { delta, .. } => ("arguments", delta.to_owned()),
+                Event::CallEnd { attempt, .. } => ("end", attempt.arguments.clone()),
+                Event::Word { .. } | Event::Done { .. } => return,
+            };
+            match told.last_mut() {
+                Some((last, text)) if *last == kind => *text += &piece,
+                _ => told.push((kind, piece)),
+            }
+        })
+        .unwrap();
+    told
+}
+
+/// Nothing is told in another order than here.
+pub fn tells_the_same(mock: &Mock, tools: &ToolSet, request: &Request) {
+    let engine = || Engine::new(mock, &mock.head(), tools).unwrap();
+    let there = engine().served_by(served(mock, 1000)).unwrap();
+    assert_eq!(told(engine(), request), told(there, request));
+}
+
 /// As [`same_elsewhere`], with other tools, of requests that are known to be comparable.
 pub fn same_with(mock: &Mock, tools: &ToolSet, requests: &[Request], here: &[Generation]) {
     let engine = Engine::new(mock, &mock.head(), tools).unwrap().served_by(served(mock, 1000));
@@ -147,7 +176,7 @@ fn the_text_so_far_is_told_in_order_and_adds_up() {
     let requests = vec![ask("A:"); 5];
     let done = engine
         .run_with(&requests, &mut |event| {
-            if let toolken_decode::Event::Text { request: 3, delta } = event {
+            if let Event::Text { request: 3, delta } = event {
                 told.lock().unwrap().push_str(delta);
             }
         })

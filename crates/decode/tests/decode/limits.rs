@@ -38,6 +38,33 @@ fn a_cap_on_arguments_undoes_the_call() {
     assert!(reason.contains("cap of 4 tokens"), "{reason}");
 }
 
+/// Words, calls and their arguments, undone ones too: no more than the cap on all of them, whatever it is.
+#[test]
+fn a_cap_on_all_tokens_is_never_passed() {
+    let mocks = [
+        caller(),
+        Mock::new(&["add"])
+            .scores("", &[("@add", 5.0), ("x", 1.0)])
+            .scores("<add>(", &[("1", 5.0)])
+            .scores("1", &[("1", 5.0)]),
+        Mock::new(&["add", "ln"])
+            .scores("", &[("@add", 5.0), ("@ln", 4.0), ("x", 1.0)])
+            .says("<add>(", "x)")
+            .says("<ln>(", "1)"),
+    ];
+    for (which, mock) in mocks.iter().enumerate() {
+        for most in 1..40 {
+            let settings =
+                Settings { max_total: Some(most), max_tokens: 30, max_calls: 9, ..Settings::default() };
+            let generation = mock.run(ask_with("A:", settings));
+            let tokens = generation.tokens;
+            assert!(tokens.chosen + tokens.arguments <= most, "{which}, {most}: {generation:?}");
+            let ended = matches!(generation.finish, Finish::MaxTokens | Finish::MaxCalls);
+            assert!(ended, "{which}, {most}: {generation:?}");
+        }
+    }
+}
+
 #[test]
 fn a_stop_string_may_straddle_tokens_and_is_cut_off() {
     let mock =

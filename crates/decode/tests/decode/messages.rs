@@ -1,6 +1,6 @@
 //! Calls in messages of their own: JSON under the tool's schema, returned to the caller.
 
-use crate::elsewhere::same_with;
+use crate::elsewhere::{same_with, tells_the_same};
 use crate::mock::Mock;
 use lm::{ChatTemplate, FrozenLm, Message};
 use serde_json::{Value, json};
@@ -152,8 +152,8 @@ fn arguments_can_be_written_after_worked_calls() {
     assert!(written(1_000, "Dark!", &strict), "a template that does not take them goes without");
 }
 
-/// A turn of several calls, with words before them, is the same at an engine elsewhere, whatever the limits; where arguments are
-/// written after a definition, but for what is read beside the text, of which an engine keeps its own count.
+/// A turn of several calls, with words before them, is the same at an engine elsewhere, whatever the limits, and is told in the same
+/// order. (Where arguments are written after a definition, an engine keeps its own count of what is read beside the text.)
 #[test]
 fn an_engine_elsewhere_makes_the_same_calls() {
     let call =
@@ -174,7 +174,10 @@ fn an_engine_elsewhere_makes_the_same_calls() {
         let mut here = run(&mock, &tools, request.clone());
         let made = (here.finish.clone(), calls(&here).len());
         if request.settings.arguments == Arguments::InPlace {
-            same_with(&mock, &tools, &[request], std::slice::from_ref(&here));
+            same_with(&mock, &tools, std::slice::from_ref(&request), std::slice::from_ref(&here));
+            if here.finish == Finish::Calls {
+                tells_the_same(&mock, &tools, &request);
+            }
         }
         here.decisions.clear();
         (made.0, made.1, here.text)
@@ -188,9 +191,9 @@ fn an_engine_elsewhere_makes_the_same_calls() {
     }
     // What is left of a limit on all tokens bounds a call, and ends the turn.
     let one = "{\"on\": true}".len();
-    let (finish, made, _) = said(Settings { max_total: Some(7 + 2 * one), ..all() });
+    let (finish, made, _) = said(Settings { max_total: Some(8 + 2 * one), ..all() });
     assert_eq!((finish, made), (Finish::MaxTokens, 1), "the second call does not fit");
-    let (finish, made, text) = said(Settings { max_total: Some(7 + one / 2), ..all() });
+    let (finish, made, text) = said(Settings { max_total: Some(8 + one / 2), ..all() });
     assert_eq!((finish, made, text.as_str()), (Finish::MaxTokens, 0, "Well, "));
     assert_eq!(said(Settings { max_total: Some(3), ..all() }), (Finish::MaxTokens, 0, "Wel".to_owned()));
 }
