@@ -10,6 +10,7 @@ use crate::draft::{Draft, context_full};
 use crate::extended::{Extended, Kind};
 use crate::prefix::common;
 use crate::prepared::Prepared;
+use crate::remote::Emitted;
 use crate::request::{Conversation, Prompt, Request, WorkedCall};
 use crate::row::message::{Framed, Shown};
 use crate::settings::{Arguments, Settings};
@@ -87,18 +88,57 @@ impl Within {
     }
 }
 
-/// Of the words that are possible (above −∞) behind this text, log P(another property) − log P(the end); none where only one of them
-/// is possible.
-fn odds(words: &[f32], tokenizer: &Tokenizer, within: &Within) -> Option<f32> {
+/// Of words behind this text with their scores, log P(another property) − log P(the end); none where only one of them is possible
+/// (above −∞).
+fn odds(words: impl Iterator<Item = (u32, f32)>, tokenizer: &Tokenizer, within: &Within) -> Option<f32> {
     let (mut on, mut end) = (f64::NEG_INFINITY, f64::NEG_INFINITY);
-    for (id, score) in words.iter().enumerate().filter(|(_, score)| **score > f32::NEG_INFINITY) {
-        match within.does(tokenizer.token_bytes(id as u32)) {
-            Does::GoOn => on = log_add(on, f64::from(*score)),
-            Does::End => end = log_add(end, f64::from(*score)),
+    for (id, score) in words.filter(|(_, score)| *score > f32::NEG_INFINITY) {
+        match within.does(tokenizer.token_bytes(id)) {
+            Does::GoOn => on = log_add(on, f64::from(score)),
+            Does::End => end = log_add(end, f64::from(score)),
             Does::Neither => {}
         }
     }
     (on - end).is_finite().then_some((on - end) as f32)
+}
+
+/// All words with their scores, by id.
+fn numbered(words: &[f32]) -> impl Iterator<Item = (u32, f32)> {
+    (0..).zip(words.iter().copied())
+}
+
+/// Of arguments that an engine wrote greedily, as far as they go on by the margin: the object ends where it might as well have ended and
+/// going on was not likelier by so much. Nothing if they stay as they are. `may_end` says whether a text is a whole call.
+///
+/// Nested objects are left as they are: what follows one would have been written otherwise.
+pub(crate) fn held_back(
+    written: &[Emitted],
+    tokenizer: &Tokenizer,
+    margin: f32,
+    may_end: impl Fn(&[u8]) -> bool,
+) -> Option<Vec<u8>> {
+    let (mut text, mut within) = (Vec::new(), Within::default());
+    for emitted in written {
+        let token = tokenizer.token_bytes(emitted.id);
+        if within.does(token) == Does::GoOn
+            && odds(emitted.top.iter().copied(), tokenizer, &within).is_some_and(|odds| odds < margin)
+        {
+            let mut at = within.clone();
+            let goes_on = |at: &Within, byte| (byte == b',' && !at.string) || (byte == b'"' && at.empty);
+            let kept = token.iter().take_while(|&&byte| {
+                let stays = !goes_on(&at, byte);
+                at.take(byte);
+                stays
+            });
+            let ended = [&text[..], &kept.copied().collect::<Vec<u8>>(), b"}"].concat();
+            if may_end(&ended) {
+                return Some(ended);
+            }
+        }
+        token.iter().for_each(|&byte| within.take(byte));
+        text.extend_from_slice(token);
+    }
+    None
 }
 
 /// ln(eᵃ + eᵇ).
@@ -116,7 +156,7 @@ pub(crate) fn hold_back(words: &mut [f32], tokenizer: &Tokenizer, text: &[u8], m
     if margin == 0.0 || best(words).is_none_or(|(id, _)| does(id) == Does::Neither) {
         return;
     }
-    let Some(odds) = odds(words, tokenizer, &within) else { return };
+    let Some(odds) = odds(numbered(words), tokenizer, &within) else { return };
     // P(end) is σ(−odds); both are moved to the new odds, and their sum stays.
     let ln_sigmoid = |x: f64| -log_add(0.0, -x);
     let (old, new) = (f64::from(odds), f64::from(odds - margin));
@@ -155,9 +195,9 @@ impl Extended<'_> {
         let Kind::Message(grammar) = &callable.kind else {
             return Err(refused(format!("calls of `{tool}` do not stand in messages")));
         };
-        let shown = Shown { calls: shown, context: self.context() };
+        let shown = Shown { calls: shown.into(), ..Shown::of(callable, self.context()) };
         let draft = Draft::new(Arc::new(prepared));
-        let framed = Framed::new(&draft, callable, shown, self).map_err(refused)?;
+        let framed = Framed::new(&draft, &shown, self).map_err(refused)?;
         let written = self.encode_segment(arguments)?;
         let ids = [&framed.ids[..], &written].concat();
         if ids.len() > self.context() {
@@ -177,7 +217,7 @@ impl Extended<'_> {
                     Matrix::new(1, hidden.cols(), hidden.row(framed.ids.len() - 1 - read + k).to_vec());
                 let mut words = self.lm.logits(&state)?.row(0).to_vec();
                 if constraint.mask(&mut words).is_ok()
-                    && let Some(odds) = odds(&words, self.tokenizer(), &within)
+                    && let Some(odds) = odds(numbered(&words), self.tokenizer(), &within)
                 {
                     boundaries.push(Boundary { odds, goes_on: does == Does::GoOn });
                 }

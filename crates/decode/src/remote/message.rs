@@ -1,12 +1,15 @@
 //! A call that stands in a message of its own, its JSON written under the engine's own support of schemas.
 
-use super::row::Row;
+use super::row::{Row, TOLD};
 use super::{Completion, End};
 use crate::DecodeError;
+use crate::boundary::held_back;
 use crate::draft::{OpenCall, context_full};
 use crate::extended::Callable;
 use crate::grammar::Grammar;
 use crate::row::message::{Framed, Shown};
+use crate::schema::{ahead, required_first};
+use crate::settings::Arguments;
 use crate::trace::{Event, Finish};
 use serde_json::Value;
 
@@ -29,6 +32,11 @@ impl Row<'_, '_> {
             }
         };
         let (bias, room) = (self.no_tools(), self.context() - prompt.len());
+        let schema = required_first(&grammar.schema);
+        let margin = match self.prepared().request.settings.arguments {
+            Arguments::Examples => callable.taught.margin,
+            _ => 0.0,
+        };
         let completed = self.complete(Completion {
             prompt: &prompt,
             max_tokens: self.draft.most_arguments().min(room),
@@ -38,15 +46,20 @@ impl Row<'_, '_> {
             bias: &bias,
             stop_tokens: &[],
             stop: &[],
-            schema: Some(&grammar.schema),
-            top: 0,
+            schema: Some(&schema),
+            top: if margin > 0.0 { TOLD } else { 0 },
         })?;
         let (extended, teller) = (self.extended, self.teller());
         let tokenizer = extended.tokenizer();
-        let written: Vec<u32> = (completed.tokens.iter().map(|token| token.id))
-            .take_while(|&id| !tokenizer.ends_text(id))
-            .collect();
-        written.iter().for_each(|&id| call.push(id, tokenizer));
+        let mut tokens = completed.tokens;
+        tokens
+            .truncate(tokens.iter().position(|token| tokenizer.ends_text(token.id)).unwrap_or(tokens.len()));
+        tokens.iter().for_each(|token| call.push(token.id, tokenizer));
+        if margin > 0.0
+            && let Some(ended) = held_back(&tokens, tokenizer, margin, |text| has_all_required(text, &schema))
+        {
+            call.bytes = ended;
+        }
         let is_object = serde_json::from_str::<Value>(&call.arguments()).is_ok_and(|value| value.is_object());
         match completed.end {
             _ if is_object => call.bytes = call.bytes.trim_ascii().to_vec(),
@@ -70,10 +83,11 @@ impl Row<'_, '_> {
         let Some(rest) = self.draft.stand(call, framed, extended, &mut |event| teller.tell(event)) else {
             return Ok(());
         };
+        let written = tokens.iter().map(|token| token.id);
         let ids = if defined {
             tokenizer.encode_rendered(self.draft.turn.as_deref().unwrap_or_default())
         } else {
-            Ok([&prompt[..], &written, &rest].concat())
+            Ok(prompt.into_iter().chain(written).chain(rest).collect())
         };
         match ids {
             Ok(ids) => self.goes_on_after(ids),
@@ -84,8 +98,16 @@ impl Row<'_, '_> {
 
     /// What is read before a call's arguments, as the template frames it, and all that is read then.
     fn framed(&self, callable: &Callable) -> Result<(Framed, Vec<u32>), String> {
-        let shown = Shown { calls: &callable.taught.calls, context: self.context() };
-        let framed = Framed::new(&self.draft, callable, shown, self.extended)?;
+        let mut shown = Shown::of(callable, self.context());
+        // In the order in which engines write them: what a model expects to write later it leaves out.
+        let required = &callable.tool.parameters["required"];
+        shown.definition = required_first(&shown.definition);
+        for call in shown.calls.to_mut() {
+            if let Value::Object(arguments) = &mut call.arguments {
+                *arguments = ahead(std::mem::take(arguments), required);
+            }
+        }
+        let framed = Framed::new(&self.draft, &shown, self.extended)?;
         let before: &[u32] = if framed.anew { &[] } else { &self.ids };
         let prompt = [before, &framed.ids].concat();
         match prompt.len() {
@@ -93,4 +115,12 @@ impl Row<'_, '_> {
             _ => Ok((framed, prompt)),
         }
     }
+}
+
+/// Whether a text is an object with all that its schema says must be there, as far as it is said in the schema itself.
+fn has_all_required(text: &[u8], schema: &Value) -> bool {
+    let Ok(Value::Object(object)) = serde_json::from_slice(text) else { return false };
+    let combined = ["$ref", "allOf", "anyOf", "oneOf"].iter().any(|key| schema.get(key).is_some());
+    let required = schema["required"].as_array().map_or(&[][..], Vec::as_slice);
+    !combined && required.iter().filter_map(Value::as_str).all(|name| object.contains_key(name))
 }

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// How many of the best tokens are asked for where a tool was chosen: what engines give without being configured.
-const TOLD: usize = 20;
+pub(super) const TOLD: usize = 20;
 /// What lifts tools above all words where a call is asked for. Engines that know OpenAI's range add no more than this.
 const LIFT: f32 = 100.0;
 

@@ -15,6 +15,7 @@ use crate::settings::Arguments;
 use crate::trace::{Event, Finish};
 use lm::{CallFrame, LmError, Message, Role, Sequence, Tokenizer, ToolCall};
 use serde_json::Value;
+use std::borrow::Cow;
 
 /// Tokens before the limit from which on a call is brought to its end, in shares of the limit and at most.
 const HASTE: (usize, usize) = (4, 64);
@@ -34,11 +35,20 @@ pub(super) struct MessageCall {
     hastened: bool,
 }
 
-/// Worked calls to show before a call, in a context of so many tokens.
-#[derive(Clone, Copy)]
+/// What may be shown of a tool before a call of it, in a context of so many tokens.
 pub(crate) struct Shown<'a> {
-    pub calls: &'a [WorkedCall],
+    pub name: &'a str,
+    pub definition: Value,
+    pub calls: Cow<'a, [WorkedCall]>,
     pub context: usize,
+}
+
+impl<'a> Shown<'a> {
+    /// A tool's definition, and the worked calls that it was taught.
+    pub fn of(callable: &'a Callable, context: usize) -> Self {
+        let (tool, calls) = (&callable.tool, Cow::Borrowed(&callable.taught.calls[..]));
+        Self { name: &tool.name, definition: tool.definition(), calls, context }
+    }
 }
 
 /// What is read before a call's arguments, as the template writes it.
@@ -62,12 +72,7 @@ impl Framed {
     ///
     /// # Errors
     /// Why the call fails at once.
-    pub fn new(
-        draft: &Draft,
-        callable: &Callable,
-        shown: Shown<'_>,
-        extended: &Extended,
-    ) -> Result<Self, String> {
+    pub fn new(draft: &Draft, shown: &Shown<'_>, extended: &Extended) -> Result<Self, String> {
         let Draft { prepared, made, turn, .. } = draft;
         let content = draft.transcript.text();
         let Prompt::Chat(chat) = &prepared.request.prompt else {
@@ -77,7 +82,7 @@ impl Framed {
         // Some templates insist on nine letters and digits.
         let id = format!("call{:05}", earlier + made.len());
         let frame = |messages: &[Message], tools: &[Value]| {
-            chat.template.call_frame(messages, &content, made, Some(id.clone()), &callable.tool.name, tools)
+            chat.template.call_frame(messages, &content, made, Some(id.clone()), shown.name, tools)
         };
         let CallFrame { before, after } = frame(&chat.messages, &[]).map_err(|e| e.to_string())?;
         let so_far = turn.clone().unwrap_or_else(|| prepared.text.clone() + &content);
@@ -85,15 +90,15 @@ impl Framed {
         let place = prepared.request.settings.arguments;
         let defined = matches!(place, Arguments::Definition | Arguments::Examples);
         let (ids, anew) = if defined {
-            let definition = [callable.tool.definition()];
+            let definition = std::slice::from_ref(&shown.definition);
             let after_definition = |messages: &[Message]| {
-                frame(messages, &definition).and_then(|frame| tokenizer.encode_rendered(&frame.before))
+                frame(messages, definition).and_then(|frame| tokenizer.encode_rendered(&frame.before))
             };
             // As many worked calls as the template takes and leave room for arguments.
             let most = if place == Arguments::Examples { shown.calls.len() } else { 0 };
             let fitting = (1..=most).rev().find_map(|count| {
                 let ids =
-                    after_definition(&with_worked(&chat.messages, callable, &shown.calls[..count])).ok()?;
+                    after_definition(&with_worked(&chat.messages, shown.name, &shown.calls[..count])).ok()?;
                 (ids.len() + shown.context / ROOM < shown.context).then_some(ids)
             });
             (fitting.map_or_else(|| after_definition(&chat.messages), Ok), true)
@@ -109,12 +114,12 @@ impl Framed {
 }
 
 /// The conversation with a tool's worked calls as its first turns, behind instructions.
-fn with_worked(messages: &[Message], callable: &Callable, shown: &[WorkedCall]) -> Vec<Message> {
+fn with_worked(messages: &[Message], tool: &str, shown: &[WorkedCall]) -> Vec<Message> {
     let instructions = messages.iter().take_while(|message| message.role == Role::System).count();
     let (instructions, said) = messages.split_at(instructions);
     let worked = shown.iter().enumerate().flat_map(|(i, worked)| {
         let id = Some(format!("work{i:05}"));
-        let call = ToolCall::new(id, callable.tool.name.as_str(), worked.arguments.clone());
+        let call = ToolCall::new(id, tool, worked.arguments.clone());
         [Message::user(worked.user.as_str()), Message::calls("", vec![call])]
     });
     instructions.iter().cloned().chain(worked).chain(said.iter().cloned()).collect()
@@ -138,8 +143,8 @@ impl Row {
     ) -> Result<Opening, String> {
         let extended = around.extended;
         let draft = &self.draft;
-        let shown = Shown { calls: &callable.taught.calls, context: extended.context() };
-        let mut framed = Framed::new(draft, callable, shown, extended)?;
+        let shown = Shown::of(callable, extended.context());
+        let mut framed = Framed::new(draft, &shown, extended)?;
         let mut ids = std::mem::take(&mut framed.ids);
         let own = framed.anew.then(|| {
             let own = begin(extended.lm, around.kept.iter().chain([&self.sequence]), &ids);

@@ -1,6 +1,6 @@
 //! Calls in messages of their own: JSON under the tool's schema, returned to the caller.
 
-use crate::elsewhere::{same_with, tells_the_same};
+use crate::elsewhere::{same_with, served, tells_the_same};
 use crate::mock::Mock;
 use lm::{ChatTemplate, FrozenLm, Message};
 use serde_json::{Value, json};
@@ -207,7 +207,8 @@ fn an_object_goes_on_only_if_that_is_likelier_by_a_margin() {
         .scores("on\": ", &[("t", 5.0)])
         .scores("true", &[(",", 3.0), ("}", 1.5)])
         .scores("dim\": ", &[("1", 5.0)])
-        .scores("dim\": 1", &[("2", 1.0), ("}", 0.9), (",", 0.9)]);
+        .scores("dim\": 1", &[("2", 1.0), ("}", 0.9), (",", 0.9)])
+        .scores("dim\": 12", &[(",", 1.0), ("}", 0.9)]);
     let schema = json!({"type": "object", "properties": {
         "on": {"type": "boolean"}, "dim": {"type": "integer"}, "red": {"type": "boolean"}}, "required": ["on"]});
     let tools = |required: Value| {
@@ -242,6 +243,29 @@ fn an_object_goes_on_only_if_that_is_likelier_by_a_margin() {
         written(&tools(json!(["on", "dim"])), Arguments::Examples, 9.0),
         json!({"on": true, "dim": 12})
     );
+
+    // An engine elsewhere writes without the margin; where its object should have ended, it ends.
+    let there = |tools: &ToolSet, margin| {
+        let mock: &'static Mock = Box::leak(Box::new(mock.copy()));
+        let taught = Taught { calls: Vec::new(), margin };
+        let extended = Extended::new(mock, &mock.head(), tools, None).unwrap();
+        let extended = Arc::new(extended.taught([("lamp".to_owned(), taught)].into()));
+        let mut session = Session::new(mock, SessionSettings::default()).served_by(served(mock, 1000));
+        let settings = Settings { arguments: Arguments::Examples, ..Settings::default() };
+        session.admit(0, chat(mock, vec![Message::user("Hi")], settings), extended).unwrap();
+        let mut made = Vec::new();
+        while !session.is_empty() {
+            session.step(&mut |_| (), &mut |_, generation| made = calls(&generation.unwrap()));
+        }
+        made.remove(0).1
+    };
+    for margin in [0.0, 1.4, 1.6] {
+        assert_eq!(there(&free, margin), written(&free, Arguments::Examples, margin), "{margin}");
+    }
+    assert_eq!(there(&tools(json!(["on", "dim"])), 9.0), json!({"on": true, "dim": 12}));
+    // What must be there comes first.
+    let first = there(&tools(json!(["dim"])), 0.0);
+    assert_eq!(first.as_object().unwrap().keys().next().unwrap(), "dim");
 
     let extended = Extended::new(&mock, &mock.head(), &free, None).unwrap();
     let mut sequence = mock.begin();
