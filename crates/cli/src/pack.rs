@@ -88,7 +88,7 @@ fn taught(pack: &Pack, tools: &ToolSet, examples: &Examples) -> BTreeMap<String,
 #[derive(Clone, Copy, Default, ValueEnum)]
 pub enum Arguments {
     /// After the definition of the tool that was chosen and up to four of its examples that say their arguments, less what the fit
-    /// found the model too eager to fill in (an engine elsewhere knows no such margin)
+    /// found the model too eager to fill in
     #[default]
     Examples,
     /// After the definition alone: one tool's tokens a call

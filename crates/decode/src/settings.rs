@@ -102,7 +102,8 @@ pub enum Arguments {
     /// definition, so that descriptions of parameters count. Of other calls, after the text so far.
     Definition,
     /// As [`Arguments::Definition`], with what the tool was [taught](crate::Extended::taught): worked calls as earlier turns, and a
-    /// margin for parameters that need not be there (an engine elsewhere takes no margin).
+    /// margin for parameters that need not be there. (Of what an engine elsewhere wrote the margin takes off the end alone: the object ends
+    /// where it should have.)
     Examples,
 }
 
