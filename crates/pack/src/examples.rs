@@ -4,6 +4,7 @@ use crate::{FitError, error::write};
 use lm::{Message, Role};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::HashMap;
 use std::path::Path;
 use tools::ToolSet;
 
@@ -132,6 +133,21 @@ impl Examples {
         write(path, text.as_bytes())
     }
 
+    /// Messages that are examples of two tools, or of one and of none: each with both. A row cannot learn both.
+    pub fn contradictions(&self) -> Vec<(&str, [Option<&str>; 2])> {
+        let mut wanted: HashMap<&str, Option<&str>> = HashMap::new();
+        let mut found = Vec::new();
+        for example in &self.0 {
+            let Example::Message(UserMessage { user, tool, .. }) = example else { continue };
+            let (user, tool) = (user.trim(), tool.as_deref());
+            match wanted.insert(user, tool) {
+                Some(other) if other != tool => found.push((user, [other, tool])),
+                _ => {}
+            }
+        }
+        found
+    }
+
     /// Refuses an example that names a tool which is not in the pack, or arguments that its tool does not take.
     ///
     /// # Errors
@@ -230,6 +246,16 @@ mod tests {
         let without = talk(&ToolSet::default());
         assert!(says(&without, "Translate \\\"good night") && !says(&with, "Translate \\\"good night"));
         assert!(says(&with, "Tell me a joke"), "what it does not do stays");
+    }
+
+    #[test]
+    fn a_message_that_wants_two_things_is_found() {
+        let lines = r#"{"user": "a", "tool": "x"}
+            {"user": "a ", "tool": "x"}
+            {"user": "b", "tool": "x"}
+            {"user": "b"}"#;
+        let examples = Examples::parse(Path::new("x.jsonl"), lines).unwrap();
+        assert_eq!(examples.contradictions(), [("b", [Some("x"), None])]);
     }
 
     #[test]

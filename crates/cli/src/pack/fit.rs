@@ -81,6 +81,15 @@ impl Options {
         definitions: Definitions,
         earlier: Option<&Head>,
     ) -> anyhow::Result<Exit> {
+        for (message, [one, other]) in examples.contradictions() {
+            let name =
+                |tool: Option<&str>| tool.map_or_else(|| "no tool".to_owned(), |tool| format!("`{tool}`"));
+            tracing::warn!(
+                "{message:?} is an example of {} and of {}: keep one of them",
+                name(one),
+                name(other)
+            );
+        }
         let fitted = Head::load(&pack.head_path()).ok();
         let model = self.which.for_head(earlier.or(fitted.as_ref())).load()?;
         if let Some(head) = earlier {
