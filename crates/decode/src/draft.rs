@@ -179,7 +179,7 @@ impl Draft {
 
     /// Tokens that the arguments of a call may have; the call itself is one more.
     pub fn most_arguments(&self) -> usize {
-        self.settings().max_argument_tokens.min(self.left() - 1)
+        self.settings().max_argument_tokens.min(self.left().saturating_sub(1))
     }
 
     /// Why no call can be made any more, if none can: one that is wanted ends the generation.
