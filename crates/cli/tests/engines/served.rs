@@ -165,7 +165,9 @@ fn packs_are_served_through_llama_cpps_server_as_here() {
 
     let serve = |arguments: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_toolken"));
-        command.args(["serve", "--pack", pack, "--listen", "127.0.0.1:0"]).args(arguments);
+        // After the definition alone: what examples teach of arguments is told apart by their order, and that differs (below).
+        command.args(["serve", "--pack", pack, "--listen", "127.0.0.1:0", "--arguments", "definition"]);
+        command.args(arguments);
         command.env_remove("TOOLKEN_TOKEN").stdin(Stdio::null());
         Here::start(command)
     };
@@ -195,8 +197,7 @@ fn packs_are_served_through_llama_cpps_server_as_here() {
         }
         called.insert(name);
     }
-    // The engine has a grammar of its own: llama.cpp's writes what is required first, ours what the schema has first, and where a call might
-    // as well end differs with it.
+    // The engine has a grammar of its own: llama.cpp's writes what is required first, ours what the schema has first.
     let names = |calls: &[(String, Value)]| calls.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
     let (mut same, mut whole) = (0, 0);
     for ((line, here), there) in messages.iter().zip(&here).zip(&there) {
@@ -213,7 +214,7 @@ fn packs_are_served_through_llama_cpps_server_as_here() {
     );
     assert!(called.len() >= 10, "{called:?}");
     assert!(same * 100 >= messages.len() * 95, "{same} of {}", messages.len());
-    assert!(whole * 100 >= messages.len() * 60, "{whole} of {}", messages.len());
+    assert!(whole * 100 >= messages.len() * 75, "{whole} of {}", messages.len());
 
     // A stream is whole, and a call that is asked for is made.
     let mut wanted = json!({"model": "export.gguf", "messages": [{"role": "user", "content": "Hello!"}], "tools": tools,
