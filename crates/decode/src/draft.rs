@@ -235,7 +235,7 @@ impl Draft {
             return Vec::new();
         }
         let tokenizer = extended.tokenizer();
-        self.conclude(decision, Token::Word(tokenizer.token_text(word).into_owned()));
+        self.conclude(decision, || Token::Word(tokenizer.token_text(word).into_owned()));
         if tokenizer.ends_text(word) {
             self.finish = Some(Finish::EndOfText);
             return Vec::new();
@@ -292,7 +292,7 @@ impl Draft {
         self.counts.results += ids.len();
         self.after_number = answer.numeric;
         let stop = self.transcript.push_result(space, written, &answer.text);
-        self.conclude(decision, Token::Tool(tool.name.clone()));
+        self.conclude(decision, || Token::Tool(tool.name.clone()));
         self.proceed(stop);
         Spliced::Done(ids)
     }
@@ -311,7 +311,7 @@ impl Draft {
         self.counts.arguments += call.tokens;
         let attempt = call.attempt(extended, CallOutcome::Client(framed.id.clone()));
         let decision = call.ended(attempt, self.prepared.index, tell);
-        self.conclude(decision, Token::Tool(name.clone()));
+        self.conclude(decision, || Token::Tool(name.clone()));
         self.after_number = false;
         self.counts.calls += 1;
         self.counts.chosen += 1;
@@ -349,8 +349,8 @@ impl Draft {
         self.leave(decision, finish);
     }
 
-    fn conclude(&mut self, decision: Option<Decision>, chosen: Token) {
-        self.decisions.extend(decision.map(|decision| Decision { chosen: Some(chosen), ..decision }));
+    fn conclude(&mut self, decision: Option<Decision>, chosen: impl FnOnce() -> Token) {
+        self.decisions.extend(decision.map(|decision| Decision { chosen: Some(chosen()), ..decision }));
     }
 
     /// After a token was chosen: the generation may have to end.
