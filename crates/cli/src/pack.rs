@@ -6,15 +6,18 @@ mod eval;
 mod fit;
 mod merge;
 mod new;
+mod remove_tool;
 mod show;
 mod try_out;
 
 use crate::exit::Exit;
 use anyhow::Context;
 use clap::{Subcommand, ValueEnum};
+use decode::Extended;
 use head::Head;
+use lm::FrozenLm;
 use pack::Examples;
-use std::collections::BTreeMap;
+use std::sync::Arc;
 use tools::{Pack, ToolSet};
 
 pub const EXAMPLES: &str = "\
@@ -44,6 +47,9 @@ pub enum Command {
     /// Add tools and examples, and fit again; what was read of the old examples is kept
     #[command(after_help = add_tool::EXAMPLES)]
     AddTool(add_tool::Args),
+    /// Take tools out, and their examples with them, and fit again
+    #[command(after_help = remove_tool::EXAMPLES)]
+    RemoveTool(remove_tool::Args),
     /// Show a pack's tools, and how well each is recognised
     #[command(after_help = show::EXAMPLES)]
     Show(show::Args),
@@ -60,6 +66,7 @@ impl Command {
             Self::Try(args) => args.run(),
             Self::Eval(args) => args.run(),
             Self::AddTool(args) => args.run(),
+            Self::RemoveTool(args) => args.run(),
             Self::Show(args) => args.run(),
             Self::Merge(args) => args.run(),
         }
@@ -78,10 +85,16 @@ fn head_of(pack: &Pack, head: Option<Head>, tools: &ToolSet, examples: &Examples
     Ok(head)
 }
 
-/// What a pack knows of its tools' arguments.
-fn taught(pack: &Pack, tools: &ToolSet, examples: &Examples) -> BTreeMap<String, decode::Taught> {
+/// A model's words with a pack's tools, and what the pack knows of their arguments.
+fn extended<'a>(
+    lm: &'a dyn FrozenLm,
+    pack: &Pack,
+    head: &Head,
+    tools: &ToolSet,
+    examples: &Examples,
+) -> anyhow::Result<Arc<Extended<'a>>> {
     let margin = pack::load_report(pack).map_or(0.0, |report| report.margin());
-    pack::taught(examples, tools, margin)
+    Ok(Arc::new(Extended::new(lm, head, tools, None)?.taught(pack::taught(examples, tools, margin))))
 }
 
 /// Where the arguments of a call are written.

@@ -54,7 +54,7 @@ pub struct Args {
     /// Requests that wait; one more is answered with 429
     #[arg(long, default_value = "64")]
     queue: NonZeroUsize,
-    /// Tokens of a conversation, if fewer than the model takes
+    /// Tokens of a conversation with its answer, and of a definition with a call, if fewer than the model takes
     #[arg(long)]
     context: Option<NonZeroUsize>,
     /// Tokens of an answer at most

@@ -63,13 +63,16 @@ pub struct Extended<'a> {
     pub(crate) number_continuations: Vec<u32>,
     /// What compiles schemas; without it every request with one makes its own.
     pub(crate) grammars: Option<Arc<Grammars>>,
+    /// Tokens of the longest context.
+    context: usize,
 }
 
 impl<'a> Extended<'a> {
     /// The plain language model. `grammars` is needed for requests with a schema alone.
     pub fn words_only(lm: &'a dyn FrozenLm, grammars: Option<Arc<Grammars>>) -> Self {
         let number_continuations = number_continuations(lm.tokenizer());
-        Self { lm, head: None, callables: Vec::new(), number_continuations, grammars }
+        let context = lm.card().context;
+        Self { lm, head: None, callables: Vec::new(), number_continuations, grammars, context }
     }
 
     /// The model's words with a head's tools. `grammars`, if given, must be of the model's tokenizer; without them they are
@@ -101,6 +104,13 @@ impl<'a> Extended<'a> {
         self
     }
 
+    /// Takes contexts of up to `tokens`, where the model would take longer ones: prompts, answers, and what is written aside.
+    #[must_use]
+    pub fn within(mut self, tokens: usize) -> Self {
+        self.context = self.context.min(tokens);
+        self
+    }
+
     /// The tools' names, in the order of the head's rows.
     pub fn tools(&self) -> impl Iterator<Item = &str> {
         self.callables.iter().map(|callable| callable.tool.name.as_str())
@@ -120,9 +130,9 @@ impl<'a> Extended<'a> {
         self.lm.tokenizer()
     }
 
-    /// The longest context.
-    pub(crate) fn context(&self) -> usize {
-        self.lm.card().context
+    /// Tokens of the longest context.
+    pub fn context(&self) -> usize {
+        self.context
     }
 
     /// The row of the tool of that name.

@@ -4,13 +4,11 @@ use crate::FitError;
 use crate::examples::object;
 use decode::{
     Alternative, Arguments, Conversation, Decision, Extended, Prompt, Request, Session, SessionSettings,
-    Settings, Taught, Token,
+    Settings, Token,
 };
-use head::Head;
 use lm::{ChatTemplate, FrozenLm, Message};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -212,21 +210,18 @@ pub fn questions(path: &Path, tools: &ToolSet) -> Result<Vec<Question>, FitError
     Ok(questions)
 }
 
-/// Decides every message with the head, one at a time; `arguments` says where those of a call are written, and `taught` what is
-/// known of them.
+/// Decides every message with the vocabulary that the head extends, one at a time; `arguments` says where those of a call are
+/// written.
 ///
 /// # Errors
-/// As [`Extended::new`], and the model's.
+/// The model's.
 pub fn evaluate(
     lm: &dyn FrozenLm,
-    tools: &ToolSet,
-    head: &Head,
+    extended: &Arc<Extended<'_>>,
     questions: &[Question],
     arguments: Arguments,
-    taught: BTreeMap<String, Taught>,
     on_each: &mut dyn FnMut(&Decided),
 ) -> Result<Vec<Decided>, FitError> {
-    let extended = Arc::new(Extended::new(lm, head, tools, None)?.taught(taught));
     let settings = Settings {
         arguments,
         max_tokens: TURN,
@@ -235,7 +230,7 @@ pub fn evaluate(
         rival_tools: RIVALS,
         ..Settings::default()
     };
-    run(lm, &extended, &[], &settings, questions, on_each, |generation, _| {
+    run(lm, extended, &[], &settings, questions, on_each, |generation, _| {
         let call = generation.client_calls().map(|(_, call)| call).chain(generation.calls()).next();
         call.map(|call| (call.tool.clone(), call.arguments.clone()))
     })

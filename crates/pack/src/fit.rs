@@ -36,13 +36,15 @@ pub struct FitSettings {
     pub seed: u64,
     /// The λ; without one it is chosen by cross-validation.
     pub lambda: Option<f64>,
+    /// What a call costs where none is wanted, in right calls.
+    pub false_call_cost: f64,
     /// The date that the head bears.
     pub date: String,
 }
 
 impl Default for FitSettings {
     fn default() -> Self {
-        Self { folds: 5, seed: 0, lambda: None, date: String::new() }
+        Self { folds: 5, seed: 0, lambda: None, false_call_cost: 1.0, date: String::new() }
     }
 }
 
@@ -91,6 +93,11 @@ pub fn fit(
     settings: &FitSettings,
     progress: &mut dyn FnMut(FitStage),
 ) -> Result<Fitted, FitError> {
+    if !(settings.false_call_cost >= 0.0 && settings.false_call_cost.is_finite()) {
+        let message =
+            format!("a false call cannot cost {} right ones: expected 0 or more", settings.false_call_cost);
+        return Err(FitError::Input(message));
+    }
     let data = Data::read(lm, tools, examples, cache, &mut |e| progress(FitStage::Reading(e)))?;
     let table = Table::new(&data.set)?;
     let none = Matrix::zeros(tools.len(), lm.card().width);
@@ -134,7 +141,7 @@ pub fn fit(
         done += 1;
         tell(done);
     }
-    head.bias = Threshold::of(&data, &decided);
+    head.bias = Threshold::of(&data, &decided, settings.false_call_cost);
     let mut trust = Trust::new(head.bias);
     for tool in left_out {
         let rest = data.without(tool);
@@ -157,7 +164,8 @@ pub fn fit(
     let extended = Extended::new(lm, &head, tools, None)?;
     let restraint =
         restraint(lm, &extended, examples, tools, &mut |done, all| progress(FitStage::Arguments(done, all)))?;
-    let report = Report { unseen, restraint, ..report(&data, tools, &head, &decided) };
+    let false_call_cost = settings.false_call_cost;
+    let report = Report { unseen, restraint, false_call_cost, ..report(&data, tools, &head, &decided) };
     Ok(Fitted { head, report, folds })
 }
 

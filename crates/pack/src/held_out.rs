@@ -5,8 +5,8 @@ use crate::fit::Data;
 use crate::report::Unseen;
 use head::Head;
 
-/// What a call of another tool than the wanted one earns.
-const WRONG: f64 = -0.5;
+/// What a call of another tool than the wanted one costs, where one that is not wanted costs 1.
+const WRONG: f64 = 0.5;
 
 /// A decision of a head: the best tool, and how far it is from being called.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,16 +36,16 @@ impl Decision {
 pub(crate) struct Threshold;
 
 impl Threshold {
-    /// The bias at which held-out decisions earn most: a call of the right tool earns 1, a call where none is wanted costs 1,
-    /// a call of another tool than the wanted one ½. Of equals the one nearest to 0.
-    pub fn of(data: &Data, decided: &[Vec<Decision>]) -> f32 {
+    /// The bias at which held-out decisions earn most: a call of the right tool earns 1, a call where none is wanted costs
+    /// `false_call`, a call of another tool than the wanted one half of that. Of equals the one nearest to 0.
+    pub fn of(data: &Data, decided: &[Vec<Decision>], false_call: f64) -> f32 {
         let mut steps: Vec<(f32, f64)> = Vec::new();
         for (context, decisions) in data.contexts.iter().zip(decided) {
             for ((_, wanted), decision) in context.points.iter().zip(decisions) {
                 let earns = match wanted {
                     Some(tool) if *tool == decision.best => 1.0,
-                    Some(_) => WRONG,
-                    None => -1.0,
+                    Some(_) => -WRONG * false_call,
+                    None => -false_call,
                 };
                 steps.push((decision.word - decision.logit, earns));
             }

@@ -18,7 +18,7 @@ const MOST: usize = 20;
 
 /// The figures of a fit. All are held out: each example is decided by a fit that has not seen it. λ, the threshold and the offset of tools
 /// without an example were chosen on these decisions, which makes the figures somewhat optimistic where examples are few.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// Decisions where a turn calls a tool, or opens if it calls none: right tool, or rightly none, as a share.
     pub accuracy: Option<f64>,
@@ -40,6 +40,9 @@ pub struct Report {
     pub lambda_scaled: f64,
     /// The calling threshold: added to every tool's logit.
     pub bias: f32,
+    /// What a call where none is wanted was taken to cost in the choice of the threshold, in right calls.
+    #[serde(default = "one")]
+    pub false_call_cost: f64,
     /// Tools that were treated as if they had no example, and how they fared.
     pub unseen: Option<Unseen>,
     /// How far the model's wish to fill in another parameter is trusted; none if no example says its arguments, or nothing of them
@@ -116,6 +119,11 @@ impl Report {
     }
 }
 
+/// What a false call costs unless something else is said.
+fn one() -> f64 {
+    1.0
+}
+
 impl ToolReport {
     /// How many more examples, with `examples` of them at this recall.
     pub(crate) fn wanted(examples: usize, recall: Option<f64>) -> usize {
@@ -159,8 +167,8 @@ impl fmt::Display for Report {
         }
         writeln!(
             f,
-            "λ {:.2e} (λ / mean‖h‖² {:.2e}), weighting per position, threshold {:.2}.",
-            self.lambda, self.lambda_scaled, self.bias
+            "λ {:.2e} (λ / mean‖h‖² {:.2e}), weighting per position, threshold {:.2} (a false call costs {} right ones).",
+            self.lambda, self.lambda_scaled, self.bias, self.false_call_cost
         )?;
         let unfitted: Vec<&str> =
             self.tools.iter().filter(|tool| tool.examples == 0).map(|tool| tool.tool.as_str()).collect();
@@ -256,6 +264,7 @@ pub(crate) fn report(data: &Data, tools: &ToolSet, head: &Head, decided: &[Vec<D
         lambda: head.meta.lambda.unwrap_or(0.0),
         lambda_scaled: head.meta.lambda_scaled.unwrap_or(0.0),
         bias: head.bias,
+        false_call_cost: one(),
         unseen: None,
         restraint: None,
         tools: by_tool.collect(),

@@ -30,7 +30,7 @@ pub struct Config {
     pub connections: usize,
     /// Bytes of a request's body.
     pub body_bytes: usize,
-    /// Tokens of a conversation, if fewer than the model takes.
+    /// Tokens of a conversation with its answer, and of what is written aside, if fewer than the model takes.
     pub context: Option<usize>,
     /// Tokens of an answer where the request names no number, and at most.
     pub max_tokens: usize,

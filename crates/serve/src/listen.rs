@@ -39,7 +39,7 @@ pub async fn start(model: &'static dyn FrozenLm, config: Config) -> Result<Serve
         )));
     }
     let template = ChatTemplate::of(model.tokenizer()).map_err(|e| ServeError::Config(e.to_string()))?;
-    let packs = Packs::open(model, &config.packs, config.packs_dir.clone(), config.served.clone())?;
+    let packs = Packs::open(model, &config)?;
     let metrics = Arc::new(Metrics::default());
     let io = |what: String| move |source| ServeError::Io { what, source };
     let listener =

@@ -1,7 +1,7 @@
 //! The packs in use. A request takes the bundle that is current when it begins and keeps it; packs come and go by replacing
 //! the bundle.
 
-use crate::config::UnknownTools;
+use crate::config::{Config, UnknownTools};
 use crate::error::{ApiError, ServeError};
 use axum::http::StatusCode;
 use decode::{Extended, Grammars, Served};
@@ -71,14 +71,10 @@ pub(crate) struct Packs {
 }
 
 impl Packs {
-    pub fn open(
-        model: &'static dyn FrozenLm,
-        dirs: &[PathBuf],
-        folder: Option<PathBuf>,
-        served: Option<Served>,
-    ) -> Result<Self, ServeError> {
+    pub fn open(model: &'static dyn FrozenLm, config: &Config) -> Result<Self, ServeError> {
         let grammars = Arc::new(Grammars::new(model.tokenizer()).map_err(ServeError::Config)?);
-        let words = Arc::new(Extended::words_only(model, Some(Arc::clone(&grammars))));
+        let words = Extended::words_only(model, Some(Arc::clone(&grammars)));
+        let words = Arc::new(words.within(config.context.map_or(usize::MAX, |limit| limit.max(2))));
         let packs = Self {
             model,
             grammars,
@@ -86,10 +82,10 @@ impl Packs {
             words,
             changing: Mutex::new(()),
             placing: Mutex::new(()),
-            folder,
-            served,
+            folder: config.packs_dir.clone(),
+            served: config.served.clone(),
         };
-        packs.replace(dirs.iter().map(|dir| load(dir).map(Arc::new)).collect::<Result<_, _>>()?)?;
+        packs.replace(config.packs.iter().map(|dir| load(dir).map(Arc::new)).collect::<Result<_, _>>()?)?;
         Ok(packs)
     }
 
@@ -129,7 +125,7 @@ impl Packs {
             served.check(&extended).map_err(|e| e.to_string())?;
         }
         let taught = packs.iter().flat_map(|pack| pack::taught(&pack.examples, &pack.tools, pack.margin));
-        Ok(extended.taught(taught.collect()))
+        Ok(extended.within(self.words.context()).taught(taught.collect()))
     }
 
     /// Loads a pack by name from the packs' folder, or loads it again.

@@ -41,10 +41,9 @@ impl App {
         }
     }
 
-    /// Tokens that a request may have.
+    /// Tokens that a conversation may have, with its answer.
     pub fn context(&self) -> usize {
-        let most = self.model.card().context;
-        self.config.context.map_or(most, |limit| limit.min(most)).max(2)
+        self.packs.words.context()
     }
 
     pub fn check_model(&self, name: Option<&str>) -> Result<(), ApiError> {

@@ -65,9 +65,8 @@ impl Args {
             pack::native_calls(model.as_ref(), &tools, &questions, &mut on_each)?
         } else {
             let head = super::head_of(&pack, head, &tools, &examples)?;
-            let taught = super::taught(&pack, &tools, &examples);
-            let arguments = self.arguments.into();
-            pack::evaluate(model.as_ref(), &tools, &head, &questions, arguments, taught, &mut on_each)?
+            let extended = super::extended(model.as_ref(), &pack, &head, &tools, &examples)?;
+            pack::evaluate(model.as_ref(), &extended, &questions, self.arguments.into(), &mut on_each)?
         };
         bar.finish_and_clear();
         written?;

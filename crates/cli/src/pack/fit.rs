@@ -11,6 +11,7 @@ use tools::{Pack, ToolSet};
 pub const EXAMPLES: &str = "\
 Examples:
   toolken pack fit office --model qwen2.5-coder-0.5b
+  toolken pack fit office --false-call-cost 3
   toolken pack fit office --seed 1 --json";
 
 #[derive(clap::Args)]
@@ -35,6 +36,10 @@ pub struct Options {
     /// A number, or `auto`: by cross-validation. A pack that grows keeps the λ it has unless this is given
     #[arg(long, value_name = "λ", value_parser = lambda)]
     lambda: Option<Lambda>,
+    /// What a call costs where none is wanted, in right calls: more than 1 makes calls rarer, less makes them more frequent. A pack
+    /// that grows keeps what it was fitted with [default: 1]
+    #[arg(long, value_name = "CALLS")]
+    false_call_cost: Option<f64>,
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
@@ -104,7 +109,10 @@ impl Options {
             Some(Lambda::Auto) => None,
             None => earlier.and_then(|head| head.meta.lambda),
         };
-        let settings = FitSettings { folds: self.folds as usize, seed: self.seed, lambda, date };
+        let kept = || earlier.and_then(|_| pack::load_report(pack)).map(|report| report.false_call_cost);
+        let false_call_cost = self.false_call_cost.or_else(kept).unwrap_or(1.0);
+        let settings =
+            FitSettings { folds: self.folds as usize, seed: self.seed, lambda, false_call_cost, date };
         let bar = progress::bar("contexts", "contexts", 0);
         let fits = progress::bar("heads", "fits", 0);
         let calls = progress::bar("arguments", "calls", 0);

@@ -41,9 +41,8 @@ impl Args {
         let pack = Pack::at(&self.dir);
         let (tools, examples, head) = pack::load(&pack)?;
         let head = super::head_of(&pack, head, &tools, &examples)?;
-        let taught = super::taught(&pack, &tools, &examples);
         let model = self.which.for_head(Some(&head)).load_for_text()?;
-        let arguments = self.arguments.into();
+        let extended = super::extended(model.as_ref(), &pack, &head, &tools, &examples)?;
         let decide = |messages: Vec<String>| -> anyhow::Result<()> {
             let question = |user| Question { before: Vec::new(), user, tool: None, expected: None };
             let questions: Vec<Question> = messages.into_iter().map(question).collect();
@@ -53,7 +52,7 @@ impl Args {
                     shown = if self.json { output::json(one) } else { output::text(told(one)) };
                 }
             };
-            pack::evaluate(model.as_ref(), &tools, &head, &questions, arguments, taught.clone(), &mut show)?;
+            pack::evaluate(model.as_ref(), &extended, &questions, self.arguments.into(), &mut show)?;
             Ok(shown?)
         };
         if let Some(message) = &self.message {

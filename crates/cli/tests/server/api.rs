@@ -293,7 +293,7 @@ fn a_pack_says_what_it_changed_and_what_was_changed() {
 }
 
 #[test]
-fn a_tool_is_added_without_reading_the_old_examples_again() {
+fn a_tool_is_added_without_reading_the_old_examples_again_and_taken_out_again() {
     let place = place();
     let copied = Command::new("cp").args(["-r", "home", "grown"]).current_dir(place.at("")).status();
     assert!(copied.expect("cp runs").success());
@@ -320,6 +320,40 @@ fn a_tool_is_added_without_reading_the_old_examples_again() {
         .expect("a count");
     assert!((1..10).contains(&read), "{said}");
     assert!(place.done(&["pack", "show", "grown"]).contains("door"));
+
+    let unknown = place.toolken(&["pack", "remove-tool", "grown", "gate"]).output().expect("it starts");
+    let said = String::from_utf8_lossy(&unknown.stderr);
+    assert!(!unknown.status.success() && said.contains("`gate`") && said.contains("door"), "{said}");
+    let all = ["pack", "remove-tool", "grown", "clock", "lamp", "rain", "door"];
+    assert!(!place.toolken(&all).output().expect("it starts").status.success());
+    let said = place.done(&["pack", "remove-tool", "grown", "door", "--model", "model"]);
+    assert!(said.contains("Read 0 contexts"), "{said}");
+    for file in ["tools.toml", "examples.jsonl"] {
+        let of = |pack: &str| std::fs::read_to_string(place.at(&format!("{pack}/{file}"))).expect("a pack");
+        assert_eq!(of("grown"), of("home"), "{file}");
+    }
+    assert!(!place.done(&["pack", "show", "grown"]).contains("not those that its head was fitted to"));
+}
+
+/// What a false call costs decides the threshold, and a pack that grows keeps it.
+#[test]
+fn the_threshold_goes_by_what_a_false_call_costs() {
+    let place = place();
+    let copied = Command::new("cp").args(["-r", "home", "shy"]).current_dir(place.at("")).status();
+    assert!(copied.expect("cp runs").success());
+    let threshold = |cost: &str| {
+        let fitted =
+            place.done(&["pack", "fit", "shy", "--model", "model", "--json", "--false-call-cost", cost]);
+        let report: Value = serde_json::from_str(fitted.trim()).expect("JSON");
+        report["bias"].as_f64().expect("a threshold")
+    };
+    let (free, one, dear) = (threshold("0"), threshold("1"), threshold("1e6"));
+    assert!(free >= one && one >= dear && free > dear, "{free}, {one}, {dear}");
+    let said = place.done(&["pack", "remove-tool", "shy", "rain", "--model", "model"]);
+    assert!(said.contains("a false call costs 1000000 right ones"), "{said}");
+    let refused = ["pack", "fit", "shy", "--model", "model", "--false-call-cost", "-1"];
+    let refused = place.toolken(&refused).output().expect("it starts");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("expected 0 or more"));
 }
 
 /// A conversation has as many turns as its assistant has, and a turn that says something first still calls. What examples say of

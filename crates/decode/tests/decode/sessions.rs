@@ -4,7 +4,7 @@ use crate::mock::{Mock, ask_with, timeless};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use toolken_decode::{
-    DecodeError, Engine, Extended, Generation, Request, Session, SessionSettings, Settings,
+    DecodeError, Engine, Extended, Finish, Generation, Request, Session, SessionSettings, Settings,
 };
 
 fn mock() -> Mock {
@@ -92,6 +92,31 @@ fn a_row_that_the_model_fails_on_ends_alone() {
             Ok(generation) => assert_eq!(timeless(generation), alone(&mock, request), "request {key}"),
         }
     }
+}
+
+/// In a session whose contexts are limited, requests end as with a model that takes no more.
+#[test]
+fn a_limit_on_contexts_is_a_shorter_model() {
+    let mock = mock();
+    let requests = requests(12);
+    let mut full = 0;
+    for limit in [1, 50, 52, 54, 56, 58, 64] {
+        let extended = Extended::new(&mock, &mock.head(), &mock.tool_set(), None).unwrap();
+        let extended = Arc::new(extended.within(limit).within(usize::MAX));
+        let shorter = self::mock().context(limit);
+        for (key, request) in requests.iter().enumerate() {
+            let mut session = Session::new(&mock, SessionSettings::default());
+            session.admit(key, request.clone(), Arc::clone(&extended)).unwrap();
+            let mut done = Done::new();
+            while !session.is_empty() {
+                step(&mut session, &mut done);
+            }
+            let generation = timeless(done.remove(&key).expect("every request ends").unwrap());
+            full += usize::from(matches!(generation.finish, Finish::ContextFull { .. }));
+            assert_eq!(generation, alone(&shorter, request), "{limit}, request {key}");
+        }
+    }
+    assert!(full > 12, "{full} of the requests were limited");
 }
 
 #[test]
