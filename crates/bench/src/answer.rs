@@ -143,11 +143,11 @@ impl Answerer<'_> {
             .map(|(question, ranked)| self.request(question, ranked))
             .collect::<Result<Vec<_>, _>>()?;
         let mut failed = None;
-        engine.batch(self.batch).run_with(&requests, &mut |event| {
-            if let Event::Done { request, generation } = event
+        engine.batch(self.batch).run_with(&requests, &mut |request, event| {
+            if let Event::Done(generation) = event
                 && failed.is_none()
             {
-                let answered = self.answered(generation, &ranked[request]);
+                let answered = self.answered(&generation, &ranked[request]);
                 failed = answered.and_then(|answered| done(request, answered)).err();
             }
         })?;

@@ -236,8 +236,8 @@ impl Args {
             ..Request::new(Prompt::Raw(template.render(question)))
         };
         let mut written = Ok(());
-        let generations = engine.run_with(&[request], &mut |event| {
-            if let (Event::Text { delta, .. }, false) = (event, self.json) {
+        let generations = engine.run_with(&[request], &mut |_, event| {
+            if let (Event::Text(delta), false) = (event, self.json) {
                 written = std::mem::replace(&mut written, Ok(())).and_then(|()| output::text(delta));
             }
         })?;

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// Hears what happens.
-pub(crate) type Tell<'t> = &'t mut dyn FnMut(Event<'_>);
+pub(crate) type Tell<'t> = &'t mut dyn FnMut(usize, Event);
 
 /// What there is of a generation.
 pub(crate) struct Draft {
@@ -94,7 +94,7 @@ impl OpenCall {
 
     /// Tells that the call has ended, and gives its decision with it.
     fn ended(self, attempt: Attempt, index: usize, tell: Tell) -> Option<Decision> {
-        tell(Event::CallEnd { request: index, attempt: &attempt });
+        tell(index, Event::CallEnd(attempt.clone()));
         let mut decision = self.decision;
         if let Some(decision) = &mut decision {
             decision.attempts.push(attempt);
@@ -369,7 +369,7 @@ impl Draft {
     pub fn tell_text(&mut self, tell: Tell) {
         let delta = self.transcript.take_delta(self.finish.is_some());
         if !delta.is_empty() {
-            tell(Event::Text { request: self.index(), delta: &delta });
+            tell(self.index(), Event::Text(delta));
         }
     }
 

@@ -1,6 +1,7 @@
 //! The loop: every live row names its next tokens, the model reads them in one batch, every row decides.
 
 use crate::DecodeError;
+use crate::draft::Tell;
 use crate::extended::Extended;
 use crate::prefix::{Prefix, common};
 use crate::prepared::Prepared;
@@ -95,17 +96,17 @@ impl<'a> Engine<'a> {
     /// [`DecodeError::Request`] for the first bad request, before anything is generated;
     /// later only what the model or its weights are to blame for.
     pub fn run(&mut self, requests: &[Request]) -> Result<Vec<Generation>, DecodeError> {
-        self.run_with(requests, &mut |_| ())
+        self.run_with(requests, &mut |_, _| ())
     }
 
-    /// As [`Engine::run`], telling `on_event` what happens as it happens.
+    /// As [`Engine::run`], telling `on_event` what happens as it happens, and to which of the requests.
     ///
     /// # Errors
     /// As [`Engine::run`].
     pub fn run_with(
         &mut self,
         requests: &[Request],
-        on_event: &mut dyn FnMut(Event),
+        on_event: &mut dyn FnMut(usize, Event),
     ) -> Result<Vec<Generation>, DecodeError> {
         let prepare =
             |(index, request): (usize, &Request)| Prepared::new(index, request.clone(), &self.extended);
@@ -134,7 +135,7 @@ impl<'a> Engine<'a> {
                 let Some(generation) = row.take_generation() else {
                     return true;
                 };
-                on_event(Event::Done { request: row.index(), generation: &generation });
+                on_event(row.index(), Event::Done(Box::new(generation.clone())));
                 done.insert(row.index(), generation);
                 false
             });
@@ -157,7 +158,7 @@ impl<'a> Engine<'a> {
     }
 
     /// Reads every row's next tokens in one batch, and lets each row decide.
-    fn step(&mut self, rows: &mut [Row], on_event: &mut dyn FnMut(Event)) -> Result<(), DecodeError> {
+    fn step(&mut self, rows: &mut [Row], on_event: Tell) -> Result<(), DecodeError> {
         let lm = self.extended.lm;
         let mut live: Vec<&mut Row> = rows.iter_mut().filter(|row| !row.is_finished()).collect();
         if live.is_empty() {

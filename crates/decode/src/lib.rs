@@ -67,5 +67,5 @@ pub use scores::ToolScores;
 pub use session::{Session, SessionCounts, SessionSettings};
 pub use settings::{Arguments, Calling, Settings};
 pub use trace::{
-    Alternative, Attempt, By, CallOutcome, Counts, Decision, Event, Finish, Generation, Token, TopToken,
+    Alternative, Attempt, By, CallOutcome, Counts, Decision, Event, Finish, Generation, Token, Told, TopToken,
 };

@@ -14,7 +14,7 @@ pub(crate) mod message;
 
 use crate::DecodeError;
 use crate::choose::{Ballot, Scores, best};
-use crate::draft::{Draft, Spliced};
+use crate::draft::{Draft, Spliced, Tell};
 use crate::extended::{Answer, Extended, Kind};
 use crate::grammar::Constraint;
 use crate::prefix::Prefix;
@@ -37,7 +37,7 @@ pub(crate) struct Surroundings<'s, 'a> {
     pub demos: &'s mut HashMap<usize, Prefix>,
     /// Sequences that were read before, and may begin as others do.
     pub kept: &'s VecDeque<Sequence>,
-    pub on_event: &'s mut dyn FnMut(Event),
+    pub on_event: Tell<'s>,
 }
 
 /// A request under way.
@@ -245,23 +245,23 @@ impl Row {
                 return Ok(());
             }
             let callable = &around.extended.callables[tool];
-            let start = Event::CallStart { request: self.index(), tool: &callable.tool.name };
+            let start = Event::CallStart(callable.tool.name.clone());
             let call = Call::new(tool, pending, self.sequence.ids().len());
             let result = match &callable.kind {
                 Kind::Message(grammar) => match self.open_message(callable, grammar, around) {
                     Ok(opening) => {
-                        (around.on_event)(start);
+                        (around.on_event)(self.index(), start);
                         self.begin_json(call, opening);
                         return Ok(());
                     }
                     Err(reason) => Err(reason),
                 },
                 Kind::Literal => {
-                    (around.on_event)(start);
+                    (around.on_event)(self.index(), start);
                     callable.run("")
                 }
                 Kind::Splice => {
-                    (around.on_event)(start);
+                    (around.on_event)(self.index(), start);
                     match self.opening(callable, around.extended) {
                         Ok(ids) => return self.begin_arguments(call, ids, around),
                         Err(reason) => Err(reason),
@@ -300,7 +300,7 @@ impl Row {
         let ends = around.extended.tokenizer().ends_text(word);
         let said = !ends && self.draft.turn.is_none();
         if let Some(WordChances { logprob, top }) = chances.filter(|_| said) {
-            (around.on_event)(Event::Word { request: self.index(), id: word, logprob, top: &top });
+            (around.on_event)(self.index(), Event::Word { id: word, logprob, top });
         }
         // What a limit of the parser's ends is not complete.
         let complete = match self.constraint.as_mut().filter(|_| said) {

@@ -1,13 +1,14 @@
 //! Continuous batching: rows come and go while others decode.
 
 use crate::DecodeError;
+use crate::draft::Tell;
 use crate::extended::Extended;
 use crate::prefix::{begin, common};
 use crate::prepared::Prepared;
 use crate::remote::{Elsewhere, Served};
 use crate::request::Request;
 use crate::row::{Row, Surroundings};
-use crate::trace::{Event, Generation};
+use crate::trace::{Event, Told};
 use lm::{FrozenLm, Matrix, Sequence};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -127,17 +128,13 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// One step of every row; at an engine elsewhere, a short wait for what it has to tell. Finished rows leave the session: `done` gets their outcome.
-    ///
-    /// A row that the model fails on ends with the error; the others go on.
-    pub fn step(
-        &mut self,
-        on_event: &mut dyn FnMut(Event),
-        done: &mut dyn FnMut(usize, Result<Generation, DecodeError>),
-    ) {
+    /// One step of every row; at an engine elsewhere, a short wait for what it has to tell. `tell` hears what happens to which
+    /// request; those that are done, or that the model fails on, leave the session with it, and the others go on.
+    pub fn step(&mut self, tell: &mut dyn FnMut(usize, Told)) {
         if let Some(there) = &mut self.elsewhere {
-            return there.rows.step(on_event, done);
+            return there.rows.step(tell);
         }
+        let on_event: Tell = &mut |key, event| tell(key, Ok(event));
         let mut failed: Vec<(usize, DecodeError)> = Vec::new();
         let live: Vec<usize> = (0..self.slots.len()).filter(|&i| !self.slots[i].row.is_finished()).collect();
         let lengths: Vec<usize> = live.iter().map(|&i| self.slots[i].row.read_so_far()).collect();
@@ -156,7 +153,7 @@ impl<'a> Session<'a> {
         }
         for (key, error) in failed {
             self.cancel(key);
-            done(key, Err(error));
+            tell(key, Err(error));
         }
         let spent: Vec<Sequence> = self.slots.iter_mut().filter_map(|slot| slot.row.take_spent()).collect();
         spent.into_iter().for_each(|sequence| self.keep(sequence));
@@ -169,8 +166,7 @@ impl<'a> Session<'a> {
             let slot = self.slots.swap_remove(at);
             let key = slot.row.index();
             self.keep(slot.row.into_sequence());
-            on_event(Event::Done { request: key, generation: &generation });
-            done(key, Ok(generation));
+            tell(key, Ok(Event::Done(Box::new(generation))));
         }
     }
 
@@ -181,7 +177,7 @@ impl<'a> Session<'a> {
     fn advance(
         &mut self,
         places: &[usize],
-        on_event: &mut dyn FnMut(Event),
+        on_event: Tell,
         failed: &mut Vec<(usize, DecodeError)>,
     ) -> Result<(), DecodeError> {
         let (lm, prefill, kept) = (self.lm, self.settings.prefill.max(1), &self.kept);

@@ -195,54 +195,30 @@ impl CallOutcome {
     }
 }
 
-/// What happens while generating, for whoever shows it as it happens. Text once given is never taken back.
+/// What happens to a request while it is generated for. Text once given is never taken back.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Event<'a> {
+pub enum Event {
     /// More text.
-    Text {
-        /// Which of the requests, from 0.
-        request: usize,
-        /// The new part.
-        delta: &'a str,
-    },
-    /// A call has begun.
-    CallStart {
-        /// Which of the requests, from 0.
-        request: usize,
-        /// The tool's name.
-        tool: &'a str,
-    },
+    Text(String),
     /// A word was chosen; told only where [`Settings::logprobs`](crate::Settings::logprobs) asks for it.
     Word {
-        /// Which of the requests, from 0.
-        request: usize,
         /// The word's id.
         id: u32,
         /// log P(word) over words and tools, temperature 1.
         logprob: f32,
         /// The best tokens, best first.
-        top: &'a [TopToken],
+        top: Vec<TopToken>,
     },
+    /// A call of this tool has begun.
+    CallStart(String),
     /// More of the JSON of the call that began last.
-    Arguments {
-        /// Which of the requests, from 0.
-        request: usize,
-        /// The new part.
-        delta: &'a str,
-    },
+    Arguments(String),
     /// A call has ended. One that failed is undone; the result of one that stands follows as text, unless the call is the caller's to
     /// run. A call in a message that a limit cuts off has failed, and ends the generation.
-    CallEnd {
-        /// Which of the requests, from 0.
-        request: usize,
-        /// The call.
-        attempt: &'a Attempt,
-    },
-    /// A request is done; no more of it follows.
-    Done {
-        /// Which of the requests, from 0.
-        request: usize,
-        /// Its outcome.
-        generation: &'a Generation,
-    },
+    CallEnd(Attempt),
+    /// The request is done; no more of it follows.
+    Done(Box<Generation>),
 }
+
+/// What a session tells of a request: [`Event::Done`] or an error is the last.
+pub type Told = Result<Event, crate::DecodeError>;

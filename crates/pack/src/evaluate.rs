@@ -3,8 +3,8 @@
 use crate::FitError;
 use crate::examples::object;
 use decode::{
-    Alternative, Arguments, Conversation, Decision, Extended, Prompt, Request, Session, SessionSettings,
-    Settings, Token,
+    Alternative, Arguments, Conversation, Decision, Event, Extended, Prompt, Request, Session,
+    SessionSettings, Settings, Token,
 };
 use lm::{ChatTemplate, FrozenLm, Message};
 use serde::{Deserialize, Serialize};
@@ -296,14 +296,12 @@ fn run(
         session.admit(key, request, Arc::clone(extended))?;
         let (mut outcome, mut known) = (None, None);
         while !session.is_empty() {
-            session.step(
-                &mut |event| {
-                    if let decode::Event::CallStart { .. } = event {
-                        known.get_or_insert_with(|| started.elapsed());
-                    }
-                },
-                &mut |_, result| outcome = Some(result),
-            );
+            session.step(&mut |_, told| match told {
+                Ok(Event::CallStart(_)) => drop(known.get_or_insert_with(|| started.elapsed())),
+                Ok(Event::Done(generation)) => outcome = Some(Ok(generation)),
+                Ok(_) => {}
+                Err(error) => outcome = Some(Err(error)),
+            });
         }
         let Some(generation) = outcome.transpose()? else { continue };
         let called = call(&generation, &generation.text);

@@ -4,9 +4,8 @@ use crate::chat::{Frame, events, json_response};
 use crate::error::ApiError;
 use crate::protocol::{CompletionRequest, parse};
 use crate::routes::App;
-use crate::scheduler::Output;
 use axum::response::Response;
-use decode::{Calling, Finish, Generation, Prompt, Request};
+use decode::{Calling, Event, Finish, Generation, Prompt, Request};
 use serde_json::{Value, json};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -49,21 +48,21 @@ pub(crate) async fn answer(app: &Arc<App>, client: &str, body: &[u8]) -> Result<
     if request.sampling.stream != Some(true) {
         while let Some(output) = outputs.recv().await {
             match output {
-                Output::Done(generation) => {
+                Ok(Event::Done(generation)) => {
                     let mut body =
                         frame.object("text_completion", choice(&generation.text, json!(reason(&generation))));
                     body["usage"] = usage(&generation);
                     return Ok(json_response(&body));
                 }
-                Output::Failed(failure) => return Err(failure.answer("prompt")),
-                _ => {}
+                Err(failure) => return Err(failure.answer("prompt")),
+                Ok(_) => {}
             }
         }
         return Err(ApiError::internal("the engine ended"));
     }
     // A request that fails at once gets a status, not a stream.
     let mut next = outputs.recv().await;
-    if let Some(Output::Failed(failure)) = next {
+    if let Some(Err(failure)) = next {
         return Err(failure.answer("prompt"));
     }
     let (out, lines) = channel::<Result<String, Infallible>>(64);
@@ -72,18 +71,18 @@ pub(crate) async fn answer(app: &Arc<App>, client: &str, body: &[u8]) -> Result<
         let line = |body: Value| Ok(format!("data: {body}\n\n"));
         loop {
             let (body, last) = match next {
-                Some(Output::Text(text)) => {
+                Some(Ok(Event::Text(text))) => {
                     (frame.object("text_completion", choice(&text, Value::Null)), false)
                 }
-                Some(Output::Done(generation)) => {
+                Some(Ok(Event::Done(generation))) => {
                     let mut body = frame.object("text_completion", choice("", json!(reason(&generation))));
                     if with_usage {
                         body["usage"] = usage(&generation);
                     }
                     (body, true)
                 }
-                Some(Output::Failed(failure)) => (failure.answer("prompt").json(), true),
-                Some(_) => (Value::Null, false),
+                Some(Err(failure)) => (failure.answer("prompt").json(), true),
+                Some(Ok(_)) => (Value::Null, false),
                 None => (ApiError::internal("the engine ended").json(), true),
             };
             if !body.is_null() && out.send(line(body)).await.is_err() {

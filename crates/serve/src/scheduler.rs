@@ -2,26 +2,15 @@
 
 use crate::error::ApiError;
 use crate::metrics::Metrics;
-use decode::{
-    Attempt, DecodeError, Event, Extended, Generation, Request, Served, Session, SessionSettings, TopToken,
-};
+use decode::{DecodeError, Event, Extended, Request, Served, Session, SessionSettings};
 use lm::FrozenLm;
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-/// What a job tells, in order; `Done` or `Failed` is the last.
-#[derive(Debug)]
-pub(crate) enum Output {
-    Text(String),
-    Word { id: u32, logprob: f32, top: Vec<TopToken> },
-    CallStart(String),
-    Arguments(String),
-    CallEnd(Attempt),
-    Done(Box<Generation>),
-    Failed(Failure),
-}
+/// What a job tells, in order: [`Event::Done`] or a failure is the last.
+pub(crate) type Output = Result<Event, Failure>;
 
 /// Why there is no generation.
 #[derive(Clone, Debug)]
@@ -181,114 +170,122 @@ fn run(
     metrics: &Metrics,
     served: Option<Served>,
 ) {
-    let begin = || {
-        let session = Session::new(model, SessionSettings::default());
-        match &served {
-            Some(served) => session.served_by(served.clone()),
-            None => session,
-        }
-    };
-    let mut session = begin();
-    let mut running: HashMap<usize, UnboundedSender<Output>> = HashMap::new();
-    let mut next_key = 0;
+    let mut rows = Rows::new(model, served, metrics);
     loop {
         let mut jobs = Vec::new();
         {
             let mut queue = lock(&shared.0);
-            while session.is_empty() && queue.waiting == 0 {
+            while rows.session.is_empty() && queue.waiting == 0 {
                 if queue.stopping {
                     return;
                 }
                 queue = shared.1.wait(queue).unwrap_or_else(PoisonError::into_inner);
             }
-            while session.len() + jobs.len() < batch {
+            while rows.session.len() + jobs.len() < batch {
                 let Some(job) = queue.pop() else { break };
                 jobs.push(job);
             }
             Metrics::set(&metrics.waiting, queue.waiting);
         }
-        for Job { request, extended, outputs } in jobs {
-            if outputs.is_closed() {
-                Metrics::add(&metrics.cancelled, 1);
-                continue;
-            }
-            let key = next_key;
-            next_key += 1;
-            let admitted = catch_unwind(AssertUnwindSafe(|| session.admit(key, request, extended)));
-            let fault = match admitted {
-                Ok(Ok(())) => {
-                    running.insert(key, outputs);
-                    continue;
-                }
-                Ok(Err(error)) => error.into(),
-                Err(_) => Failure::Fault("the request could not be read".to_owned()),
-            };
-            Metrics::add(&metrics.failed, 1);
-            let _ = outputs.send(Output::Failed(fault)); // whoever asked may have left
-        }
-        let left: Vec<usize> =
-            running.iter().filter(|(_, out)| out.is_closed()).map(|(key, _)| *key).collect();
-        for key in left {
-            session.cancel(key);
-            running.remove(&key);
-            Metrics::add(&metrics.cancelled, 1);
-        }
-        Metrics::set(&metrics.running, session.len());
-        let mut done = Vec::new();
-        let stepped = catch_unwind(AssertUnwindSafe(|| {
-            session.step(&mut |event| forward(&running, event), &mut |key, result| done.push((key, result)))
-        }));
-        Metrics::add(&metrics.steps, 1);
-        let counts = session.counts();
-        Metrics::set(&metrics.reused_tokens, counts.reused as usize);
-        Metrics::set(&metrics.read_tokens, counts.read as usize);
-        Metrics::set(&metrics.running, session.len());
-        for (key, result) in done {
-            let Some(outputs) = running.remove(&key) else { continue };
-            let output = match result {
-                Ok(generation) => {
-                    Metrics::add(&metrics.finished, 1);
-                    Metrics::add(&metrics.prompt_tokens, generation.tokens.prompt);
-                    Metrics::add(
-                        &metrics.generated_tokens,
-                        generation.tokens.chosen + generation.tokens.arguments,
-                    );
-                    Output::Done(Box::new(generation))
-                }
-                Err(error) => {
-                    Metrics::add(&metrics.failed, 1);
-                    Output::Failed(error.into())
-                }
-            };
-            let _ = outputs.send(output);
-        }
-        if stepped.is_ok() {
-            continue;
-        }
-        // A fault of the program: whose request met it can't be told, so all rows end, and the next find a new session.
-        let fault = Failure::Fault("the engine failed".to_owned());
-        tracing::error!("a step panicked; {} generations end", running.len());
-        for (_, outputs) in running.drain() {
-            Metrics::add(&metrics.failed, 1);
-            let _ = outputs.send(Output::Failed(fault.clone()));
-        }
-        session = begin();
+        jobs.into_iter().for_each(|job| rows.admit(job));
+        rows.cancel_those_that_left();
+        rows.step();
     }
 }
 
-fn forward(running: &HashMap<usize, UnboundedSender<Output>>, event: Event<'_>) {
-    let (key, output) = match event {
-        Event::Text { request, delta } => (request, Output::Text(delta.to_owned())),
-        Event::Word { request, id, logprob, top } => {
-            (request, Output::Word { id, logprob, top: top.to_vec() })
+/// The generations under way, and where each is told.
+struct Rows<'m> {
+    model: &'static dyn FrozenLm,
+    served: Option<Served>,
+    session: Session<'static>,
+    outputs: HashMap<usize, UnboundedSender<Output>>,
+    next: usize,
+    metrics: &'m Metrics,
+}
+
+impl<'m> Rows<'m> {
+    fn new(model: &'static dyn FrozenLm, served: Option<Served>, metrics: &'m Metrics) -> Self {
+        let session = begin(model, served.as_ref());
+        Self { model, served, session, outputs: HashMap::new(), next: 0, metrics }
+    }
+
+    fn admit(&mut self, Job { request, extended, outputs }: Job) {
+        if outputs.is_closed() {
+            Metrics::add(&self.metrics.cancelled, 1);
+            return;
         }
-        Event::CallStart { request, tool } => (request, Output::CallStart(tool.to_owned())),
-        Event::Arguments { request, delta } => (request, Output::Arguments(delta.to_owned())),
-        Event::CallEnd { request, attempt } => (request, Output::CallEnd(attempt.clone())),
-        Event::Done { .. } => return,
-    };
-    if let Some(outputs) = running.get(&key) {
-        let _ = outputs.send(output); // a closed one is cancelled before the next step
+        let key = self.next;
+        self.next += 1;
+        let admitted = catch_unwind(AssertUnwindSafe(|| self.session.admit(key, request, extended)));
+        let fault = match admitted {
+            Ok(Ok(())) => {
+                self.outputs.insert(key, outputs);
+                return;
+            }
+            Ok(Err(error)) => error.into(),
+            Err(_) => Failure::Fault("the request could not be read".to_owned()),
+        };
+        Metrics::add(&self.metrics.failed, 1);
+        let _ = outputs.send(Err(fault)); // whoever asked may have left
+    }
+
+    fn cancel_those_that_left(&mut self) {
+        let left = |(key, outputs): (&usize, &UnboundedSender<Output>)| outputs.is_closed().then_some(*key);
+        for key in self.outputs.iter().filter_map(left).collect::<Vec<_>>() {
+            self.session.cancel(key);
+            self.outputs.remove(&key);
+            Metrics::add(&self.metrics.cancelled, 1);
+        }
+        Metrics::set(&self.metrics.running, self.session.len());
+    }
+
+    fn step(&mut self) {
+        let mut ended = Vec::new();
+        let stepped = catch_unwind(AssertUnwindSafe(|| {
+            self.session.step(&mut |key, told| match told {
+                Ok(Event::Done(_)) | Err(_) => ended.push((key, told.map_err(Failure::from))),
+                Ok(event) => {
+                    if let Some(outputs) = self.outputs.get(&key) {
+                        let _ = outputs.send(Ok(event)); // a closed one is cancelled before the next step
+                    }
+                }
+            });
+        }));
+        let (metrics, counts) = (self.metrics, self.session.counts());
+        Metrics::add(&metrics.steps, 1);
+        Metrics::set(&metrics.reused_tokens, counts.reused as usize);
+        Metrics::set(&metrics.read_tokens, counts.read as usize);
+        Metrics::set(&metrics.running, self.session.len());
+        for (key, last) in ended {
+            let Some(outputs) = self.outputs.remove(&key) else { continue };
+            if let Ok(Event::Done(generation)) = &last {
+                let tokens = generation.tokens;
+                Metrics::add(&metrics.finished, 1);
+                Metrics::add(&metrics.prompt_tokens, tokens.prompt);
+                Metrics::add(&metrics.generated_tokens, tokens.chosen + tokens.arguments);
+            } else {
+                Metrics::add(&metrics.failed, 1);
+            }
+            let _ = outputs.send(last);
+        }
+        if stepped.is_ok() {
+            return;
+        }
+        // A fault of the program: whose request met it can't be told, so all rows end, and the next find a new session.
+        tracing::error!("a step panicked; {} generations end", self.outputs.len());
+        for (_, outputs) in self.outputs.drain() {
+            Metrics::add(&metrics.failed, 1);
+            let _ = outputs.send(Err(Failure::Fault("the engine failed".to_owned())));
+        }
+        self.session = begin(self.model, self.served.as_ref());
+    }
+}
+
+fn begin(model: &'static dyn FrozenLm, served: Option<&Served>) -> Session<'static> {
+    let session = Session::new(model, SessionSettings::default());
+    match served {
+        Some(served) => session.served_by(served.clone()),
+        None => session,
     }
 }
 

@@ -4,8 +4,10 @@ use crate::config::Config;
 use crate::error::ApiError;
 use crate::execute::Executor;
 use crate::metrics::Metrics;
-use crate::scheduler::{Output, Scheduler};
-use decode::{Calling, Conversation, Decision, Extended, Finish, Generation, Prompt, Request, TopToken};
+use crate::scheduler::Scheduler;
+use decode::{
+    Calling, Conversation, Decision, Event, Extended, Finish, Generation, Prompt, Request, TopToken,
+};
 use lm::{Message, Role, ToolCall};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -237,9 +239,9 @@ impl Stage {
                 () = pieces.closed() => return Err(Left),
             };
             let piece = match output {
-                Some(Output::Text(text)) => Piece::Text(text),
-                Some(Output::Word { id, logprob, top }) => Piece::Word { id, logprob, top },
-                Some(Output::CallStart(name)) => {
+                Some(Ok(Event::Text(text))) => Piece::Text(text),
+                Some(Ok(Event::Word { id, logprob, top })) => Piece::Word { id, logprob, top },
+                Some(Ok(Event::CallStart(name))) => {
                     // Tools that are run here, in the text or by the server, are not the client's business.
                     let client = !turn.executed.contains(&name)
                         && turn.tools.by_name(&name).is_some_and(|tool| !tool.stands_in_text());
@@ -248,18 +250,18 @@ impl Stage {
                     next += 1;
                     Piece::CallStart { index, id: call_id(), name }
                 }
-                Some(Output::Arguments(delta)) => match index {
+                Some(Ok(Event::Arguments(delta))) => match index {
                     Some(index) => Piece::Arguments { index, delta },
                     None => continue,
                 },
-                Some(Output::CallEnd(attempt)) => match attempt.outcome.result() {
+                Some(Ok(Event::CallEnd(attempt))) => match attempt.outcome.result() {
                     Some(result) => Piece::Ran(json!({
                         "tool": attempt.tool, "arguments": attempt.arguments, "result": result, "micros": attempt.micros,
                     })),
                     None => continue,
                 },
-                Some(Output::Done(generation)) => return Ok(Ok((*generation, next))),
-                Some(Output::Failed(failure)) => return Ok(Err(failure.answer("messages"))),
+                Some(Ok(Event::Done(generation))) => return Ok(Ok((*generation, next))),
+                Some(Err(failure)) => return Ok(Err(failure.answer("messages"))),
                 None => return Ok(Err(ApiError::internal("the engine ended"))),
             };
             pieces.send(piece).await.map_err(|_| Left)?;

@@ -42,8 +42,8 @@ pub fn answer(
         None => Engine::words_only(model),
     };
     let bar = progress::bar("answers", "questions", questions.len() as u64);
-    let generations = engine.batch(BATCH).run_with(&requests, &mut |event| {
-        if matches!(event, decode::Event::Done { .. }) {
+    let generations = engine.batch(BATCH).run_with(&requests, &mut |_, event| {
+        if matches!(event, decode::Event::Done(_)) {
             bar.inc(1);
         }
     })?;

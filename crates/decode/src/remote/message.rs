@@ -64,7 +64,7 @@ impl Row<'_, '_> {
         match completed.end {
             _ if is_object => call.bytes = call.bytes.trim_ascii().to_vec(),
             End::Length => {
-                self.draft.cut_off(call, Finish::MaxTokens, extended, &mut |event| teller.tell(event));
+                self.draft.cut_off(call, Finish::MaxTokens, extended, &mut |_, event| teller.tell(event));
                 return Ok(());
             }
             End::Text | End::Stop => {
@@ -73,14 +73,13 @@ impl Row<'_, '_> {
                 return Ok(());
             }
         }
-        let request = self.draft.index();
-        teller.tell(Event::CallStart { request, tool: &callable.tool.name });
-        teller.tell(Event::Arguments { request, delta: &call.arguments() });
+        teller.tell(Event::CallStart(callable.tool.name.clone()));
+        teller.tell(Event::Arguments(call.arguments()));
         let defined = framed.defined;
         if defined {
             self.draft.counts.aside += prompt.len();
         }
-        let Some(rest) = self.draft.stand(call, framed, extended, &mut |event| teller.tell(event)) else {
+        let Some(rest) = self.draft.stand(call, framed, extended, &mut |_, event| teller.tell(event)) else {
             return Ok(());
         };
         let written = tokens.iter().map(|token| token.id);

@@ -82,7 +82,7 @@ impl<'r, 'a> Row<'r, 'a> {
 
     fn tell_text(&mut self) {
         let teller = self.teller;
-        self.draft.tell_text(&mut |event| teller.tell(event));
+        self.draft.tell_text(&mut |_, event| teller.tell(event));
     }
 
     /// The request, apart from the row: to be read while the row changes.
@@ -253,7 +253,7 @@ impl<'r, 'a> Row<'r, 'a> {
         let mut call = OpenCall::new(tool, Some(decision));
         // A call in a message is told of when its arguments are there: until then it may come to nothing, and text follow.
         if !matches!(callable.kind, Kind::Message(_)) {
-            self.teller.tell(Event::CallStart { request: self.draft.index(), tool: &callable.tool.name });
+            self.teller.tell(Event::CallStart(callable.tool.name.clone()));
         }
         match &callable.kind {
             Kind::Literal => self.end_call(call, callable.run("")),
@@ -300,7 +300,7 @@ impl<'r, 'a> Row<'r, 'a> {
             let top = emitted.top.iter().take(count);
             let top: Vec<_> =
                 top.map(|&(id, logprob)| self.extended.top_token(self.pick(id), logprob)).collect();
-            self.teller.tell(Event::Word { request: self.draft.index(), id: word, logprob, top: &top });
+            self.teller.tell(Event::Word { id: word, logprob, top });
         }
         let ids = self.draft.word(word, decision, self.extended);
         // The engine did not know of what was put in behind the word.
@@ -358,7 +358,7 @@ impl<'r, 'a> Row<'r, 'a> {
     /// Puts a call's result in its place, or leaves the decision open for the next best token.
     pub fn end_call(&mut self, call: OpenCall, result: Result<Answer, String>) {
         let (tool, teller) = (call.tool, self.teller);
-        match self.draft.splice(call, result, self.extended, &mut |event| teller.tell(event)) {
+        match self.draft.splice(call, result, self.extended, &mut |_, event| teller.tell(event)) {
             Spliced::Done(ids) => {
                 self.ids.extend(ids);
                 self.failed.clear();

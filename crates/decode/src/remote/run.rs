@@ -3,24 +3,15 @@
 use super::Served;
 use super::row::Row;
 use crate::DecodeError;
+use crate::draft::Tell;
 use crate::extended::Extended;
 use crate::prepared::Prepared;
-use crate::trace::{Attempt, Event, Generation, TopToken};
+use crate::trace::{Event, Generation, Told};
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
-
-/// An [`Event`] on its way from a request's thread.
-pub(super) enum Told {
-    Text(String),
-    CallStart(String),
-    Word(u32, f32, Vec<TopToken>),
-    Arguments(String),
-    CallEnd(Attempt),
-    Done(Result<Generation, DecodeError>),
-}
 
 /// Says what happens to one request.
 pub(super) struct Teller {
@@ -36,20 +27,13 @@ impl Teller {
     }
 
     /// Tells what has happened, but for the end.
-    pub fn tell(&self, event: Event<'_>) {
-        self.send(match event {
-            Event::Text { delta, .. } => Told::Text(delta.to_owned()),
-            Event::CallStart { tool, .. } => Told::CallStart(tool.to_owned()),
-            Event::Word { id, logprob, top, .. } => Told::Word(id, logprob, top.to_vec()),
-            Event::Arguments { delta, .. } => Told::Arguments(delta.to_owned()),
-            Event::CallEnd { attempt, .. } => Told::CallEnd(attempt.clone()),
-            Event::Done { .. } => return,
-        });
+    pub fn tell(&self, event: Event) {
+        self.send(Ok(event));
     }
 
     /// Tells the end.
     pub fn done(&self, outcome: Result<Generation, DecodeError>) {
-        self.send(Told::Done(outcome));
+        self.send(outcome.map(|generation| Event::Done(Box::new(generation))));
     }
 
     fn send(&self, told: Told) {
@@ -67,7 +51,7 @@ pub(crate) fn run(
     served: &Served,
     prepared: Vec<Prepared>,
     batch: NonZeroUsize,
-    on_event: &mut dyn FnMut(Event<'_>),
+    on_event: Tell,
 ) -> Result<Vec<Generation>, DecodeError> {
     let workers = batch.get().min(prepared.len());
     let waiting = Mutex::new(prepared.into_iter());
@@ -90,34 +74,18 @@ pub(crate) fn run(
         drop(to);
         let mut done = BTreeMap::new();
         for (request, told) in from {
-            match told {
-                Told::Done(Ok(generation)) => {
-                    on_event(Event::Done { request, generation: &generation });
-                    done.insert(request, generation);
+            let event = told.inspect_err(|_| {
+                // No more are begun, and those that are ask for nothing more.
+                given_up.store(true, Ordering::Relaxed);
+                if let Ok(mut waiting) = waiting.lock() {
+                    waiting.by_ref().for_each(drop);
                 }
-                Told::Done(Err(error)) => {
-                    // No more are begun, and those that are ask for nothing more.
-                    given_up.store(true, Ordering::Relaxed);
-                    if let Ok(mut waiting) = waiting.lock() {
-                        waiting.by_ref().for_each(drop);
-                    }
-                    return Err(error);
-                }
-                told => event(request, &told, on_event),
+            })?;
+            if let Event::Done(generation) = &event {
+                done.insert(request, (**generation).clone());
             }
+            on_event(request, event);
         }
         Ok(done.into_values().collect())
     })
-}
-
-/// Tells what has happened, but for the end.
-pub(super) fn event(request: usize, told: &Told, on_event: &mut dyn FnMut(Event<'_>)) {
-    match told {
-        Told::Text(delta) => on_event(Event::Text { request, delta }),
-        Told::CallStart(tool) => on_event(Event::CallStart { request, tool }),
-        Told::Word(id, logprob, top) => on_event(Event::Word { request, id: *id, logprob: *logprob, top }),
-        Told::Arguments(delta) => on_event(Event::Arguments { request, delta }),
-        Told::CallEnd(attempt) => on_event(Event::CallEnd { request, attempt }),
-        Told::Done(_) => {}
-    }
 }

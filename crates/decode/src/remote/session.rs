@@ -3,12 +3,12 @@
 
 use super::Served;
 use super::row::Row;
-use super::run::{Teller, Told, event};
+use super::run::Teller;
 use crate::DecodeError;
 use crate::extended::Extended;
 use crate::prepared::Prepared;
 use crate::request::Request;
-use crate::trace::{Event, Generation};
+use crate::trace::{Event, Told};
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -80,26 +80,15 @@ impl Elsewhere {
     }
 
     /// Waits a little for something to happen, and tells all that has.
-    pub fn step(
-        &mut self,
-        on_event: &mut dyn FnMut(Event<'_>),
-        done: &mut dyn FnMut(usize, Result<Generation, DecodeError>),
-    ) {
+    pub fn step(&mut self, tell: &mut dyn FnMut(usize, Told)) {
         let mut next = self.from.recv_timeout(STEP).ok();
         while let Some((key, told)) = next {
-            if let Some(cancelled) = self.running.get(&key) {
-                let cancelled = cancelled.load(Ordering::Relaxed);
-                match told {
-                    Told::Done(_) if cancelled => drop(self.running.remove(&key)),
-                    _ if cancelled => {}
-                    Told::Done(outcome) => {
-                        self.running.remove(&key);
-                        if let Ok(generation) = &outcome {
-                            on_event(Event::Done { request: key, generation });
-                        }
-                        done(key, outcome);
-                    }
-                    told => event(key, &told, on_event),
+            if let Some(cancelled) = self.running.get(&key).map(|it| it.load(Ordering::Relaxed)) {
+                if matches!(told, Ok(Event::Done(_)) | Err(_)) {
+                    self.running.remove(&key);
+                }
+                if !cancelled {
+                    tell(key, told);
                 }
             }
             next = self.from.try_recv().ok();

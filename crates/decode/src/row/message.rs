@@ -202,7 +202,7 @@ impl Row {
         let delta = String::from_utf8_lossy(&open.bytes[message.given..valid]).into_owned();
         message.given = valid;
         if !delta.is_empty() {
-            (around.on_event)(Event::Arguments { request: self.index(), delta: &delta });
+            (around.on_event)(self.index(), Event::Arguments(delta));
         }
         let read = call.own.as_ref().unwrap_or(&self.sequence).ids().len();
         if complete {

@@ -130,13 +130,13 @@ fn told(engine: Engine<'_>, request: &Request) -> Vec<(&'static str, String)> {
     let mut told: Vec<(&'static str, String)> = Vec::new();
     let mut engine = engine;
     engine
-        .run_with(std::slice::from_ref(request), &mut |event| {
+        .run_with(std::slice::from_ref(request), &mut |_, event| {
             let (kind, piece) = match event {
-                Event::Text { delta, .. } => ("text", delta.to_owned()),
-                Event::CallStart { tool, .. } => ("start", tool.to_owned()),
-                Event::Arguments { delta, .. } => ("arguments", delta.to_owned()),
-                Event::CallEnd { attempt, .. } => ("end", attempt.arguments.clone()),
-                Event::Word { .. } | Event::Done { .. } => return,
+                Event::Text(delta) => ("text", delta),
+                Event::CallStart(tool) => ("start", tool),
+                Event::Arguments(delta) => ("arguments", delta),
+                Event::CallEnd(attempt) => ("end", attempt.arguments),
+                Event::Word { .. } | Event::Done(_) => return,
             };
             match told.last_mut() {
                 Some((last, text)) if *last == kind => *text += &piece,
@@ -175,9 +175,9 @@ fn the_text_so_far_is_told_in_order_and_adds_up() {
     let told = Mutex::new(String::new());
     let requests = vec![ask("A:"); 5];
     let done = engine
-        .run_with(&requests, &mut |event| {
-            if let Event::Text { request: 3, delta } = event {
-                told.lock().unwrap().push_str(delta);
+        .run_with(&requests, &mut |request, event| {
+            if let (3, Event::Text(delta)) = (request, event) {
+                told.lock().unwrap().push_str(&delta);
             }
         })
         .unwrap();

@@ -6,8 +6,8 @@ use lm::{ChatTemplate, FrozenLm, Message};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use toolken_decode::{
-    Arguments, Conversation, Engine, Extended, Finish, Generation, Prompt, Request, Session, SessionSettings,
-    Settings, Taught, WorkedCall,
+    Arguments, Conversation, Engine, Event, Extended, Finish, Generation, Prompt, Request, Session,
+    SessionSettings, Settings, Taught, WorkedCall,
 };
 use tools::{Tool, ToolSet};
 
@@ -138,7 +138,11 @@ fn arguments_can_be_written_after_worked_calls() {
         session.admit(0, request, extended).unwrap();
         let mut made = Vec::new();
         while !session.is_empty() {
-            session.step(&mut |_| (), &mut |_, generation| made = calls(&generation.unwrap()));
+            session.step(&mut |_, told| {
+                if let Event::Done(generation) = told.unwrap() {
+                    made = calls(&generation);
+                }
+            });
         }
         made.remove(0).1["on"].as_bool().unwrap()
     };
@@ -229,7 +233,11 @@ fn an_object_goes_on_only_if_that_is_likelier_by_a_margin() {
         session.admit(0, chat(&mock, vec![Message::user("Hi")], settings), extended).unwrap();
         let mut made = Vec::new();
         while !session.is_empty() {
-            session.step(&mut |_| (), &mut |_, generation| made = calls(&generation.unwrap()));
+            session.step(&mut |_, told| {
+                if let Event::Done(generation) = told.unwrap() {
+                    made = calls(&generation);
+                }
+            });
         }
         made.remove(0).1
     };
@@ -255,7 +263,11 @@ fn an_object_goes_on_only_if_that_is_likelier_by_a_margin() {
         session.admit(0, chat(mock, vec![Message::user("Hi")], settings), extended).unwrap();
         let mut made = Vec::new();
         while !session.is_empty() {
-            session.step(&mut |_| (), &mut |_, generation| made = calls(&generation.unwrap()));
+            session.step(&mut |_, told| {
+                if let Event::Done(generation) = told.unwrap() {
+                    made = calls(&generation);
+                }
+            });
         }
         made.remove(0).1
     };
@@ -312,10 +324,11 @@ fn arguments_can_be_written_after_the_tools_definition() {
     for key in 0..2 {
         session.admit(key, request(Arguments::Definition), Arc::clone(&extended)).unwrap();
         while !session.is_empty() {
-            session.step(&mut |_| (), &mut |_, generation| {
-                let generation = generation.unwrap();
-                assert_eq!(calls(&generation), lamp(false));
-                aside.push(generation.tokens.aside);
+            session.step(&mut |_, told| {
+                if let Event::Done(generation) = told.unwrap() {
+                    assert_eq!(calls(&generation), lamp(false));
+                    aside.push(generation.tokens.aside);
+                }
             });
         }
     }

@@ -4,7 +4,7 @@ use crate::mock::{Mock, ask_with, timeless};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use toolken_decode::{
-    DecodeError, Engine, Extended, Finish, Generation, Request, Session, SessionSettings, Settings,
+    DecodeError, Engine, Event, Extended, Finish, Generation, Request, Session, SessionSettings, Settings,
 };
 
 fn mock() -> Mock {
@@ -33,8 +33,13 @@ fn alone(mock: &Mock, request: &Request) -> Generation {
 type Done = BTreeMap<usize, Result<Generation, DecodeError>>;
 
 fn step(session: &mut Session, done: &mut Done) {
-    session.step(&mut |_| (), &mut |key, result| {
-        assert!(done.insert(key, result).is_none(), "request {key} ends once");
+    session.step(&mut |key, told| {
+        let outcome = match told {
+            Ok(Event::Done(generation)) => Ok(*generation),
+            Ok(_) => return,
+            Err(error) => Err(error),
+        };
+        assert!(done.insert(key, outcome).is_none(), "request {key} ends once");
     });
 }
 

@@ -76,14 +76,15 @@ fn events_tell_the_same_story_as_the_outcome() {
     let mut told = Vec::new();
     let generations = Engine::new(&mock, &head, &tools)
         .unwrap()
-        .run_with(&[ask("A:")], &mut |event| {
+        .run_with(&[ask("A:")], &mut |request, event| {
+            assert_eq!(request, 0);
             told.push(match event {
-                Event::Text { request: 0, delta } => delta.to_string(),
-                Event::CallStart { request: 0, tool } => format!("{tool}("),
-                Event::CallEnd { request: 0, attempt } => {
+                Event::Text(delta) => delta,
+                Event::CallStart(tool) => format!("{tool}("),
+                Event::CallEnd(attempt) => {
                     format!("{}) {}", attempt.arguments, attempt.outcome.result().is_some())
                 }
-                Event::Done { request: 0, generation } => format!("{:?}", generation.finish),
+                Event::Done(generation) => format!("{:?}", generation.finish),
                 other => panic!("{other:?}"),
             });
         })
