@@ -18,6 +18,7 @@ mod plan;
 mod store;
 
 pub use arena::Arena;
+use arena::FOLDS;
 pub(crate) use candidates::{STATES, choose, of_text, pooled, together};
 pub use cell::{Adam, AtBias, Cell, Kind, Lambda, Names, Row, Unit, by_seed};
 pub use describe::{prior_name, summary};

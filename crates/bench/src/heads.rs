@@ -145,6 +145,31 @@ impl HeadPlan {
         Self { method, adam, seed: 0, prior, lambda: None, weighting: None, names: None, calls_only: false }
     }
 
+    /// Refuses what would have no effect, which a label would claim all the same.
+    ///
+    /// # Errors
+    /// [`BenchError::Setting`] names the setting.
+    pub fn check(&self) -> Result<(), BenchError> {
+        let (published, prior) = (Method::named(self.method), self.method().0.prior);
+        let weighting = published.training.weighting;
+        let named = self.prior != PriorName::Id && (self.prior == PriorName::Chosen || prior.reads_texts());
+        let message = if matches!(published.solver, Solver::Adam(_))
+            && self.weighting.is_some_and(|w| w != weighting)
+        {
+            format!("{} is trained {weighting}, as published: leave the weighting out", self.method)
+        } else if self.names.is_some() && !named {
+            format!(
+                "the prior `{}` of {} is not made of names: leave them out, or take the prior `name`",
+                self.prior, self.method
+            )
+        } else if self.lambda.is_some() && matches!(published.penalty, Penalty::UnsquaredJoint { .. }) {
+            format!("{} has the release's own penalty: leave λ out, or take tokenlearning", self.method)
+        } else {
+            return Ok(());
+        };
+        Err(BenchError::Setting(message))
+    }
+
     /// All that decides the fit, and what priors call the tools.
     pub fn method(&self) -> (Method, Names) {
         let mut method = Method::named(self.method);

@@ -68,8 +68,14 @@ impl<R: Entry> Journal<R> {
         if meta.exists() {
             let found = Self::meta(folder)?;
             if !R::same(&found, of) && is_empty {
-                // Nothing came of it: what it left, a head perhaps, is of no use.
-                clear(folder)?;
+                // Nothing came of it but a head perhaps, which is not these settings'.
+                if let Some(head) = head_in(folder)? {
+                    let differ = differences(&found, of).join(", ");
+                    let message = format!(
+                        "it was kept by a run with other settings ({differ}): delete it, or give another directory"
+                    );
+                    return Err(BenchError::data(head, message));
+                }
                 write_meta(&meta, of)?;
             } else if !R::same(&found, of) {
                 let differ = differences(&found, of).join(", ");
@@ -159,17 +165,17 @@ fn write_meta(path: &Path, of: &impl Serialize) -> Result<(), BenchError> {
     write_whole(path, text.as_bytes())
 }
 
-/// Deletes the heads that a run has kept in a directory.
-fn clear(folder: &Path) -> Result<(), BenchError> {
+/// A head in a directory, if there is one.
+fn head_in(folder: &Path) -> Result<Option<PathBuf>, BenchError> {
     let io = |e| BenchError::io(folder, e);
     for entry in fs::read_dir(folder).map_err(io)? {
         let path = entry.map_err(io)?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         if name.starts_with("head") && name.ends_with(".safetensors") {
-            fs::remove_file(&path).map_err(|e| BenchError::io(&path, e))?;
+            return Ok(Some(path));
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 /// The names of the fields in which two values differ, those of tables within as `head.seed`.
@@ -282,9 +288,11 @@ mod tests {
         let head = folder.path().join("head.safetensors");
         fs::write(&head, "of the first").unwrap();
         drop(open(folder.path(), 1).unwrap());
-        assert!(head.exists());
+        // A head of the other settings is in the way, and not deleted.
+        let message = open(folder.path(), 2).unwrap_err().to_string();
+        assert!(message.contains("head.safetensors") && message.contains("delete it"), "{message}");
+        fs::remove_file(&head).unwrap();
         open(folder.path(), 2).unwrap().add(&[1]).unwrap();
-        assert!(!head.exists());
         assert!(open(folder.path(), 1).is_err());
     }
 

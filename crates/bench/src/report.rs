@@ -51,7 +51,7 @@ pub struct PlansOf {
 /// # Errors
 /// If a record cannot be written as JSON.
 pub fn html(grids: &[Grid], runs: &[RunOf], plans: &[PlansOf]) -> Result<String, BenchError> {
-    let mut models: Vec<&str> = grids.iter().map(|g| g.meta.called()).collect();
+    let mut models: Vec<String> = grids.iter().map(|g| g.meta.called()).collect();
     models.extend(runs.iter().map(|r| r.meta.called()));
     models.extend(plans.iter().map(|r| r.meta.called()));
     models.sort_unstable();

@@ -131,8 +131,8 @@ impl RunMeta {
     }
 
     /// The model, as people call it.
-    pub fn called(&self) -> &str {
-        lm::called(&self.model, &self.model_digest)
+    pub fn called(&self) -> String {
+        lm::told_apart(&self.model, &self.model_digest)
     }
 
     /// The model, and the arithmetic that it was run in.

@@ -14,7 +14,7 @@
 
 mod builtin;
 mod facts;
-mod files;
+pub(crate) mod files;
 mod funcqa;
 mod gsm8k_xl;
 pub mod kamel;

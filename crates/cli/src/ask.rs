@@ -252,7 +252,6 @@ impl Args {
                 return Err(DidNotFit { len, max }.into());
             }
         }
-        std::io::stdout().flush()?;
         Ok(())
     }
 }

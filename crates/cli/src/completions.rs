@@ -1,6 +1,6 @@
 //! `toolken completions`: a script that completes this command line in a shell.
 
-use crate::{Cli, exit::Exit};
+use crate::{Cli, exit::Exit, output};
 use clap::CommandFactory;
 use clap_complete::Shell;
 use std::io::Write;
@@ -21,7 +21,7 @@ impl Args {
         // Into memory first: the generator panics where writing fails.
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut Cli::command(), "toolken", &mut script);
-        std::io::stdout().write_all(&script)?;
+        output::stdout().write_all(&script)?;
         Ok(Exit::Done)
     }
 }

@@ -111,10 +111,11 @@ impl Args {
             Some(path) => output::file(path, html.as_bytes())?,
             None => kept.write("demo.html", html.as_bytes())?,
         };
-        found.show()?;
-        output::text(format_args!("\nPage: {}\n", page.display()))?;
         if self.json {
             output::json(&found.json(&page.display().to_string()))?;
+        } else {
+            found.show()?;
+            output::text(format_args!("\nPage: {}\n", page.display()))?;
         }
         Ok(Exit::Done)
     }

@@ -106,12 +106,3 @@ fn is_about_input(error: &(dyn std::error::Error + 'static)) -> bool {
         error.is::<::corpus::arithmetic::Exhausted>() || error.is::<serde_json::Error>()
     }
 }
-
-/// Whether the reader of standard output has gone (`toolken … | head`), which is no fault of ours.
-///
-/// Only standard output can be meant: nothing here writes to another pipe.
-pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
-    })
-}

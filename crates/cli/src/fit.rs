@@ -10,7 +10,7 @@ use head::{
 };
 use lm::FrozenLm;
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub const EXAMPLES: &str = "\
 Examples:
@@ -72,9 +72,7 @@ fn objective(head: &Head, cross_entropy: f64) -> f64 {
 
 impl Args {
     pub fn run(self) -> anyhow::Result<Exit> {
-        if files::same(&self.out, &self.corpus) {
-            anyhow::bail!("--out {}: that is the corpus; give another file", self.out.display());
-        }
+        output::refuse_input(&self.out, &[&self.corpus, Path::new(self.source.model_name())])?;
         let corpus = ::corpus::read(&self.corpus)?;
         if corpus.tools().is_empty() {
             anyhow::bail!("{}: no example calls a tool, so there is nothing to fit", self.corpus.display());

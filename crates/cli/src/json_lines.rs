@@ -1,6 +1,6 @@
 //! A filter over JSON lines: one answer a line, from standard input to standard output.
 
-use crate::exit::Exit;
+use crate::{exit::Exit, output};
 use std::fmt::Display;
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 
@@ -13,7 +13,7 @@ use std::io::{self, BufRead, BufReader, BufWriter, Write};
 /// The system's.
 pub fn answer_each<E: Display>(mut answer: impl FnMut(&str) -> Result<String, E>) -> io::Result<Exit> {
     let mut input = BufReader::new(io::stdin().lock());
-    let mut output = BufWriter::new(io::stdout().lock());
+    let mut out = BufWriter::new(output::stdout());
     let mut exit = Exit::Done;
     let mut line = Vec::new();
     let mut number = 0;
@@ -25,7 +25,7 @@ pub fn answer_each<E: Display>(mut answer: impl FnMut(&str) -> Result<String, E>
             Err(error) => Err(format!("not UTF-8 from byte {} on", error.valid_up_to())),
         };
         match answered {
-            Ok(Some(text)) => writeln!(output, "{text}")?,
+            Ok(Some(text)) => writeln!(out, "{text}")?,
             Ok(None) => {}
             Err(error) => {
                 exit = Exit::BadInput;
@@ -33,10 +33,10 @@ pub fn answer_each<E: Display>(mut answer: impl FnMut(&str) -> Result<String, E>
             }
         }
         if input.buffer().is_empty() {
-            output.flush()?;
+            out.flush()?;
         }
         line.clear();
     }
-    output.flush()?;
+    out.flush()?;
     Ok(exit)
 }

@@ -124,7 +124,8 @@ fn main() -> ExitCode {
     let matches = with_negative_numbers(Cli::command()).get_matches();
     let exit = match Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.exit()).command.run() {
         Ok(exit) => exit,
-        Err(error) if exit::is_broken_pipe(&error) => Exit::Done,
+        // Whoever read the output (`toolken … | head`) has had enough, which is no fault of ours.
+        Err(error) if output::reader_left(&error) => Exit::Done,
         Err(error) => {
             // Nothing is left to tell it to if standard error is closed too.
             let _ = writeln!(std::io::stderr(), "error: {}", told(&error));

@@ -270,6 +270,24 @@ fn every_help_text_has_examples() {
 
 #[cfg(unix)]
 #[test]
+fn what_is_read_is_not_written_to() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("train.jsonl");
+    fs::write(&file, "{\"question\": \"1?\", \"answer\": \"<<1+1=2>>2\"}\n").expect("written");
+    let before = fs::read(&file).expect("it is there");
+    for args in [
+        &["corpus", "import", "gsm8k", path(&file), path(&file)][..],
+        &["model", "states", "smollm2-135m", "--texts", path(&file), "--out", path(&file)],
+        &["fit", path(&file), "--model", "smollm2-135m", "--out", path(&file)],
+    ] {
+        let refused = toolken(args);
+        exits(&refused, 2);
+        assert!(stderr(&refused).contains("cannot be written to"), "{}", stderr(&refused));
+        assert_eq!(fs::read(&file).expect("it is there"), before, "{args:?}");
+    }
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_error() {
     for args in [&["tools", "list"][..], &["tools", "call"], &["completions", "bash"], &["--help"]] {
         let mut child = Command::new(env!("CARGO_BIN_EXE_toolken"))

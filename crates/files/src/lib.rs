@@ -57,14 +57,17 @@ impl NewFile {
     /// # Errors
     /// The system's.
     pub fn at(path: &Path) -> io::Result<Self> {
+        let writable_only =
+            |path: &Path| fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir());
+        // A shell's pipe is a link, too, to something without a path.
+        if writable_only(path) {
+            return Ok(Self(Kind::There(OpenOptions::new().write(true).open(path)?)));
+        }
         // A link that leads nowhere is followed to where its target will be.
         let path = match fs::read_link(path) {
             Ok(target) => fs::canonicalize(path).unwrap_or_else(|_| folder(path).join(target)),
             Err(_) => path.to_owned(),
         };
-        if fs::metadata(&path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
-            return Ok(Self(Kind::There(OpenOptions::new().write(true).open(path)?)));
-        }
         fs::create_dir_all(folder(&path))?;
         // Not a `NamedTempFile::new_in`, which is for its owner's eyes only: what may read it is left to the umask.
         let file =
@@ -144,5 +147,11 @@ mod tests {
         assert!(same(&link, &target) && !same(&link, folder.path()));
         write(Path::new("/dev/null"), b"gone").unwrap();
         assert!(!fs::metadata("/dev/null").unwrap().is_file());
+        // As a shell names the pipe of `>(…)`.
+        let (mut reader, writer) = io::pipe().unwrap();
+        let end = std::os::fd::AsRawFd::as_raw_fd(&writer);
+        write(Path::new(&format!("/dev/fd/{end}")), b"through").unwrap();
+        drop(writer);
+        assert_eq!(io::read_to_string(&mut reader).unwrap(), "through");
     }
 }

@@ -34,12 +34,10 @@ const NEGLIGIBLE: f64 = 1e-4;
 pub struct Evidence {
     /// The fit with these values.
     pub fit: Fit,
-    /// λ by tool; of a tool without calls the value it started from.
+    /// λ by tool, those of the fit; of a tool without calls the value it started from.
     pub lambdas: Vec<f64>,
     /// γ by tool: the directions that the data determine, of d.
     pub determined: Vec<f64>,
-    /// Rounds until the values settled.
-    pub rounds: usize,
 }
 
 /// Chooses a λ for each tool and fits. The method's λ is where the search starts; its weighting must be per position, since
@@ -65,29 +63,32 @@ pub fn empirical_bayes(
     let mut determined = vec![0.0; lambdas.len()];
     let scale = table.mean_square_norm();
     let mut previous: Option<Solution> = None;
-    let mut rounds = 0;
+    let mut round = 0;
     loop {
+        round += 1;
         let objective = objective(table, subset, prior, method)?.with_lambdas(&lambdas)?;
         let solution = match &previous {
             Some(previous) => solve_after(previous, &objective, settings, &mut |_| ()),
             None => solve(&objective, objective.prior(), settings, &mut |_| ()),
         };
         let next = step(&objective, &solution);
+        let used = lambdas.clone();
         let mut moved = 0.0f64;
         for (&tool, (lambda, gamma)) in objective.fitted().iter().zip(next) {
             let lambda = lambda.clamp(RANGE.0 * scale, RANGE.1 * scale);
             moved = moved.max((lambda / lambdas[tool]).ln().abs());
             (lambdas[tool], determined[tool]) = (lambda, gamma);
         }
-        rounds += 1;
-        if moved <= SETTLED || rounds == ROUNDS {
-            // The fit is that of the values before the last move, which is too small to see.
+        if moved <= SETTLED || round == ROUNDS {
             let head = head_of(&objective, &solution, prior)?;
             let outcome = Outcome::Exact(solution);
             let mut head = with_provenance(head, &outcome, table, method);
             (head.meta.lambda, head.meta.lambda_scaled) = (None, None);
             head.meta.solver.push_str(", a lambda for each tool by empirical Bayes");
-            return Ok(Evidence { fit: Fit { head, outcome }, lambdas, determined, rounds });
+            if moved > SETTLED {
+                head.meta.solver.push_str(&format!(", not settled after {ROUNDS} rounds"));
+            }
+            return Ok(Evidence { fit: Fit { head, outcome }, lambdas: used, determined });
         }
         previous = Some(solution);
     }

@@ -118,6 +118,15 @@ impl Prior {
         }
     }
 
+    /// Whether it is made of texts about the tools.
+    pub fn reads_texts(&self) -> bool {
+        match self {
+            Self::Text { text, .. } => !matches!(text, Text::Unrelated { .. }),
+            Self::Sum(parts) => parts.iter().any(Self::reads_texts),
+            Self::Zero | Self::Uniform { .. } | Self::Contexts { .. } => false,
+        }
+    }
+
     /// Builds W0 `(tools, d)`. `examples` are what [`Prior::Contexts`] takes its calls from.
     ///
     /// # Errors

@@ -119,6 +119,15 @@ pub fn called<'a>(name: &'a str, digest: &str) -> &'a str {
     known().iter().find(|model| model.sha256 == digest).map_or(name, |model| model.name)
 }
 
+/// The same where models stand side by side: all quantisations of a model have its name, so that of an unknown file comes with the
+/// beginning of its digest.
+pub fn told_apart(name: &str, digest: &str) -> String {
+    match known().iter().find(|model| model.sha256 == digest) {
+        Some(model) => model.name.to_owned(),
+        None => format!("{name} ({})", digest.get(..8).unwrap_or(digest)),
+    }
+}
+
 /// The folder that keeps fetched models: `$TOOLKEN_MODELS`, else `~/.cache/toolken/models`.
 pub fn models_dir() -> PathBuf {
     match std::env::var_os("TOOLKEN_MODELS") {

@@ -41,7 +41,7 @@ mod tokenizer;
 mod weights;
 mod word_head;
 
-pub use cache::{KnownModel, called, check_known, fetch, known, models_dir, resolve};
+pub use cache::{KnownModel, called, check_known, fetch, known, models_dir, resolve, told_apart};
 pub use candle::CandleDecoder;
 pub use chat::{CallFrame, Chat, ChatTemplate, Function, Message, Role, ToolCall, python_json};
 pub use decoder::Decoder;

@@ -7,7 +7,7 @@ use head::{HeadError, Subset, Table, ToolText};
 use std::collections::HashSet;
 
 /// Folds of a corpus without a test of its own.
-const FOLDS: usize = 5;
+pub const FOLDS: usize = 5;
 
 /// Features to fit on, and features to score on.
 pub struct Arena<'a> {

@@ -1,5 +1,6 @@
 //! What a cell of the grid is, and what is found in it.
 
+use super::FOLDS;
 use crate::named::named;
 use head::{GroupScores, MethodName, Metrics, Prior, Text, Weighting};
 use serde::{Deserialize, Serialize};
@@ -192,21 +193,20 @@ pub struct Row {
 }
 
 /// A figure by seed: the mean over the folds of each seed's cut, so that seeds are repetitions of the whole experiment. A cut
-/// that lacks folds that another has, of a grid that was stopped, is left out: folds differ more than cuts.
+/// that lacks a fold, of a grid that was stopped, is left out: folds differ more than cuts.
 pub fn by_seed<'r>(
     rows: impl IntoIterator<Item = &'r Row>,
     value: impl Fn(&Row) -> Option<f64>,
 ) -> BTreeMap<u64, f64> {
-    let mut folds: BTreeMap<u64, Vec<Option<f64>>> = BTreeMap::new();
+    let mut cuts: BTreeMap<u64, Vec<&Row>> = BTreeMap::new();
     for row in rows {
-        folds.entry(row.unit.cell.seed).or_default().push(value(row));
+        cuts.entry(row.unit.cell.seed).or_default().push(row);
     }
-    let whole = folds.values().map(Vec::len).max().unwrap_or(0);
-    folds.retain(|_, values| values.len() == whole);
+    cuts.retain(|_, rows| rows.len() == FOLDS || rows.iter().all(|row| row.unit.cell.fold.is_none()));
     // A fold in which there is nothing to say, no call for a precision, leaves it to the others.
-    let mean = |values: Vec<Option<f64>>| {
-        let said: Vec<f64> = values.into_iter().flatten().collect();
+    let mean = |rows: Vec<&Row>| {
+        let said: Vec<f64> = rows.into_iter().filter_map(&value).collect();
         (!said.is_empty()).then(|| said.iter().sum::<f64>() / said.len() as f64)
     };
-    folds.into_iter().filter_map(|(seed, values)| Some((seed, mean(values)?))).collect()
+    cuts.into_iter().filter_map(|(seed, rows)| Some((seed, mean(rows)?))).collect()
 }

@@ -41,8 +41,8 @@ pub struct GridMeta {
 
 impl GridMeta {
     /// The model, as people call it.
-    pub fn called(&self) -> &str {
-        lm::called(&self.model, &self.model_digest)
+    pub fn called(&self) -> String {
+        lm::told_apart(&self.model, &self.model_digest)
     }
 }
 

@@ -4,12 +4,12 @@ use super::prompt::{Question, tokens, without_worked};
 use super::vocabulary::{END, Kind, Vocabulary};
 use crate::BenchError;
 use crate::named::named;
+use crate::task::files::{folder, json};
 use corpus::{Corpus, Example};
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs;
 use std::path::Path;
 use tools::household::{Home, HomeTask, Tasks, builtin, parse_line};
 
@@ -90,13 +90,8 @@ impl HomeData {
                 let vocabulary = Vocabulary::of_tasks(&tasks.tasks)?;
                 (tasks, vocabulary, Vec::new())
             }
-            (_, None) => {
-                return Err(BenchError::Setting(format!(
-                    "the household `{household}` needs other people's data: give the folder that holds virtualhome/ and \
-                     toolkengpt/ with --data DIR, or take `builtin`, which needs none"
-                )));
-            }
-            (_, Some(data)) => {
+            (_, data) => {
+                let data = folder(data, &format!("the household `{household}`"))?;
                 let of = data.join("virtualhome");
                 let tasks = Tasks::read(&of.join("base_graph.json.gz"), &of.join("tasks.jsonl.gz"), None)?;
                 let vocabulary = match household {
@@ -246,11 +241,6 @@ fn count(left_out: &mut BTreeMap<String, usize>, reason: &str, by: usize) {
 /// A title or hint as it is compared: without case and doubled spaces.
 fn key(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
-}
-
-fn json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, BenchError> {
-    let bytes = fs::read(path).map_err(|e| BenchError::io(path, e))?;
-    serde_json::from_slice(&bytes).map_err(|e| BenchError::data(path, e.to_string()))
 }
 
 /// ToolkenGPT's tokens, in the order of its rows.

@@ -30,6 +30,19 @@ pub struct PlanMethod {
     pub seed: u64,
 }
 
+impl From<&PlanMethod> for HeadPlan {
+    fn from(plan: &PlanMethod) -> Self {
+        let adam = plan.adam.unwrap_or(TrainingSet::Home(Household::All).published());
+        Self {
+            seed: plan.seed,
+            prior: plan.prior,
+            lambda: plan.lambda,
+            names: plan.names,
+            ..Self::new(plan.method, adam)
+        }
+    }
+}
+
 /// Fits a head on a part of the texts.
 ///
 /// # Errors
@@ -45,13 +58,7 @@ pub fn fit_part(
     if part.is_empty() {
         return Err(BenchError::Setting("no training text is left beside the tests: train on both".into()));
     }
-    let named = HeadPlan {
-        seed: plan.seed,
-        prior: plan.prior,
-        lambda: plan.lambda,
-        names: Some(plan.names.unwrap_or_default()),
-        ..HeadPlan::new(plan.method, plan.adam.unwrap_or(TrainingSet::Home(Household::All).published()))
-    };
+    let named = HeadPlan { names: Some(plan.names.unwrap_or_default()), ..HeadPlan::from(plan) };
     // The best token wins whatever words say, so no bias is needed.
     let mut head = fit_head(lm, table, &part, &own_texts(vocabulary.tools()), &named, Bias::Fixed(0.0))?;
     // The offset of a token without calls weighs it against words, which have no say in a plan.

@@ -68,8 +68,8 @@ impl HomeMeta {
     }
 
     /// The model, as people call it.
-    pub fn called(&self) -> &str {
-        lm::called(&self.model, &self.model_digest)
+    pub fn called(&self) -> String {
+        lm::told_apart(&self.model, &self.model_digest)
     }
 
     /// The method in a few words.
@@ -207,7 +207,7 @@ pub struct Tally {
     pub gold_lines: usize,
     /// Tasks of which that was tried.
     pub gold_lines_of: usize,
-    /// Plans that were cut off before they ended.
+    /// Plans that did not end before a limit, as those that have as many lines as a plan may have.
     pub cut: usize,
     /// Why plans were rejected, the line and what it is about left out.
     pub reasons: BTreeMap<String, usize>,
@@ -226,7 +226,7 @@ pub fn tally<'a>(records: impl IntoIterator<Item = &'a HomeRecord>) -> Tally {
         tally.gold += usize::from(record.gold.success);
         tally.gold_lines += usize::from(record.gold_lines.as_ref().is_some_and(|gold| gold.success));
         tally.gold_lines_of += usize::from(record.gold_lines.is_some());
-        tally.cut += usize::from(!record.ended);
+        tally.cut += usize::from(!record.ended || record.plan.len() == MOST_LINES);
         if let Some(reason) = &score.reason {
             *tally.reasons.entry(kind(reason)).or_default() += 1;
         }

@@ -193,14 +193,28 @@ mod tests {
         }
     }
 
+    /// The rows of a whole cut.
+    fn cut(seed: u64, right: u32) -> Vec<Row> {
+        let fold = |at| {
+            let mut row = row(seed, right);
+            row.unit.cell.fold = Some(at);
+            row
+        };
+        (0..5).map(fold).collect()
+    }
+
     #[test]
     fn a_cut_into_folds_is_compared_with_the_same_cut() {
         // The second cut is easier for both; one of them was tried on the first alone.
-        let (first, second, other) = (row(0, 6), row(1, 10), row(0, 6));
-        let found = contrast(&[&first, &second], &[&other], Figure::Choice).unwrap();
+        let (first, second, other) = (cut(0, 6), cut(1, 10), cut(0, 6));
+        let other: Vec<&Row> = other.iter().collect();
+        let both: Vec<&Row> = first.iter().chain(&second).collect();
+        let found = contrast(&both, &other, Figure::Choice).unwrap();
         assert_eq!(found.means, (0.6, 0.6));
         assert_eq!(found.groups.unwrap().difference.value, 0.0);
-        assert!(contrast(&[&second], &[&other], Figure::Choice).is_none(), "no cut in common");
+        let second: Vec<&Row> = second.iter().collect();
+        assert!(contrast(&second, &other, Figure::Choice).is_none(), "no cut in common");
+        assert!(band(other[..4].to_vec(), Figure::Choice).is_none(), "a part of a cut is none");
     }
 
     #[test]
@@ -224,9 +238,10 @@ mod tests {
 
     #[test]
     fn a_band_is_over_groups_where_no_seed_changes_anything() {
-        let one = band([&row(0, 6)], Figure::Choice).unwrap();
+        let (first, second) = (cut(0, 6), cut(1, 6));
+        let one = band(&first, Figure::Choice).unwrap();
         assert!(one.low < 0.4 && one.high > 0.8 && one.value == 0.6, "{one:?}");
-        let two = band([&row(0, 6), &row(1, 6)], Figure::Choice).unwrap();
+        let two = band(first.iter().chain(&second), Figure::Choice).unwrap();
         assert_eq!((two.low, two.high), (0.6, 0.6));
     }
 }

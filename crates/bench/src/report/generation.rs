@@ -117,9 +117,10 @@ pub fn tables(runs: &[RunOf]) -> String {
 }
 
 fn of_task(methods: &[Answers<'_>]) -> String {
-    // The plain exact head is what the others are compared with; where there is none, the first method.
-    let base = methods.iter().find(|answers| answers.meta.is_plain_exact()).or(methods.first());
-    let Some(base) = base else { return String::new() };
+    // The plain exact head, from all of its training texts, is what the others are compared with; where there is none, the first method.
+    let texts = |answers: &&Answers| answers.meta.head.as_ref().map_or(0, |head| head.examples);
+    let plain = methods.iter().filter(|answers| answers.meta.is_plain_exact());
+    let Some(base) = plain.rev().max_by_key(texts).or(methods.first()) else { return String::new() };
     let pairs: Vec<Option<Versus>> = methods
         .iter()
         .map(|answers| if std::ptr::eq(answers, base) { None } else { Versus::of(answers, base) })

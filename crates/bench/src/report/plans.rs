@@ -1,7 +1,7 @@
 //! Tables of household plans: how many do what the task wants, and whether methods differ.
 
 use super::{PlansOf, p_value, percent};
-use crate::home::{HomeMeta, HomeRecord, Tally, by_title, success_interval, tally};
+use crate::home::{HomeMeta, HomeRecord, Tally, TrainOn, by_title, success_interval, tally};
 use crate::page::{Cell, escape, table};
 use crate::stats::{BootstrapTest, LEVEL, RESAMPLES, cohens_h, detectable, holm, mean, paired_bootstrap};
 use std::collections::{BTreeMap, BTreeSet};
@@ -69,8 +69,12 @@ pub fn tables(runs: &[PlansOf]) -> String {
 }
 
 fn figures(runs: &[Plans<'_>]) -> String {
-    // The plain exact head is what the others are compared with; where there is none, the first method.
-    let Some(base) = runs.iter().find(|run| run.method == "exact").or(runs.first()) else {
+    // The plain exact head, from texts of both kinds, is what the others are compared with; where there is none, the first method.
+    let exact = |train: Option<&str>| {
+        runs.iter().find(|run| run.method == "exact" && train.is_none_or(|train| run.train == train))
+    };
+    let both = TrainOn::Both.to_string();
+    let Some(base) = exact(Some(&both)).or_else(|| exact(None)).or(runs.first()) else {
         return String::new();
     };
     let pairs: Vec<Option<Pair>> =

@@ -4,12 +4,12 @@ use crate::BenchError;
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
 
-/// The folder of other people's data, which this task needs.
+/// The folder of other people's data, which this needs.
 pub fn folder<'a>(data: Option<&'a Path>, what: &str) -> Result<&'a Path, BenchError> {
     let data = data.ok_or_else(|| {
         BenchError::Setting(format!(
             "{what} needs other people's data: give the folder that holds it (README: Data) with --data DIR, or take \
-             `arithmetic` or `facts`, which need none"
+             what is built in, which needs none (the tasks `arithmetic` and `facts`, the household `builtin`)"
         ))
     })?;
     match data.join("toolkengpt").is_dir() || !data.join("data/toolkengpt").is_dir() {

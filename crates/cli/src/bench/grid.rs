@@ -135,7 +135,12 @@ impl Args {
         let corpus = training.load(data, self.limit, self.sample_seed)?;
         let test = match self.on.unwrap_or(by_default(training)) {
             On::Own => None,
-            On::Test => training.test(data)?,
+            On::Test => match training.test(data)? {
+                None => anyhow::bail!(
+                    "{training} has no test of its own, it is scored in folds: leave out --on test"
+                ),
+                test => test,
+            },
         };
         let model = self.source.model()?;
         let train_store = self.source.features(model.as_ref(), &corpus)?;

@@ -5,7 +5,7 @@ use crate::extract::Source;
 use crate::fit::with_source;
 use crate::{exit::Exit, output, progress};
 use ::bench::grid::Names;
-use ::bench::heads::PriorName;
+use ::bench::heads::{HeadPlan, PriorName};
 use ::bench::home::{
     FOLDS, HomeData, HomeMeta, HomeRecord, HomeRun, Household, PartPlanner, PlanMethod, Shown, Tally,
     TrainOn, VERSION, Way, fit_part, success_interval, tally,
@@ -118,6 +118,9 @@ impl Args {
         }
         if self.limit == Some(0) {
             anyhow::bail!("--limit 0: expected at least one task");
+        }
+        if let Some(plan) = self.plan() {
+            HeadPlan::from(&plan).check()?;
         }
         let home = HomeData::load(self.household, self.data.data.as_deref())?;
         let (folds, mut tests) = (home.folds(self.seed), home.tests());

@@ -297,11 +297,10 @@ impl Args {
                 Some(option) => bail!("{option} is of a head, and {} has none", self.method),
                 None => Ok(()),
             },
-            Some(head::MethodName::Exact) => match none(&adam) {
+            Some(method) => match none(&adam).filter(|_| method == head::MethodName::Exact) {
                 Some(option) => bail!("{option} is Adam's: {} is fitted to its optimum", self.method),
-                None => Ok(()),
+                None => Ok(self.plan(method).check()?),
             },
-            Some(_) => Ok(()),
         }
     }
 
@@ -390,9 +389,15 @@ impl Args {
                 ))),
             };
         }
+        // One that is given needs no held-out heads to be chosen by.
+        let bias = match self.bias {
+            BiasRule::Auto => Bias::Auto,
+            BiasRule::Published => Bias::Fixed(task.published_bias),
+            BiasRule::Given(bias) => Bias::Fixed(bias),
+        };
         let store = self.source.features(model, corpus)?;
         let (table, all) = (Table::new(&store)?, Subset::all(store.groups().len()));
-        let head = fit_head(model, &table, &all, &task.texts, plan, Bias::Auto)?;
+        let head = fit_head(model, &table, &all, &task.texts, plan, bias)?;
         let head = with_source(head, model, &corpus.digest());
         head.save(&path)?;
         Ok(head)

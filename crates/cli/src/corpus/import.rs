@@ -54,6 +54,7 @@ enum Kind {
 
 impl Args {
     pub fn run(self) -> anyhow::Result<Exit> {
+        output::refuse_input(&self.out, &[&self.file])?;
         let layout = match self.kind {
             Kind::FuncQa => Some(Layout::FuncQa),
             Kind::Kamel => Some(Layout::Kamel),

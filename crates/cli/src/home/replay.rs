@@ -1,7 +1,7 @@
 //! `toolken home replay`: recorded runs, run again.
 
-use crate::exit::Exit;
-use std::io::{self, BufWriter, Write};
+use crate::{exit::Exit, output};
+use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use tools::household::{Tasks, replay};
 
@@ -31,7 +31,7 @@ pub struct Args {
 impl Args {
     pub fn run(self) -> anyhow::Result<Exit> {
         let tasks = Tasks::read(&self.base, &self.tasks, self.names.as_deref())?;
-        let mut out = BufWriter::new(io::stdout().lock());
+        let mut out = BufWriter::new(output::stdout());
         replay::<anyhow::Error>(&tasks, &self.runs, &mut |line| Ok(writeln!(out, "{line}")?))?;
         out.flush()?;
         Ok(Exit::Done)

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use lm::{Device, Specials};
 use safetensors::tensor::{Dtype, TensorView};
 use serde::Deserialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub const EXAMPLES: &str = "\
 Examples:
@@ -38,6 +38,7 @@ struct Line {
 
 impl Args {
     pub fn run(self) -> anyhow::Result<Exit> {
+        output::refuse_input(&self.out, &[&self.texts, Path::new(&self.model)])?;
         let texts = std::fs::read_to_string(&self.texts).with_context(|| self.texts.display().to_string())?;
         let model = lm::load(&locate(&self.model)?, self.device)?;
         let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();

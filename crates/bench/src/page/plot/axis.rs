@@ -71,14 +71,14 @@ impl Fitted {
         if let Some((from, to)) = axis.range.filter(|_| !axis.logarithmic) {
             (low, high) = (from, to);
         } else if !axis.logarithmic {
-            let margin = 0.06 * (high - low).max(1e-9);
+            let margin = 0.06 * (high - low);
             (low, high) = (low - margin, high + margin);
-            if axis.percent {
-                (low, high) = (low.max(0.0), high.min(1.0));
-            }
         }
         if high - low < 1e-9 {
             (low, high) = (low - 0.5, high + 0.5);
+        }
+        if axis.percent && axis.range.is_none() {
+            (low, high) = (low.max(0.0), high.min(1.0));
         }
         let zero = zero.then_some(low - 0.6);
         Self { axis: axis.clone(), low: zero.unwrap_or(low), high, zero }
