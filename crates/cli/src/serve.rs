@@ -134,14 +134,18 @@ impl Args {
         // The process serves one model from here to its end.
         let model = Box::leak(model);
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-        runtime.context("starting the runtime")?.block_on(async {
+        let runtime = runtime.context("starting the runtime")?;
+        let served = runtime.block_on(async {
             let server = serve::start(model, config).await?;
             let address = server.address()?;
             // In one piece: whoever waits for the address may read no more.
             output::text(format!("http://{address}/ (API under /v1, ^C ends)\n{}", server.summary()))?;
             server.run(asked_to_stop()).await?;
             anyhow::Ok(Exit::Done)
-        })
+        });
+        // What has not ended by now, a fit or an engine that does not answer, is not waited for: files are written whole or not at all.
+        runtime.shutdown_background();
+        served
     }
 }
 

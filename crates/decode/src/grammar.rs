@@ -17,7 +17,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Compiles schemas for one vocabulary, and keeps the last few: a request is checked before it waits, and compiled when its turn comes.
 pub struct Grammars {
     factory: ParserFactory,
-    kept: Mutex<VecDeque<(Value, Grammar)>>,
+    /// By the schemas' texts.
+    kept: Mutex<VecDeque<(String, Grammar)>>,
 }
 
 /// Compiled schemas that are kept.
@@ -90,13 +91,15 @@ impl Grammars {
     /// What in the schema cannot be enforced.
     pub fn compile(&self, schema: &Value) -> Result<Grammar, String> {
         let kept = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, grammar)) = kept().iter().find(|(known, _)| known == schema) {
+        // As text: values are equal in whatever order their properties stand, and are written in that order.
+        let text = schema.to_string();
+        if let Some((_, grammar)) = kept().iter().find(|(known, _)| *known == text) {
             return Ok(grammar.clone());
         }
         let grammar = self.compiled(schema)?;
         let mut kept = kept();
         kept.truncate(KEPT - 1);
-        kept.push_front((schema.clone(), grammar.clone()));
+        kept.push_front((text, grammar.clone()));
         Ok(grammar)
     }
 
@@ -212,6 +215,24 @@ mod tests {
                     assert!(message.len() < 300, "{message}");
                 }
             }
+        }
+    }
+
+    /// Schemas that are equal but for the order of their properties are written in different orders.
+    #[test]
+    fn properties_are_written_in_the_schema_s_own_order() {
+        let grammars = Grammars::of_bytes().unwrap();
+        let one = |x: &str, y: &str| {
+            let properties: serde_json::Map<String, Value> =
+                [x, y].map(|name| (name.to_owned(), json!({"type": "integer"}))).into_iter().collect();
+            grammars
+                .compile(&json!({"type": "object", "properties": properties, "required": ["a", "b"]}))
+                .unwrap()
+        };
+        for (x, y) in [("a", "b"), ("b", "a"), ("a", "b")] {
+            let grammar = one(x, y);
+            assert!(grammar.admits(&format!(r#"{{"{x}": 1, "{y}": 2}}"#)), "{x}, {y}");
+            assert!(!grammar.admits(&format!(r#"{{"{y}": 1, "{x}": 2}}"#)), "{x}, {y}");
         }
     }
 

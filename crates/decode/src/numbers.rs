@@ -8,6 +8,8 @@ use serde_json::{Map, Value, json};
 
 /// The largest number that is written where a schema sets no bounds, up and down: all digits of such an integer survive as a float.
 const LARGEST: i64 = 999_999_999_999_999;
+/// As far as integers go: llguidance counts in 64 bits.
+const FURTHEST: i64 = 9_000_000_000_000_000_000;
 /// How far inside a bound that is itself excluded numbers begin. llguidance admits 0 for (0, ½), where both have the same whole part.
 const INSIDE: f64 = 1e-9;
 /// Bounds up to this size leave room for that step.
@@ -28,6 +30,10 @@ fn bound(object: &mut Map<String, Value>) {
     if !real && !kinds.contains(&"integer") || ["enum", "const"].iter().any(|key| object.contains_key(*key)) {
         return;
     }
+    // Where one side's bound lies beyond the largest number, the other has to lie further out.
+    let given = ["minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"].map(|key| object.get(key));
+    let beyond =
+        given.iter().filter_map(|bound| bound.and_then(Value::as_f64)).any(|x| x.abs() > LARGEST as f64);
     for (key, exclusive, sign) in
         [("minimum", "exclusiveMinimum", 1.0), ("maximum", "exclusiveMaximum", -1.0)]
     {
@@ -39,8 +45,13 @@ fn bound(object: &mut Map<String, Value>) {
             object.remove(exclusive);
             object.insert(key.to_owned(), json!(limit));
         }
+        let furthest = |limit: f64| sign * -limit > FURTHEST as f64;
+        if !real && object.get(key).and_then(Value::as_f64).is_some_and(furthest) {
+            object.insert(key.to_owned(), json!(-(sign as i64) * FURTHEST));
+        }
         if !object.contains_key(key) && !object.contains_key(exclusive) {
-            object.insert(key.to_owned(), json!(-(sign as i64) * LARGEST));
+            let limit = if beyond { FURTHEST } else { LARGEST };
+            object.insert(key.to_owned(), json!(-(sign as i64) * limit));
         }
     }
 }
@@ -71,6 +82,32 @@ mod tests {
             properties["above"],
             json!({"type": "integer", "exclusiveMinimum": 3, "maximum": LARGEST})
         );
+    }
+
+    #[test]
+    fn a_bound_further_out_leaves_room_beyond_it() {
+        let grammars = Grammars::of_bytes().unwrap();
+        for (schema, within, without) in [
+            (
+                json!({"type": "integer", "minimum": 1_600_000_000_000_000_000_i64}),
+                "1600000000000000001",
+                "1500000000000000000",
+            ),
+            (
+                json!({"type": "integer", "maximum": -2_000_000_000_000_000_i64}),
+                "-3000000000000000",
+                "-1000000000000000",
+            ),
+            (
+                json!({"type": "integer", "maximum": 18_446_744_073_709_551_615_u64}),
+                "8123456789012345678",
+                "18446744073709551616",
+            ),
+            (json!({"type": "number", "exclusiveMinimum": 1e18}), "2000000000000000000", "5"),
+        ] {
+            let grammar = grammars.compile(&schema).unwrap();
+            assert!(grammar.admits(within) && !grammar.admits(without), "{schema}");
+        }
     }
 
     /// Every range of these bounds, whole and excluded, against every number on a grid: in the range or not, by arithmetic.

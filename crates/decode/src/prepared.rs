@@ -5,6 +5,7 @@ use crate::extended::{Callable, Extended, Kind};
 use crate::grammar::Grammar;
 use crate::request::{Prompt, Request};
 use crate::settings::{Arguments, Calling};
+use std::collections::HashMap;
 
 /// A request ready to run.
 pub(crate) struct Prepared {
@@ -59,9 +60,13 @@ impl Prepared {
 
 fn disabled_tools(request: &Request, extended: &Extended) -> Result<Vec<bool>, String> {
     let mut disabled = vec![false; extended.callables.len()];
+    if request.disabled_tools.is_empty() {
+        return Ok(disabled);
+    }
+    let rows: HashMap<&str, usize> = extended.tools().enumerate().map(|(row, name)| (name, row)).collect();
     for name in &request.disabled_tools {
-        let row = extended.row(name).ok_or_else(|| extended.unknown_tool(name))?;
-        disabled[row] = true;
+        let row = rows.get(name.as_str()).ok_or_else(|| extended.unknown_tool(name))?;
+        disabled[*row] = true;
     }
     Ok(disabled)
 }

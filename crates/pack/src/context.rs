@@ -2,8 +2,8 @@
 
 use crate::sample::sample;
 use crate::written::as_written;
-use crate::{Example, FitError};
-use lm::{Chat, ChatTemplate, LmError, Message, Role, Specials, Tokenizer, ToolCall, python_json};
+use crate::{Example, FitError, UserMessage};
+use lm::{Chat, ChatTemplate, Message, Role, Specials, Tokenizer, ToolCall, python_json};
 use serde_json::Value;
 use std::collections::HashMap;
 use tools::ToolSet;
@@ -96,50 +96,54 @@ pub(crate) struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// The contexts of all examples, in order. Groups count up from `first_group`.
-    pub fn write(&self, examples: &[Example], first_group: u32) -> Result<Vec<Context>, FitError> {
+    /// The contexts of all examples, in order. Each example is a group.
+    pub fn write(&self, examples: &[Example]) -> Result<Vec<Context>, FitError> {
         let mut contexts = Vec::new();
         let mut seen: HashMap<usize, usize> = HashMap::new();
         for (i, example) in examples.iter().enumerate() {
-            let group = first_group + i as u32;
-            match example {
-                Example::Message(message) => {
-                    let said = [Message::user(message.user.as_str())];
-                    let salt = salt(&message.user);
-                    match message.tool.as_deref().and_then(|name| self.tools.index(name)) {
-                        Some(tool) => {
-                            let call = self.call(&said, LEADS[salt % LEADS.len()], tool, group)?;
-                            contexts.push(call.answering(&message.user));
-                            let nth = seen.entry(tool).or_default();
-                            *nth += 1;
-                            if *nth <= AFTER_CALLS {
-                                let arguments = message.arguments.as_ref();
-                                contexts.extend(self.after_call(&said, tool, arguments, salt, group)?);
-                                contexts.extend(self.surrounded(
-                                    &said,
-                                    salt / LEADS.len(),
-                                    Some(tool),
-                                    group,
-                                ));
-                            }
-                        }
-                        None => {
-                            let text = message.assistant.as_deref().unwrap_or_default();
-                            contexts.push(self.words(&said, text, group)?.answering(&message.user));
-                            if salt.is_multiple_of(SURROUNDED) {
-                                contexts.extend(self.surrounded(&said, salt / SURROUNDED, None, group));
-                            }
-                        }
-                    }
-                }
-                Example::Chat(chat) => self.conversation(&chat.messages, group, &mut contexts)?,
-            }
+            let written = match example {
+                Example::Message(message) => self.message(message, i as u32, &mut seen),
+                Example::Chat(chat) => self.conversation(&chat.messages, i as u32),
+            };
+            contexts.extend(written.map_err(|e| FitError::Input(format!("example {}: {e}", i + 1)))?);
         }
         Ok(contexts)
     }
 
-    fn prompt(&self, messages: &[Message]) -> Result<Vec<u32>, LmError> {
-        self.tokenizer.encode_rendered(&self.template.render(&Chat::turn(messages))?)
+    /// A user's message that calls a tool, or none. `seen` counts each tool's messages.
+    fn message(
+        &self,
+        message: &UserMessage,
+        group: u32,
+        seen: &mut HashMap<usize, usize>,
+    ) -> Result<Vec<Context>, FitError> {
+        let said = [Message::user(message.user.as_str())];
+        let salt = salt(&message.user);
+        let Some(tool) = message.tool.as_deref().and_then(|name| self.tools.index(name)) else {
+            let text = message.assistant.as_deref().unwrap_or_default();
+            let mut contexts = vec![self.words(&said, text, group)?.answering(&message.user)];
+            if salt.is_multiple_of(SURROUNDED) {
+                contexts.extend(self.surrounded(&said, salt / SURROUNDED, None, group));
+            }
+            return Ok(contexts);
+        };
+        let call = self.call(&said, LEADS[salt % LEADS.len()], tool, group)?;
+        let mut contexts = vec![call.answering(&message.user)];
+        let nth = seen.entry(tool).or_default();
+        *nth += 1;
+        if *nth <= AFTER_CALLS {
+            contexts.extend(self.after_call(&said, tool, message.arguments.as_ref(), salt, group)?);
+            contexts.extend(self.surrounded(&said, salt / LEADS.len(), Some(tool), group));
+        }
+        Ok(contexts)
+    }
+
+    fn prompt(&self, messages: &[Message]) -> Result<Vec<u32>, FitError> {
+        let ids = self.tokenizer.encode_rendered(&self.template.render(&Chat::turn(messages))?)?;
+        match ids.is_empty() {
+            true => Err(FitError::Input("the model's chat template makes nothing of it".to_owned())),
+            false => Ok(ids),
+        }
     }
 
     /// The turn that a message opens: at its start for the decision alone.
@@ -187,7 +191,7 @@ impl Writer<'_> {
         group: u32,
     ) -> Result<Vec<Context>, FitError> {
         let Some(definition) = self.tools.get(tool) else { return Ok(Vec::new()) };
-        let made_up = || sample(&definition.parameters, &definition.parameters, 0);
+        let made_up = || sample(&definition.parameters);
         let arguments =
             arguments.map_or_else(made_up, |arguments| as_written(&definition.parameters, arguments));
         let call = ToolCall::new(Some("call00000".into()), definition.name.as_str(), arguments);
@@ -232,23 +236,19 @@ impl Writer<'_> {
         Ok(Some(ids))
     }
 
-    /// Every assistant's turn of a conversation.
-    fn conversation(
-        &self,
-        messages: &[Message],
-        group: u32,
-        contexts: &mut Vec<Context>,
-    ) -> Result<(), FitError> {
+    /// Every assistant's turn of a conversation that answers a user.
+    fn conversation(&self, messages: &[Message], group: u32) -> Result<Vec<Context>, FitError> {
+        let mut contexts = Vec::new();
         for (at, message) in messages.iter().enumerate().filter(|(_, m)| m.role == Role::Assistant) {
             let before = &messages[..at];
+            let Some(said) = before.iter().rfind(|message| message.role == Role::User) else { continue };
             let mut context = self.words(before, &message.content, group)?;
             let calls: Vec<usize> =
                 message.tool_calls.iter().filter_map(|call| self.tools.index(&call.function.name)).collect();
             if let (Some(&tool), Some(point)) = (calls.first(), context.points.last_mut()) {
                 point.1 = Some(tool);
             }
-            let said = before.iter().rfind(|message| message.role == Role::User);
-            contexts.push(context.answering(said.map_or("", |said| &said.content)));
+            contexts.push(context.answering(&said.content));
             for made in 1..=message.tool_calls.len() {
                 let calls_made = &message.tool_calls[..made];
                 if let Some(ids) = self.behind_calls(before, &message.content, calls_made)? {
@@ -261,7 +261,7 @@ impl Writer<'_> {
                 }
             }
         }
-        Ok(())
+        Ok(contexts)
     }
 }
 

@@ -10,6 +10,8 @@ use tools::{HttpTool, Placement, Runner, Tool, ToolSet};
 const LONGEST_NAME: usize = 64;
 /// Values of a parameter or a body at most, once an OpenAPI document's `$ref`s are put in.
 const MOST_VALUES: usize = 20_000;
+/// The most values in all of a document's schemas, likewise.
+const MOST_VALUES_IN_ALL: usize = 2_000_000;
 /// Values within values at most.
 const DEEPEST: usize = 256;
 
@@ -72,6 +74,49 @@ fn openapi(document: &Value) -> Result<Vec<Tool>, FitError> {
     if !version.starts_with("3.") {
         return Err(FitError::Input(format!("`openapi` is {version:?}: expected 3.x")));
     }
+    let server = server_url(document)?;
+    let empty = Map::new();
+    let mut resolver = Resolver::new(document);
+    let mut tools = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap_or(&empty) {
+        for method in HttpTool::METHODS {
+            let Some(operation) = item.get(method.to_lowercase()) else { continue };
+            let of = |e: FitError| FitError::Input(format!("{method} {path}: {e}"));
+            let parameters = match parameters(&mut resolver, item, operation).map_err(of)? {
+                Ok(parameters) => parameters,
+                Err(reason) => {
+                    tracing::warn!("{method} {path} is left out: {reason}");
+                    continue;
+                }
+            };
+            let name = match operation["operationId"].as_str() {
+                Some(id) => id.to_owned(),
+                None => format!(
+                    "{}_{}",
+                    method.to_lowercase(),
+                    path.trim_matches('/').replace(['/', '{', '}'], "_")
+                ),
+            };
+            let text = |key: &str| operation[key].as_str().unwrap_or_default();
+            let description =
+                if text("description").is_empty() { text("summary") } else { text("description") };
+            let Parameters { properties, required, query } = parameters;
+            let schema = json!({"type": "object", "properties": properties, "required": required});
+            let url = format!("{server}{path}");
+            tools.push(Tool {
+                runner: Runner::Http(HttpTool { method: method.to_owned(), url, query }),
+                ..Tool::client(name, description, schema)
+            });
+        }
+    }
+    if tools.is_empty() {
+        return Err(FitError::Input("the OpenAPI document has no operations".into()));
+    }
+    Ok(tools)
+}
+
+/// The first server's URL, its variables filled in, without a slash at its end.
+fn server_url(document: &Value) -> Result<String, FitError> {
     let mut server =
         document.pointer("/servers/0/url").and_then(Value::as_str).unwrap_or_default().to_owned();
     for (name, variable) in
@@ -87,87 +132,69 @@ fn openapi(document: &Value) -> Result<Vec<Tool>, FitError> {
             "the first server's URL is {server:?}: expected a whole one, as https://host/path"
         )));
     }
-    let server = server.trim_end_matches('/');
-    let empty = Map::new();
-    let mut tools = Vec::new();
-    for (path, item) in document["paths"].as_object().unwrap_or(&empty) {
-        for method in HttpTool::METHODS {
-            let Some(operation) = item.get(method.to_lowercase()) else { continue };
-            let shared = item["parameters"].as_array().into_iter().flatten();
-            let own = operation["parameters"].as_array().into_iter().flatten();
-            let of = |e: FitError| FitError::Input(format!("{method} {path}: {e}"));
-            let (mut properties, mut required, mut query) = (Map::new(), Vec::new(), Vec::new());
-            for parameter in shared.chain(own) {
-                let parameter = resolved(document, parameter).map_err(of)?;
-                let name = parameter["name"].as_str().unwrap_or_default().to_owned();
-                let place = parameter["in"].as_str().unwrap_or_default();
-                if !matches!(place, "path" | "query") {
-                    continue; // headers and cookies are the operator's, not the model's
+    Ok(server.trim_end_matches('/').to_owned())
+}
+
+/// What a call of an operation may say.
+#[derive(Default)]
+struct Parameters {
+    properties: Map<String, Value>,
+    required: Vec<Value>,
+    /// Those of the URL's query.
+    query: Vec<String>,
+}
+
+/// The parameters of an operation, and the fields of its body; else why it is no tool.
+fn parameters<'d>(
+    resolver: &mut Resolver<'d>,
+    item: &'d Value,
+    operation: &'d Value,
+) -> Result<Result<Parameters, String>, FitError> {
+    let Parameters { mut properties, mut required, mut query } = Parameters::default();
+    let shared = item["parameters"].as_array().into_iter().flatten();
+    let own = operation["parameters"].as_array().into_iter().flatten();
+    for parameter in shared.chain(own) {
+        let parameter = resolver.whole(parameter)?;
+        let name = parameter["name"].as_str().unwrap_or_default().to_owned();
+        let place = parameter["in"].as_str().unwrap_or_default();
+        if !matches!(place, "path" | "query") {
+            continue; // headers and cookies are the operator's, not the model's
+        }
+        let mut schema = match parameter["schema"].clone() {
+            Value::Object(schema) => schema,
+            _ => Map::new(),
+        };
+        if let Some(text) = parameter["description"].as_str() {
+            schema.entry("description").or_insert_with(|| json!(text));
+        }
+        if place == "path" || parameter["required"] == json!(true) {
+            required.push(json!(name));
+        }
+        if place == "query" {
+            query.push(name.clone());
+        }
+        properties.insert(name, Value::Object(schema));
+    }
+    if let Some(body) = operation.pointer("/requestBody") {
+        let body = resolver.whole(body)?;
+        let schema = body.pointer("/content/application~1json/schema").cloned().unwrap_or_default();
+        match schema["properties"].as_object() {
+            Some(fields) => {
+                if let Some(twice) = fields.keys().find(|name| properties.contains_key(*name)) {
+                    return Ok(Err(format!(
+                        "`{twice}` is a parameter and a field of its body, and a call has one of a name"
+                    )));
                 }
-                let mut schema = match parameter["schema"].clone() {
-                    Value::Object(schema) => schema,
-                    _ => Map::new(),
-                };
-                if let Some(text) = parameter["description"].as_str() {
-                    schema.entry("description").or_insert_with(|| json!(text));
-                }
-                if place == "path" || parameter["required"] == json!(true) {
-                    required.push(json!(name));
-                }
-                if place == "query" {
-                    query.push(name.clone());
-                }
-                properties.insert(name, Value::Object(schema));
+                properties.extend(fields.clone());
+                required.extend(schema["required"].as_array().into_iter().flatten().cloned());
             }
-            if let Some(body) = operation.pointer("/requestBody") {
-                let body = resolved(document, body).map_err(of)?;
-                let schema = body.pointer("/content/application~1json/schema").cloned().unwrap_or_default();
-                match schema["properties"].as_object() {
-                    Some(fields) => {
-                        if let Some(twice) = fields.keys().find(|name| properties.contains_key(*name)) {
-                            tracing::warn!(
-                                "{method} {path} is left out: `{twice}` is a parameter and a field of its body, and a call has one of a name"
-                            );
-                            continue;
-                        }
-                        properties.extend(fields.clone());
-                        required.extend(schema["required"].as_array().into_iter().flatten().cloned());
-                    }
-                    None if body["required"] == json!(true) => {
-                        tracing::warn!(
-                            "{method} {path} is left out: its body is no JSON object with named fields"
-                        );
-                        continue;
-                    }
-                    None => {}
-                }
+            None if body["required"] == json!(true) => {
+                return Ok(Err("its body is no JSON object with named fields".to_owned()));
             }
-            let name = match operation["operationId"].as_str() {
-                Some(id) => id.to_owned(),
-                None => format!(
-                    "{}_{}",
-                    method.to_lowercase(),
-                    path.trim_matches('/').replace(['/', '{', '}'], "_")
-                ),
-            };
-            let text = |key: &str| operation[key].as_str().unwrap_or_default();
-            let description =
-                if text("description").is_empty() { text("summary") } else { text("description") };
-            let schema = json!({"type": "object", "properties": properties, "required": required});
-            tools.push(Tool {
-                runner: Runner::Http(HttpTool {
-                    method: method.to_owned(),
-                    url: format!("{server}{path}"),
-                    query,
-                }),
-                ..Tool::client(name, description, schema)
-            });
+            None => {}
         }
     }
-    if tools.is_empty() {
-        return Err(FitError::Input("the OpenAPI document has no operations".into()));
-    }
-    Ok(tools)
+    Ok(Ok(Parameters { properties, required, query }))
 }
 
 /// A part of a document with its `$ref`s put in; where one leads back to itself, anything may stand.
@@ -175,18 +202,24 @@ struct Resolver<'d> {
     document: &'d Value,
     /// The references that are being followed.
     open: Vec<&'d str>,
-    /// Values that may still be written.
+    /// Values that may still be written: of what is being resolved, and in all.
     room: usize,
+    all: usize,
     /// Values around the one that is written.
     depth: usize,
 }
 
-/// What a part of a document stands for.
-fn resolved(document: &Value, part: &Value) -> Result<Value, FitError> {
-    Resolver { document, open: Vec::new(), room: MOST_VALUES, depth: 0 }.of(part)
-}
-
 impl<'d> Resolver<'d> {
+    fn new(document: &'d Value) -> Self {
+        Self { document, open: Vec::new(), room: MOST_VALUES, all: MOST_VALUES_IN_ALL, depth: 0 }
+    }
+
+    /// What a parameter or a body stands for.
+    fn whole(&mut self, part: &'d Value) -> Result<Value, FitError> {
+        self.room = MOST_VALUES.min(self.all);
+        self.of(part)
+    }
+
     fn of(&mut self, part: &'d Value) -> Result<Value, FitError> {
         if self.depth == DEEPEST {
             return Err(FitError::Input(format!(
@@ -202,9 +235,10 @@ impl<'d> Resolver<'d> {
     fn resolve(&mut self, part: &'d Value) -> Result<Value, FitError> {
         self.room = self.room.checked_sub(1).ok_or_else(|| {
             FitError::Input(format!(
-                "its schema has more than {MOST_VALUES} values, `$ref`s put in: simplify it"
+                "its schema has more than {MOST_VALUES} values, `$ref`s put in, or the document more than {MOST_VALUES_IN_ALL}: simplify it"
             ))
         })?;
+        self.all -= 1;
         match part {
             Value::Object(object) => match object.get("$ref").and_then(Value::as_str) {
                 Some(reference) if self.open.contains(&reference) => Ok(json!({})),
@@ -293,6 +327,21 @@ mod tests {
         }
         assert!(from_json(&json!({"swagger": "2.0"})).is_err());
         assert!(from_json(&json!([{"type": "function"}])).unwrap_err().to_string().contains("tool 1"));
+    }
+
+    /// Many operations that each refer to one large body.
+    #[test]
+    fn a_document_that_grows_when_references_are_put_in_is_refused() {
+        let fields: Map<String, Value> = (0..15_000).map(|i| (format!("f{i}"), json!(1))).collect();
+        let body = json!({"content": {"application/json": {"schema": {"properties": fields}}}});
+        let operation = json!({"post": {"requestBody": {"$ref": "#/components/requestBodies/b"}}});
+        let paths = |count: usize| -> Map<String, Value> {
+            (0..count).map(|i| (format!("/{i}"), operation.clone())).collect()
+        };
+        let document = |count| json!({"openapi": "3.0.0", "servers": [{"url": "http://h"}], "paths": paths(count), "components": {"requestBodies": {"b": body}}});
+        assert_eq!(from_json(&document(2)).unwrap().len(), 2);
+        let error = from_json(&document(400)).unwrap_err().to_string();
+        assert!(error.contains("simplify"), "{error}");
     }
 
     #[test]

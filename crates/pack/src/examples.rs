@@ -36,7 +36,7 @@ pub struct UserMessage {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assistant: Option<String>,
     /// The arguments that the tool is to be called with: what the model is shown before it writes those of another call.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "arguments")]
     pub arguments: Option<Value>,
 }
 
@@ -98,8 +98,7 @@ impl Examples {
         for (i, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             let fault =
                 |message: String| FitError::File { path: path.to_owned(), line: Some(i + 1), message };
-            let mut value = object(line).map_err(fault)?;
-            arguments_as_object(&mut value).map_err(fault)?;
+            let value = object(line).map_err(fault)?;
             let example = if value.get("messages").is_some() {
                 serde_json::from_value(value).map(Example::Chat)
             } else {
@@ -110,9 +109,7 @@ impl Examples {
                     "{e}; expected {{\"user\": …, \"tool\": …, \"arguments\": …}} or {{\"messages\": […]}}"
                 ))
             })?;
-            if let Example::Message(UserMessage { user, .. }) = &example
-                && user.trim().is_empty()
-            {
+            if example.is_empty() {
                 return Err(fault("`user` is empty".to_owned()));
             }
             examples.push(example);
@@ -154,6 +151,9 @@ impl Examples {
     /// The first, with what there is.
     pub fn check(&self, tools: &ToolSet) -> Result<(), FitError> {
         for (i, example) in self.0.iter().enumerate() {
+            if example.is_empty() {
+                return Err(FitError::Input(format!("example {}: `user` is empty", i + 1)));
+            }
             if let Some(name) = example.tools().find(|name| tools.index(name).is_none()) {
                 let known = tools.names().collect::<Vec<_>>().join(", ");
                 return Err(FitError::Input(format!(
@@ -180,21 +180,28 @@ pub(crate) fn object(line: &str) -> Result<Value, String> {
     }
 }
 
-/// OpenAI's API has a call's arguments as JSON in a string.
-fn arguments_as_object(example: &mut Value) -> Result<(), String> {
-    let Some(arguments) = example.get_mut("arguments") else { return Ok(()) };
-    if let Some(text) = arguments.as_str() {
-        *arguments = serde_json::from_str(text).map_err(|_| {
-            format!("`arguments` is {text:?}: expected an object, or JSON of one in a string")
-        })?;
-    }
-    match arguments.is_object() || arguments.is_null() {
-        true => Ok(()),
-        false => Err(format!("`arguments` is {arguments}: expected an object")),
+/// Arguments: an object, or JSON of one in a string, as OpenAI's API has them.
+fn arguments<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Value>, D::Error> {
+    let given = Option::<Value>::deserialize(from)?;
+    let written = match &given {
+        Some(Value::String(text)) => serde_json::from_str(text).ok(),
+        _ => given.clone(),
+    };
+    match (given, written) {
+        (None, _) => Ok(None),
+        (_, Some(object @ Value::Object(_))) => Ok(Some(object)),
+        (Some(given), _) => Err(serde::de::Error::custom(format!(
+            "`arguments` is {given}: expected an object, or JSON of one in a string"
+        ))),
     }
 }
 
 impl Example {
+    /// Whether nothing is said.
+    fn is_empty(&self) -> bool {
+        matches!(self, Self::Message(message) if message.user.trim().is_empty())
+    }
+
     /// Calls tools by other names than it did.
     pub fn rename_tools(&mut self, renamed: &dyn Fn(&str) -> Option<String>) {
         let rename = |name: &mut String| {

@@ -193,6 +193,7 @@ pub fn refit(
     let mut head = head::fit(&table, &all, &none, &method, &mut |_| ())?.head;
     head.bias = earlier.bias;
     offer(&mut head, &data, offset);
+    keep_offsets(&mut head, earlier);
     let settings = FitSettings { date: earlier.meta.date.clone(), ..FitSettings::default() };
     describe(&mut head, lm, tools, examples, &settings);
     Ok(head)
@@ -210,6 +211,24 @@ fn offer(head: &mut Head, data: &Data, offset: f32) {
         if !(0..data.contexts.len()).any(|context| data.wants(context, tool)) {
             head.offsets[tool] = offset;
             head.meta.unfitted.push(head.tools[tool].clone());
+        }
+    }
+}
+
+/// Gives tools the offsets that an earlier head has for them: a merged head's hold its packs' thresholds. To others comes the mean of
+/// those that have examples, which is 0 in a head that was never merged.
+fn keep_offsets(head: &mut Head, earlier: &Head) {
+    let has_examples = |head: &Head, row: usize| !head.meta.unfitted.contains(&head.tools[row]);
+    let known: Vec<f32> = (0..earlier.tools.len())
+        .filter(|&row| has_examples(earlier, row))
+        .map(|row| earlier.offsets[row])
+        .collect();
+    let usual = known.iter().sum::<f32>() / known.len().max(1) as f32;
+    for row in 0..head.tools.len() {
+        let before = earlier.tools.iter().position(|name| *name == head.tools[row]);
+        match before.filter(|&before| has_examples(earlier, before) == has_examples(head, row)) {
+            Some(before) => head.offsets[row] = earlier.offsets[before],
+            None => head.offsets[row] += usual,
         }
     }
 }
@@ -263,7 +282,7 @@ impl Data {
         let writer = Writer { tokenizer: lm.tokenizer(), template: &template, tools };
         let talk = talk(tools);
         let all: Vec<Example> = examples.0.iter().chain(&talk.0).cloned().collect();
-        let mut contexts = writer.write(&all, 0)?;
+        let mut contexts = writer.write(&all)?;
         let described = contexts.len();
         for (k, tool) in tools.iter().enumerate() {
             let mut context = writer.turn(&prior::message(tool), (all.len() + k) as u32)?;
@@ -390,4 +409,31 @@ fn card(fitted: &Fitted) -> String {
         );
     }
     card
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tools_keep_their_offsets() {
+        let head = |tools: &[&str], offsets: &[f32], unfitted: &[&str]| {
+            let names = tools.iter().map(|name| (*name).to_owned()).collect();
+            let mut head = Head::new(names, Matrix::zeros(tools.len(), 2)).unwrap();
+            head.offsets = offsets.to_vec();
+            head.meta.unfitted = unfitted.iter().map(|name| (*name).to_owned()).collect();
+            head
+        };
+        // Merged of packs with the thresholds -1 and -3, and a tool that had no example.
+        let merged = head(&["a", "b", "bare"], &[-1.0, -3.0, 1.5], &["bare"]);
+        let mut again =
+            head(&["bare", "b", "new", "a", "unseen"], &[2.0, 0.0, 0.0, 0.0, 2.0], &["bare", "unseen"]);
+        keep_offsets(&mut again, &merged);
+        assert_eq!(again.offsets, [1.5, -3.0, -2.0, -1.0, 0.0]);
+        // A pack's own head.
+        let own = head(&["a", "bare"], &[0.0, 2.0], &["bare"]);
+        let mut again = head(&["a", "bare", "unseen"], &[0.0, 0.0, 2.0], &["unseen"]);
+        keep_offsets(&mut again, &own);
+        assert_eq!(again.offsets, [0.0, 0.0, 2.0]);
+    }
 }

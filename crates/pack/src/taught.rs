@@ -167,10 +167,11 @@ fn known(example: &Example) -> Option<(&str, &str, &Value)> {
         }
         Example::Chat(chat) => {
             // What follows earlier turns may mean them.
-            let first = chat.messages.iter().position(|message| message.role != Role::System)?;
-            match (&chat.messages[first], &chat.messages.get(first + 1)?.tool_calls[..]) {
-                (said, [call]) if said.role == Role::User => {
-                    Some((said.content.as_str(), call.function.name.as_str(), &call.function.arguments))
+            let first = chat.messages.iter().position(|message| message.role == Role::User)?;
+            match &chat.messages.get(first + 1)?.tool_calls[..] {
+                [call] => {
+                    let said = &chat.messages[first].content;
+                    Some((said.as_str(), call.function.name.as_str(), &call.function.arguments))
                 }
                 _ => None,
             }

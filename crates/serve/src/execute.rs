@@ -25,7 +25,7 @@ impl Executor {
         let arguments: Map<String, Value> =
             serde_json::from_str(arguments).map_err(|e| format!("the arguments are no JSON object: {e}"))?;
         let attempts = if tool.runner.may_repeat() { 2 } else { 1 };
-        let mut fault = String::new();
+        let mut last = String::new();
         let end = Instant::now() + config.tool_limit;
         for attempt in 0..attempts {
             let left = end.saturating_duration_since(Instant::now());
@@ -35,10 +35,10 @@ impl Executor {
             let result = match &tool.runner {
                 Runner::Mcp(mcp) => match self.mcp(mcp, arguments.clone(), config, end).await {
                     Ok(text) => Ok(text),
-                    Err(McpError::Tool(text)) => return Err(cut(text, config.result_bytes)),
+                    Err(McpError::Tool(text)) => Err(Failed::for_good(text)),
                     Err(error) => {
                         tracing::warn!("tool {}: {error}", tool.name);
-                        Err(without_server(&error, config.tool_limit))
+                        Err(Failed::for_now(without_server(&error, config.tool_limit)))
                     }
                 },
                 Runner::Http(http) => {
@@ -46,22 +46,27 @@ impl Executor {
                     let (limit, bytes) = (left, config.result_bytes);
                     tokio::task::spawn_blocking(move || call_http(&http, &arguments, limit, bytes))
                         .await
-                        .unwrap_or_else(|e| Err(e.to_string()))
+                        .unwrap_or_else(|e| Err(Failed::for_good(e.to_string())))
                 }
                 Runner::Arithmetic(_) | Runner::Relation(_) | Runner::Literal | Runner::Client => {
                     match tool.run(&tool.in_order(&Value::Object(arguments.clone()))) {
                         Ok(Outcome::Done { text, .. }) => Ok(text),
-                        Ok(Outcome::Client) => Err("this tool is the client's to run".to_owned()),
-                        Err(error) => Err(error.to_string()),
+                        Ok(Outcome::Client) => Err(Failed::for_good("this tool is the client's to run")),
+                        Err(error) => Err(Failed::for_good(error.to_string())),
                     }
                 }
             };
             match result {
                 Ok(text) => return Ok(cut(text, config.result_bytes)),
-                Err(error) => fault = error,
+                Err(Failed { text, again }) => {
+                    last = text;
+                    if !again {
+                        break;
+                    }
+                }
             }
         }
-        Err(cut(fault, config.result_bytes))
+        Err(cut(last, config.result_bytes))
     }
 
     /// Ends the connections to servers that no tool of these has any more.
@@ -107,6 +112,23 @@ impl Executor {
     }
 }
 
+/// A call that failed.
+struct Failed {
+    text: String,
+    /// The same call may succeed.
+    again: bool,
+}
+
+impl Failed {
+    fn for_good(text: impl Into<String>) -> Self {
+        Self { text: text.into(), again: false }
+    }
+
+    fn for_now(text: impl Into<String>) -> Self {
+        Self { text: text.into(), again: true }
+    }
+}
+
 /// What the model and clients are told of a server's failure: neither its command line nor its URL, which may hold keys.
 fn without_server(error: &McpError, limit: Duration) -> String {
     match error {
@@ -134,15 +156,15 @@ fn call_http(
     arguments: &Map<String, Value>,
     limit: Duration,
     most: usize,
-) -> Result<String, String> {
-    let (url, body) = place(tool, arguments)?;
+) -> Result<String, Failed> {
+    let (url, body) = place(tool, arguments).map_err(Failed::for_good)?;
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .timeout_global(Some(limit))
         .http_status_as_error(false)
         .max_redirects(0)
         .build()
         .into();
-    let fault = |e: ureq::Error| format!("the endpoint cannot be called: {e}");
+    let fault = |e: ureq::Error| Failed::for_now(format!("the endpoint cannot be called: {e}"));
     let body = Value::Object(body).to_string();
     let json = "application/json";
     let mut response = match tool.method.as_str() {
@@ -157,9 +179,12 @@ fn call_http(
     let mut bytes = Vec::new();
     // One byte more than is kept shows that there was more; the rest is not read.
     let read = response.body_mut().as_reader().take(most as u64 + 1).read_to_end(&mut bytes);
-    read.map_err(|e| format!("the endpoint's answer cannot be read: {e}"))?;
+    read.map_err(|e| Failed::for_now(format!("the endpoint's answer cannot be read: {e}")))?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
-    if status.is_success() { Ok(text) } else { Err(format!("the endpoint answered {status}: {text}")) }
+    if status.is_success() {
+        return Ok(text);
+    }
+    Err(Failed { text: format!("the endpoint answered {status}: {text}"), again: status.is_server_error() })
 }
 
 fn place(tool: &HttpTool, arguments: &Map<String, Value>) -> Result<(String, Map<String, Value>), String> {

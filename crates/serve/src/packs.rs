@@ -85,7 +85,15 @@ impl Packs {
             folder: config.packs_dir.clone(),
             served: config.served.clone(),
         };
-        packs.replace(config.packs.iter().map(|dir| load(dir).map(Arc::new)).collect::<Result<_, _>>()?)?;
+        let loaded: Vec<Arc<Loaded>> =
+            config.packs.iter().map(|dir| load(dir).map(Arc::new)).collect::<Result<_, _>>()?;
+        if let Some(twin) =
+            loaded.iter().enumerate().find(|(i, one)| loaded[..*i].iter().any(|other| other.name == one.name))
+        {
+            let message = "two packs have this name, which is their folder's: rename one of the folders";
+            return Err(ServeError::Pack { name: twin.1.name.clone(), message: message.into() });
+        }
+        packs.replace(loaded)?;
         Ok(packs)
     }
 

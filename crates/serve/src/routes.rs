@@ -111,7 +111,8 @@ async fn home(State(app): State<Arc<App>>, request: Request, next: Next) -> Resp
             .rsplit_once(':')
             .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
             .map_or(host, |(name, _)| name);
-        if !matches!(name, "localhost" | "127.0.0.1" | "[::1]") {
+        let own = name.parse() == Ok(app.config.address.ip());
+        if !own && !matches!(name, "localhost" | "127.0.0.1" | "[::1]") {
             return ApiError::new(
                 StatusCode::FORBIDDEN,
                 "this server answers to localhost alone: start it with a token for other names",

@@ -138,7 +138,9 @@ impl Scheduler {
             ));
         }
         if queue.waiting >= self.capacity {
+            let before = queue.waiting;
             queue.retain(|job| !job.outputs.is_closed());
+            Metrics::add(&self.metrics.cancelled, before - queue.waiting);
         }
         if queue.waiting >= self.capacity && !goes_on {
             Metrics::add(&self.metrics.refused, 1);

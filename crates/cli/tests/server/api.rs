@@ -364,6 +364,7 @@ fn a_report_counts_every_turn_and_reads_arguments() {
     let call = |name: &str, arguments: Value| json!([{"id": "call00000", "type": "function", "function": {"name": name, "arguments": arguments.to_string()}}]);
     let chat = |said: &str| {
         json!({"messages": [
+            {"role": "assistant", "content": "Hello! What can I do?"},
             {"role": "user", "content": said},
             {"role": "assistant", "content": "Sure.", "tool_calls": call("lamp", json!({"on": true}))},
             {"role": "tool", "tool_call_id": "call00000", "content": "ok"},

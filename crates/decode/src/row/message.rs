@@ -182,7 +182,10 @@ impl Row {
         let settings = &prepared.request.settings;
         let Some(message) = &mut call.message else { return Ok(()) };
         message.constraint.mask(words).map_err(|message| self.draft.schema_ends(message))?;
-        let (open, most) = (&mut call.open, self.draft.most_arguments());
+        // The last word need not be read.
+        let opened = call.own.as_ref().unwrap_or(&self.sequence).ids().len() - call.open.tokens;
+        let room = (extended.context() + 1).saturating_sub(opened);
+        let (open, most) = (&mut call.open, self.draft.most_arguments().min(room));
         if message.hastened || open.tokens + (most / HASTE.0).min(HASTE.1) >= most || circles(&open.bytes) {
             message.hastened = true;
             nearest_end(words, extended.tokenizer(), Within::text(&open.bytes).string());
@@ -204,14 +207,10 @@ impl Row {
         if !delta.is_empty() {
             (around.on_event)(self.index(), Event::Arguments(delta));
         }
-        let read = call.own.as_ref().unwrap_or(&self.sequence).ids().len();
         if complete {
             self.end_message(call, word, around);
         } else if call.open.tokens >= most {
             self.draft.cut_off(call.open, Finish::MaxTokens, extended, around.on_event);
-        } else if read >= extended.context() {
-            let full = Finish::ContextFull { len: read + 1, max: extended.context() };
-            self.draft.cut_off(call.open, full, extended, around.on_event);
         } else {
             self.input = vec![word];
             self.call = Some(call);

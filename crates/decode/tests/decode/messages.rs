@@ -68,6 +68,43 @@ fn arguments_come_to_an_end_before_their_limit() {
     assert_eq!(arguments["list"], json!([]));
 }
 
+/// The context is a limit like others: arguments are brought to their end before it.
+#[test]
+fn arguments_come_to_an_end_before_the_context_is_full() {
+    let mock = Mock::new(&["lamp"])
+        .scores("bot: ", &[("@lamp", 5.0)])
+        .scores("a", &[("a", 5.0)])
+        .scores("\": \"", &[("a", 5.0)]);
+    let tools = lamp(json!({"colour": {"type": "string"}}));
+    let mut whole = 0;
+    for room in 1..120 {
+        let settings = Settings { arguments: Arguments::InPlace, ..Settings::default() };
+        let request = chat(&mock, vec![Message::user("Hi")], settings);
+        let prompt = run(&mock, &tools, request.clone()).tokens.prompt;
+        let extended = Extended::new(&mock, &mock.head(), &tools, None).unwrap().within(prompt + room);
+        let mut session = Session::new(&mock, SessionSettings::default());
+        session.admit(0, request, Arc::new(extended)).unwrap();
+        let mut done = None;
+        while !session.is_empty() {
+            session.step(&mut |_, told| {
+                if let Event::Done(generation) = told.unwrap() {
+                    done = Some(generation);
+                }
+            });
+        }
+        let generation = done.unwrap();
+        let made = calls(&generation).len();
+        assert!(made == 1 || generation.tokens.failed_calls == 1, "{room}: {generation:?}");
+        assert_eq!(
+            generation.finish == Finish::MaxTokens,
+            made == 1 || generation.tokens.arguments > 0,
+            "{room}: {generation:?}"
+        );
+        whole += made;
+    }
+    assert!(whole > 60, "{whole}");
+}
+
 /// An answer that is to be JSON may be put off by a call, if that beats what the model would freely say; the few words that JSON
 /// begins with are no rivals.
 #[test]

@@ -98,6 +98,8 @@ async function answer() {
   let calls = [];
   let text = "";
   let trace = null;
+  // What is said belongs to this conversation, though another may have begun by its end.
+  const own = messages;
   running = new AbortController();
   $("send").disabled = true;
   $("stop").disabled = false;
@@ -126,7 +128,7 @@ async function answer() {
       }
       $("log").scrollTop = $("log").scrollHeight;
     };
-    await stream({ messages }, hear, running.signal);
+    await stream({ messages: own }, hear, running.signal);
   } catch (error) {
     if (error.name !== "AbortError") problem(error.message);
     turn.append(el("p", { class: "quiet" }, error.name === "AbortError" ? "stopped" : "failed"));
@@ -139,9 +141,10 @@ async function answer() {
   const whole = (call) => { try { JSON.parse(call.function.arguments); return true; } catch { return false; } };
   calls = calls.filter(whole);
   const made = calls.map(({ shown, ...call }) => call);
-  messages.push({ role: "assistant", content: text, ...(made.length ? { tool_calls: made } : {}) });
+  if (own !== messages || !(text || made.length)) return;
+  own.push({ role: "assistant", content: text, ...(made.length ? { tool_calls: made } : {}) });
   if (trace) {
-    const asked = messages.slice(0, -1);
+    const asked = own.slice(0, -1);
     turn.append(el("button", { type: "button", class: "show", onclick: () => showTrace(trace, asked) }, "decisions of this turn"));
     showTrace(trace, asked);
   }
