@@ -9,7 +9,6 @@
 //! are there all or not at all. A grid that was killed goes on where it was, with the same result.
 
 mod arena;
-mod candidates;
 mod cell;
 mod describe;
 mod fitted;
@@ -19,7 +18,6 @@ mod store;
 
 pub use arena::Arena;
 use arena::FOLDS;
-pub(crate) use candidates::{STATES, choose, of_text, pooled, together};
 pub use cell::{Adam, AtBias, Cell, Kind, Lambda, Names, Row, Unit, by_seed};
 pub use describe::{prior_name, summary};
 pub use fitted::held_out_bias;

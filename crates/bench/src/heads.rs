@@ -1,8 +1,9 @@
 //! The heads of runs: fitted on a task's training set by a method's name.
 
 use crate::BenchError;
-use crate::grid::{Names, STATES, choose, held_out_bias, of_text, pooled, texts, together};
+use crate::grid::{Names, held_out_bias, texts};
 use crate::named::named;
+use head::candidates::{STATES, choose, of_text, pooled, together};
 use head::{
     AdamSettings, Bias, Head, Method, MethodName, Penalty, Pool, Prior, Scale, Search, Solver, Source, Start,
     Subset, Table, Text, ToolText, Weighting, choose_lambda, fit,

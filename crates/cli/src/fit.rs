@@ -17,6 +17,7 @@ Examples:
   toolken fit train.jsonl --out head.safetensors
   toolken fit train.jsonl --out head.safetensors --lambda 1e-4 --weighting per-example
   toolken fit train.jsonl --out head.safetensors --prior description --prior-source hidden-states --scale auto
+  toolken fit few.jsonl --out head.safetensors --prior chosen
   toolken fit train.jsonl --out baseline.safetensors --method toolkengpt --seed 1";
 
 #[derive(clap::Args)]
@@ -88,9 +89,19 @@ impl Args {
         let table = Table::new(&store)?;
         let all = Subset::all(table.groups().len());
         let texts = self.prior.texts(corpus.tools())?;
-        let priors = self.prior.priors(&method.prior, self.seed)?;
         let build =
             |prior: &Prior, examples: &Subset| prior.build(model.as_ref(), &texts, Some((&table, examples)));
+        if self.prior.is_chosen() {
+            if let Some(bare) = texts.iter().find(|tool| tool.description.is_empty()) {
+                anyhow::bail!(
+                    "--prior chosen: the tool `{}` has no description to compare with its name: give a pack that has it with --tools",
+                    bare.name
+                );
+            }
+            let rows = |prior: &Prior| build(prior, &all);
+            method.prior = head::candidates::choose(&table, &all, method.training.weighting, &rows)?;
+        }
+        let priors = self.prior.priors(&method.prior, self.seed)?;
         let (Fit { mut head, .. }, curve) = match self.rule(&method)? {
             None if priors.len() > 1 => {
                 anyhow::bail!("--scale auto is chosen with lambda: add --lambda auto")

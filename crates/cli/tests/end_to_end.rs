@@ -110,6 +110,13 @@ fn from_a_corpus_to_an_answer() {
     assert!(loss >= metrics["cross_entropy"].as_f64().expect("its first term"), "{fitted:#}");
     assert!(metrics["calls"].as_u64().expect("calls") > 30);
 
+    let other = place.text("chosen.safetensors");
+    let chosen = [
+        "fit", &corpus, "--model", &model, "--out", &other, "--prior", "chosen", "--lambda", "1e-3", "--json",
+    ];
+    let prior = &place.done(&chosen)["meta"]["method"]["prior"];
+    assert!(prior.is_string() || prior["text"].is_object() || prior["sum"].is_array(), "{prior:#}");
+
     let shown = place.done(&["head", "show", &head, "--model", &model, "--json"]);
     let tools = shown["tools"].as_array().expect("tools");
     assert_eq!(tools.len(), 13);

@@ -32,6 +32,7 @@
 //! ```
 
 mod adam;
+pub mod candidates;
 mod coarse;
 mod curvature;
 mod diagnose;

@@ -6,8 +6,8 @@ use lm::Matrix;
 use made::Made;
 use toolken_head::{
     Bias, FeatureSet, Features, Finding, Fit, Head, HeadError, Method, MethodName, Metrics, Outcome, Penalty,
-    Position, Rule, Scores, Search, Solver, Subset, Table, Training, UNSEEN_FALSE_CALLS, WORD, Weighting,
-    choose_lambda, choose_scale, diagnose, fit, uniform,
+    Position, Prior, Rule, Scores, Search, Solver, Subset, Table, Training, UNSEEN_FALSE_CALLS, WORD,
+    Weighting, candidates, choose_lambda, choose_scale, diagnose, fit, uniform,
 };
 
 fn quiet(table: &Table<'_>, subset: &Subset, prior: &Matrix, method: &Method) -> Result<Fit, HeadError> {
@@ -242,4 +242,21 @@ fn a_good_fit_has_nothing_to_say() {
     let found = choose_lambda(&table, &all, &Matrix::zeros(3, 6), &method, &search(&lambdas), &mut |_, _| ())
         .unwrap();
     assert_eq!(diagnose(&found.fit.head, &table, &all, Some(&found.curve)).unwrap(), []);
+}
+
+/// The prior that is chosen is the one whose rows say most of the training calls; where none says anything, there is none.
+#[test]
+fn a_prior_is_chosen_by_what_its_rows_predict() {
+    let set = Made { examples: 80, ..Made::default() }.features();
+    let (table, all) = (Table::new(&set).unwrap(), Subset::all(80));
+    let zeros = Matrix::zeros(3, 6);
+    let fitted =
+        fit(&table, &all, &zeros, &Method::named(MethodName::Exact), &mut |_| ()).unwrap().head.weights;
+    let good = candidates::together(0.5);
+    let choose = |rows: &Matrix| {
+        let build = |prior: &Prior| Ok(if *prior == good { rows.clone() } else { zeros.clone() });
+        candidates::choose(&table, &all, Weighting::PerPosition, &build).unwrap()
+    };
+    assert_eq!(choose(&fitted), good);
+    assert_eq!(choose(&zeros), Prior::Zero);
 }

@@ -1,7 +1,7 @@
 //! Fits a unit's heads and scores them.
 
 use super::arena::Split;
-use super::{Arena, AtBias, Cell, Kind, LAMBDAS, Lambda, Names, Row, Unit, candidates, texts};
+use super::{Arena, AtBias, Cell, Kind, LAMBDAS, Lambda, Names, Row, Unit, texts};
 use crate::BenchError;
 use head::{
     AdamSettings, ExactSettings, Fit, HeadError, Method, Penalty, Prior, Scores, Search, Solver, Start,
@@ -206,7 +206,8 @@ fn choose_prior(
     seed: u64,
 ) -> Result<(Prior, Fit), HeadError> {
     let (table, part) = (split.train, &split.fit_on);
-    let prior = candidates::choose(table, part, method.training.weighting, &|prior| build(prior, part))?;
+    let prior =
+        head::candidates::choose(table, part, method.training.weighting, &|prior| build(prior, part))?;
     let made = |part: &Subset| build(&prior, part);
     let search = Search { seed, ..Search::default() };
     let found = choose_lambda(table, part, Start::Of(&made), method, &search, &mut |_, _| ())?.fit;

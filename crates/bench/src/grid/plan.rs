@@ -1,7 +1,7 @@
 //! Which cells a grid has, the most telling first.
 
-use super::candidates::{STATES, of_text, pooled, together};
 use super::{Adam, Arena, Cell, Kind, Names, Unit};
+use head::candidates::{STATES, of_text, pooled, together};
 use head::{Method, MethodName, Pool, Prior, Scale, Search, Source, Text, Weighting};
 
 /// Examples a tool along a learning curve.

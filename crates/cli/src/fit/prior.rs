@@ -50,6 +50,9 @@ enum Kind {
     /// Words that have nothing to do with the tool: a control
     #[value(alias = "irrelevant")]
     Unrelated,
+    /// What predicts the training calls best as it is: rows of the name or the description, hidden states of that, both together, each
+    /// at several scales, or zeros. Best where examples are few
+    Chosen,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -69,7 +72,12 @@ enum Pooling {
 }
 
 impl Options {
-    /// The priors to choose from, each with its scale: one, unless the scale is to be chosen.
+    /// Whether the training calls choose the prior.
+    pub fn is_chosen(&self) -> bool {
+        matches!(self.prior, Some(Kind::Chosen))
+    }
+
+    /// The priors to choose from, each with its scale: one, unless the scale is to be chosen. Where the prior is, `method` is it.
     pub fn priors(&self, method: &Prior, seed: u64) -> anyhow::Result<Vec<(f64, Prior)>> {
         let of_text = [
             ("--prior-source", !matches!(self.prior_source, Origin::HeadRows)),
@@ -78,7 +86,7 @@ impl Options {
         let of_rows = [("--scale", self.scale != "as-is"), ("--centred", self.centred)];
         let given = |options: &[(&'static str, bool)]| options.iter().find(|o| o.1).map(|o| o.0);
         let without = match self.prior {
-            None | Some(Kind::Zero | Kind::Uniform) => given(&of_text).or(given(&of_rows)),
+            None | Some(Kind::Zero | Kind::Uniform | Kind::Chosen) => given(&of_text).or(given(&of_rows)),
             Some(Kind::Contexts) => given(&of_text),
             Some(_) => None,
         };
@@ -107,7 +115,7 @@ impl Options {
             Pooling::Max => Pool::Max,
         };
         let text = match self.prior {
-            None => return Ok(vec![(1.0, method.clone())]),
+            None | Some(Kind::Chosen) => return Ok(vec![(1.0, method.clone())]),
             Some(Kind::Zero) => return Ok(vec![(1.0, Prior::Zero)]),
             Some(Kind::Uniform) => return Ok(vec![(1.0, Prior::Uniform { seed })]),
             Some(Kind::Contexts) => {

@@ -1,6 +1,6 @@
-//! Priors that are compared where examples are few, and those that a choice is made among. None needs an example.
+//! Priors from texts about the tools, and the choice among them where examples are few. None needs an example.
 
-use head::{Head, HeadError, Pool, Prior, Scale, Scores, Source, Subset, Table, Text, Weighting};
+use crate::{Head, HeadError, Pool, Prior, Scale, Scores, Source, Subset, Table, Text, Weighting};
 use lm::Matrix;
 
 /// Scales of the comparison, as shares of the mean norm of the word head's rows.
