@@ -3,7 +3,7 @@
 mod prior;
 
 use crate::extract::Source;
-use crate::{exit::Exit, output, progress};
+use crate::{exit::Exit, options, output, progress};
 use head::{
     Curve, Fit, Head, Method, MethodName, Metrics, Penalty, Prior, Rule, Scores, Search, Start, Subset,
     Table, Training, Weighting, choose_scale, diagnose, fit,
@@ -176,9 +176,8 @@ impl Args {
         }
         method.training.calls_only = self.calls_only;
         if let Some(lambda) = self.lambda.as_deref().filter(|lambda| !matches!(*lambda, "auto" | "one-se")) {
-            let value: f64 = lambda
-                .parse()
-                .map_err(|_| anyhow::anyhow!("--lambda {lambda}: expected auto, one-se or a number"))?;
+            let value = options::lambda(lambda)
+                .map_err(|e| anyhow::anyhow!("--lambda {lambda}: {e}, or auto or one-se"))?;
             if method.name == MethodName::TokenLearningCode {
                 anyhow::bail!(
                     "--lambda does not go with tokenlearning-code, whose penalty is the release's own: take tokenlearning"

@@ -17,6 +17,7 @@ mod head;
 mod home;
 mod json_lines;
 mod model;
+mod options;
 mod output;
 mod pack;
 mod progress;

@@ -18,7 +18,7 @@ Examples:
   toolken bench grid arithmetic --out grids/arithmetic --parts methods
   toolken bench grid funcqa --data data --out grids/funcqa --seeds 5
   toolken bench grid kamel-30 --data data --out grids/kamel-30 --parts few
-  toolken bench grid gsm8k --data data --out grids/gsm8k --limit 2000
+  toolken bench grid gsm8k --data data --out grids/gsm8k --training-limit 2000
 
 What is done is kept: the same command goes on where it was stopped.";
 
@@ -50,8 +50,8 @@ pub struct Args {
     #[arg(long, value_delimiter = ',')]
     per_tool: Vec<NonZeroUsize>,
     /// At most so many training examples, a seeded sample
-    #[arg(long)]
-    limit: Option<usize>,
+    #[arg(long, value_name = "N", alias = "limit")]
+    training_limit: Option<usize>,
     /// The seed of that sample
     #[arg(long, default_value_t = 0)]
     sample_seed: u64,
@@ -132,7 +132,7 @@ impl Args {
         let training = self.training;
         let parts: Vec<Part> = self.parts()?.into_iter().map(Part::from).collect();
         let data = self.data.data.as_deref();
-        let corpus = training.load(data, self.limit, self.sample_seed)?;
+        let corpus = training.load(data, self.training_limit, self.sample_seed)?;
         let test = match self.on.unwrap_or(by_default(training)) {
             On::Own => None,
             On::Test => match training.test(data)? {

@@ -3,7 +3,7 @@
 use super::Data;
 use crate::extract::Source;
 use crate::fit::with_source;
-use crate::{exit::Exit, output, progress};
+use crate::{exit::Exit, options, output, progress};
 use ::bench::grid::Names;
 use ::bench::heads::{HeadPlan, PriorName};
 use ::bench::home::{
@@ -63,7 +63,7 @@ pub struct Args {
     #[arg(long)]
     names: Option<Names>,
     /// λ; by default chosen by cross-validation for exact, else the method's own
-    #[arg(long)]
+    #[arg(long, value_parser = options::lambda)]
     lambda: Option<f64>,
     /// Ask the simulator before each line: only what it would carry out stays enabled
     #[arg(long)]
@@ -76,7 +76,7 @@ pub struct Args {
     epochs: Option<usize>,
     /// At most so many tasks, a seeded sample
     #[arg(long)]
-    limit: Option<usize>,
+    limit: Option<NonZeroUsize>,
     /// Decides the parts, the sample, and what is random in a fit
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -90,9 +90,6 @@ pub struct Args {
 
 impl Args {
     pub fn run(mut self) -> anyhow::Result<Exit> {
-        if let Some(lambda) = self.lambda.filter(|lambda| !(lambda.is_finite() && *lambda >= 0.0)) {
-            anyhow::bail!("--lambda {lambda}: expected a number that is not negative");
-        }
         if matches!(self.method, Way::Words(_)) && self.simulator {
             anyhow::bail!("--simulator goes with tool tokens: plans in words are whole when they are seen");
         }
@@ -116,17 +113,14 @@ impl Args {
             }
             Way::Tokens(..) => {}
         }
-        if self.limit == Some(0) {
-            anyhow::bail!("--limit 0: expected at least one task");
-        }
         if let Some(plan) = self.plan() {
             HeadPlan::from(&plan).check()?;
         }
         let home = HomeData::load(self.household, self.data.data.as_deref())?;
         let (folds, mut tests) = (home.folds(self.seed), home.tests());
-        self.limit = self.limit.filter(|limit| *limit < tests.len());
+        self.limit = self.limit.filter(|limit| limit.get() < tests.len());
         if let Some(limit) = self.limit {
-            tests = sample(tests.len(), limit, self.seed).into_iter().map(|at| tests[at]).collect();
+            tests = sample(tests.len(), limit.get(), self.seed).into_iter().map(|at| tests[at]).collect();
         }
         let model = self.source.model()?;
         self.method.goes_with(model.as_ref())?;
@@ -195,7 +189,7 @@ impl Args {
                 Way::Tokens(..) => None,
             },
             fold_seed: self.seed,
-            limit: self.limit,
+            limit: self.limit.map(NonZeroUsize::get),
             corpus: home.corpus.digest(),
             model: card.name.clone(),
             model_digest: card.digest.clone(),

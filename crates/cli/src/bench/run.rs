@@ -4,7 +4,7 @@ use super::Data;
 use crate::engine::Elsewhere;
 use crate::extract::Source;
 use crate::fit::with_source;
-use crate::{exit::Exit, output, progress};
+use crate::{exit::Exit, options, output, progress};
 use ::bench::answer::Answerer;
 use ::bench::grid::Names;
 use ::bench::heads::{HeadPlan, PriorName, fit_head};
@@ -58,7 +58,7 @@ pub struct Args {
     out: PathBuf,
     /// At most so many questions, a seeded sample
     #[arg(long)]
-    limit: Option<usize>,
+    limit: Option<NonZeroUsize>,
     /// The seed of that sample
     #[arg(long, default_value_t = 0)]
     sample_seed: u64,
@@ -69,8 +69,8 @@ pub struct Args {
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Training examples of the head at most, a seeded sample
-    #[arg(long)]
-    train: Option<usize>,
+    #[arg(long, value_name = "N", alias = "train")]
+    training_limit: Option<usize>,
     /// The training set of the head, if not the task's own: kamel-facts-30 for kamel-30
     #[arg(long, value_name = "SET")]
     training: Option<TrainingSet>,
@@ -82,7 +82,7 @@ pub struct Args {
     #[arg(long, default_value = "own")]
     prior: PriorName,
     /// λ, if it is neither to be chosen nor the method's own
-    #[arg(long)]
+    #[arg(long, value_parser = options::lambda)]
     lambda: Option<f64>,
     /// How positions are averaged, if not as the method does: per-position or per-example
     #[arg(long, value_parser = named::<Weighting>)]
@@ -153,19 +153,13 @@ impl From<Round> for Rounding {
 
 impl Args {
     pub fn run(mut self) -> anyhow::Result<Exit> {
-        if let Some(lambda) = self.lambda.filter(|lambda| !(lambda.is_finite() && *lambda >= 0.0)) {
-            bail!("--lambda {lambda}: expected a number that is not negative");
-        }
-        if self.limit == Some(0) {
-            bail!("--limit 0: expected at least one question");
-        }
         self.check_head_options()?;
         let data = self.data.data.as_deref();
         let mut task = self.task.load(data)?;
         // As many as there are is all of them.
-        self.limit = self.limit.filter(|limit| *limit < task.questions.len());
+        self.limit = self.limit.filter(|limit| limit.get() < task.questions.len());
         if let Some(limit) = self.limit {
-            task = task.sampled(limit, self.sample_seed);
+            task = task.sampled(limit.get(), self.sample_seed);
         }
         task.tools = task.tools.with_arithmetic(self.rounding.into(), Guards::default());
         let mut facts = Vec::with_capacity(self.kb.len());
@@ -193,7 +187,7 @@ impl Args {
         let plan = self.method.head().map(|method| self.plan(method));
         let corpus = match plan {
             Some(_) => {
-                let corpus = self.training().load(data, self.train, self.sample_seed)?;
+                let corpus = self.training().load(data, self.training_limit, self.sample_seed)?;
                 Some(match self.per_tool {
                     Some(count) => few(&corpus, count, self.seed)?,
                     None => corpus,
@@ -283,7 +277,7 @@ impl Args {
             ("--calls-only", self.calls_only),
             ("--training", self.training.is_some()),
             ("--per-tool", self.per_tool.is_some()),
-            ("--train", self.train.is_some()),
+            ("--training-limit", self.training_limit.is_some()),
             ("--bias", self.bias != BiasRule::Auto),
             ("--arguments", self.arguments != Where::Demos),
             ("--seed", self.seed != 0),
@@ -355,7 +349,7 @@ impl Args {
             task: task.name,
             task_version: task.version,
             asked: Some(task.digest()),
-            limit: self.limit,
+            limit: self.limit.map(NonZeroUsize::get),
             sample_seed: self.sample_seed,
             method: self.method,
             model: card.name.clone(),

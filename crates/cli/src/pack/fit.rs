@@ -1,6 +1,6 @@
 //! `toolken pack fit`.
 
-use crate::{exit::Exit, model::Which, output, progress};
+use crate::{exit::Exit, model::Which, options, output, progress};
 use anyhow::Context;
 use head::Head;
 use pack::{Cache, Examples, FitSettings, FitStage, Fitted, Report};
@@ -55,7 +55,7 @@ enum Lambda {
 fn lambda(text: &str) -> Result<Lambda, String> {
     match text {
         "auto" => Ok(Lambda::Auto),
-        _ => text.parse().map(Lambda::Given).map_err(|_| "expected auto or a number".into()),
+        _ => options::lambda(text).map(Lambda::Given).map_err(|e| format!("{e}, or auto")),
     }
 }
 
