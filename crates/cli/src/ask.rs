@@ -2,9 +2,9 @@
 
 use crate::demo::heads::Plan;
 use crate::engine::Elsewhere;
+use crate::options::Arguments;
 use crate::{arithmetic, exit::Exit, model::Which, output};
 use anyhow::{Context, bail};
-use clap::ValueEnum;
 use decode::{
     Calling, Decision, Engine, Event, Finish, Generation, Prompt, Request, Settings, Template, Token,
 };
@@ -71,26 +71,9 @@ pub struct Args {
     json: bool,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Arguments {
-    /// In a prompt of their own with worked calls of the tool
-    Demos,
-    /// In the text itself
-    InPlace,
-}
-
 impl Args {
     pub fn run(self) -> anyhow::Result<Exit> {
-        let template = match &self.prompt {
-            Some(path) => {
-                let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
-                if !text.contains(Template::QUESTION) {
-                    bail!("{}: no place for the question, {}", path.display(), Template::QUESTION);
-                }
-                Template::new(text)
-            }
-            None => arithmetic::prompt(),
-        };
+        let template = self.template()?;
         if self.question.as_ref().is_some_and(|question| question.trim().is_empty()) {
             bail!("the question is empty: ask something, or leave it out to be asked line by line");
         }
@@ -132,8 +115,7 @@ impl Args {
         let names = head.iter().flat_map(|head| head.tools.iter().map(String::as_str));
         let worked = arithmetic::demos(names.clone());
         let arguments = match self.arguments {
-            Some(Arguments::Demos) => decode::Arguments::Demos,
-            Some(Arguments::InPlace) => decode::Arguments::InPlace,
+            Some(arguments) => arguments.into(),
             None if names.clone().all(|name| worked.contains_key(name)) => decode::Arguments::Demos,
             None => decode::Arguments::InPlace,
         };
@@ -144,34 +126,21 @@ impl Args {
         if let Some(served) = served {
             engine = engine.served_by(served)?;
         }
-        if let Some(question) = &self.question {
-            self.answer(&mut engine, &template, question, arguments)?;
-            return Ok(Exit::Done);
+        let mut answer = |question: &str| self.answer(&mut engine, &template, question, arguments);
+        match &self.question {
+            Some(question) => answer(question).map(|()| Exit::Done),
+            None => line_by_line(&mut answer),
         }
-        let mut exit = Exit::Done;
-        let people = std::io::stdin().is_terminal();
-        let mut line = String::new();
-        for number in 1.. {
-            if people {
-                output::text("? ")?;
-            }
-            line.clear();
-            let at = || format!("standard input, line {number}");
-            if std::io::stdin().lock().read_line(&mut line).with_context(at)? == 0 {
-                break;
-            }
-            if line.trim().is_empty() {
-                continue;
-            }
-            match self.answer(&mut engine, &template, line.trim(), arguments) {
-                Err(error) if error.is::<DidNotFit>() => {
-                    writeln!(std::io::stderr(), "{}: {error}", at())?;
-                    exit = Exit::BadInput;
-                }
-                answered => answered?,
-            }
+    }
+
+    /// The text around a question.
+    fn template(&self) -> anyhow::Result<Template> {
+        let Some(path) = &self.prompt else { return Ok(arithmetic::prompt()) };
+        let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        if !text.contains(Template::QUESTION) {
+            bail!("{}: no place for the question, {}", path.display(), Template::QUESTION);
         }
-        Ok(exit)
+        Ok(Template::new(text))
     }
 
     /// The head that is given.
@@ -254,6 +223,34 @@ impl Args {
         }
         Ok(())
     }
+}
+
+/// Asks every line of standard input. One that does not fit is told, and the others are asked all the same.
+fn line_by_line(answer: &mut dyn FnMut(&str) -> anyhow::Result<()>) -> anyhow::Result<Exit> {
+    let mut exit = Exit::Done;
+    let people = std::io::stdin().is_terminal();
+    let mut line = String::new();
+    for number in 1.. {
+        if people {
+            output::text("? ")?;
+        }
+        line.clear();
+        let at = || format!("standard input, line {number}");
+        if std::io::stdin().lock().read_line(&mut line).with_context(at)? == 0 {
+            break;
+        }
+        if line.trim().is_empty() {
+            continue;
+        }
+        match answer(line.trim()) {
+            Err(error) if error.is::<DidNotFit>() => {
+                writeln!(std::io::stderr(), "{}: {error}", at())?;
+                exit = Exit::BadInput;
+            }
+            answered => answered?,
+        }
+    }
+    Ok(exit)
 }
 
 /// A question that was longer than the context, or whose answer was.

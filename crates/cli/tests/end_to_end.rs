@@ -324,7 +324,7 @@ fn benchmark_runs_are_the_same_in_batches_alone_and_after_a_kill() {
                 vec!["bench", "run", "arithmetic", method, "--model", &model, "--out", &out, "--limit", "5"];
             command.extend(["--batch", batch, "--json"]);
             if method.contains("exact") {
-                command.extend(["--train", "60"]);
+                command.extend(["--training-limit", "60"]);
             }
             place.done(&command)
         };
@@ -346,8 +346,8 @@ fn benchmark_runs_are_the_same_in_batches_alone_and_after_a_kill() {
     let out = place.text("exact-alone");
     let other = ["bench", "run", "arithmetic", "exact", "--model", &model, "--out", &out, "--limit", "6"];
     place.refused(&other, 2, &["run.toml", "another directory", "limit"]);
-    let unused = [&other[..3], &["cot"], &other[4..], &["--train", "60"]].concat();
-    place.refused(&unused, 2, &["--train is of a head"]);
+    let unused = [&other[..3], &["cot"], &other[4..], &["--training-limit", "60"]].concat();
+    place.refused(&unused, 2, &["--training-limit is of a head"]);
     let native =
         ["bench", "run", "arithmetic", "function-calling", "--model", &model, "--out", &place.text("native")];
     place.refused(&native, 2, &["chat template"]);

@@ -128,59 +128,65 @@ fn of_task(methods: &[Answers<'_>]) -> String {
     let mut adjusted = holm(&pairs.iter().flatten().map(|pair| pair.p).collect::<Vec<_>>()).into_iter();
     // Columns of tasks whose answers are looked up.
     let relations = methods.iter().flat_map(Answers::records).any(|record| record.score.answer.is_some());
-    let rows: Vec<Vec<Cell>> = methods
-        .iter()
-        .zip(&pairs)
+    let rows: Vec<Vec<Cell>> = (methods.iter().zip(&pairs))
         .map(|(answers, pair)| {
-            // A count of one run, the mean of several seeds'.
-            let of_seed = |of: fn(&Record) -> usize| {
-                tenths(answers.records().map(of).sum::<usize>() as f64 / answers.seeds.len() as f64)
-            };
-            let failed = of_seed(|r| r.answered.calls.iter().filter(|c| c.error.is_some()).count());
-            let first_right = answers.share_of(|r| {
-                let gold = r.question.tools.first()?;
-                Some(r.answered.calls.first().is_some_and(|call| call.tool == *gold))
-            });
-            let number = |of: fn(&Record) -> usize, digits: usize| {
-                let mean = answers.mean(|r| of(r) as f64);
-                Cell::number(&mean.map_or_else(|| "–".into(), |x| format!("{x:.digits$}")))
-            };
-            let right = answers.right().map_or_else(
-                || "–".into(),
-                |i| format!("{} [{}, {}]", percent(i.value), percent(i.low), percent(i.high)),
-            );
-            let right_of = |run: &&RunOf| run.records.iter().filter(|r| r.score.strict).count();
-            let by_seed: Vec<f64> =
-                answers.seeds.values().map(|run| share(right_of(run), run.records.len())).collect();
-            let seeds = mean_t(&by_seed, LEVEL).filter(|seeds| seeds.n > 1);
-            let mut cells = vec![
-                Cell::text(&answers.label()),
-                Cell::number(&answers.by_question().len().to_string()),
-                Cell::number(&right),
-                Cell::number(
-                    &seeds.map_or_else(|| "–".into(), |i| format!("±{}", percent(i.high - i.value))),
-                ),
-                Cell::number(&answers.share_of(|r| Some(r.score.lax))),
-                number(|r| r.answered.calls.len(), 2),
-                Cell::number(&failed),
-                Cell::number(&first_right),
-                number(|r| r.answered.tokens.chosen + r.answered.tokens.arguments, 0),
-                number(|r| r.answered.tokens.prompt, 0),
-                number(|r| r.answered.tokens.aside, 0),
-                Cell::number(&mean(&took(answers)).map_or("–".into(), |x| format!("{x:.0}"))),
-            ];
-            if relations {
-                cells.push(Cell::number(&answers.share_of(|r| r.score.answer)));
-                cells.push(Cell::number(&answers.share_of(|r| r.score.complete)));
-                cells.push(Cell::number(&answers.share_of(|r| r.score.greedy)));
-                let too_long =
-                    of_seed(|r| usize::from(matches!(r.answered.finish, Finish::ContextFull { .. })));
-                cells.push(Cell::number(&too_long));
-            }
+            let mut cells = cells(answers, relations);
             cells.splice(VERSUS..VERSUS, versus(pair.as_ref(), &mut adjusted));
             cells
         })
         .collect();
+    table(&columns(relations), &rows, &note(&escape(&base.label())))
+}
+
+/// A method's row, without the comparison.
+fn cells(answers: &Answers<'_>, relations: bool) -> Vec<Cell> {
+    // A count of one run, the mean of several seeds'.
+    let of_seed = |of: fn(&Record) -> usize| {
+        tenths(answers.records().map(of).sum::<usize>() as f64 / answers.seeds.len() as f64)
+    };
+    let failed = of_seed(|r| r.answered.calls.iter().filter(|c| c.error.is_some()).count());
+    let first_right = answers.share_of(|r| {
+        let gold = r.question.tools.first()?;
+        Some(r.answered.calls.first().is_some_and(|call| call.tool == *gold))
+    });
+    let number = |of: fn(&Record) -> usize, digits: usize| {
+        let mean = answers.mean(|r| of(r) as f64);
+        Cell::number(&mean.map_or_else(|| "–".into(), |x| format!("{x:.digits$}")))
+    };
+    let right = answers.right().map_or_else(
+        || "–".into(),
+        |i| format!("{} [{}, {}]", percent(i.value), percent(i.low), percent(i.high)),
+    );
+    let right_of = |run: &&RunOf| run.records.iter().filter(|r| r.score.strict).count();
+    let by_seed: Vec<f64> =
+        answers.seeds.values().map(|run| share(right_of(run), run.records.len())).collect();
+    let seeds = mean_t(&by_seed, LEVEL).filter(|seeds| seeds.n > 1);
+    let mut cells = vec![
+        Cell::text(&answers.label()),
+        Cell::number(&answers.by_question().len().to_string()),
+        Cell::number(&right),
+        Cell::number(&seeds.map_or_else(|| "–".into(), |i| format!("±{}", percent(i.high - i.value)))),
+        Cell::number(&answers.share_of(|r| Some(r.score.lax))),
+        number(|r| r.answered.calls.len(), 2),
+        Cell::number(&failed),
+        Cell::number(&first_right),
+        number(|r| r.answered.tokens.chosen + r.answered.tokens.arguments, 0),
+        number(|r| r.answered.tokens.prompt, 0),
+        number(|r| r.answered.tokens.aside, 0),
+        Cell::number(&mean(&took(answers)).map_or("–".into(), |x| format!("{x:.0}"))),
+    ];
+    if relations {
+        cells.push(Cell::number(&answers.share_of(|r| r.score.answer)));
+        cells.push(Cell::number(&answers.share_of(|r| r.score.complete)));
+        cells.push(Cell::number(&answers.share_of(|r| r.score.greedy)));
+        let too_long = of_seed(|r| usize::from(matches!(r.answered.finish, Finish::ContextFull { .. })));
+        cells.push(Cell::number(&too_long));
+    }
+    cells
+}
+
+/// The titles of the columns.
+fn columns(relations: bool) -> Vec<&'static str> {
     let mut columns = vec![
         "method",
         "questions",
@@ -200,20 +206,20 @@ fn of_task(methods: &[Answers<'_>]) -> String {
     }
     let compared = ["points", "alone right", "p (Holm)", "p, seeds", "Cohen's h", "detectable"];
     columns.splice(VERSUS..VERSUS, compared);
-    table(
-        &columns,
-        &rows,
-        &format!(
-            "Percent. Intervals are Wilson's over questions; of several seeds, whose answers count alike, widened by how alike answers to one question are. Over \
-             seeds: Student's half width. What is compared is compared with {}: McNemar's exact test; where a side is of several seeds, the signs of the questions' \
+    columns
+}
+
+/// What a table of answers says of itself.
+fn note(base: &str) -> String {
+    format!(
+        "Percent. Intervals are Wilson's over questions; of several seeds, whose answers count alike, widened by how alike answers to one question are. Over \
+             seeds: Student's half width. What is compared is compared with {base}: McNemar's exact test; where a side is of several seeds, the signs of the questions' \
              differences, and beside it, not corrected, a paired t-test over the seeds that both have. Alone right: questions that this method alone, and that that \
              one alone, has right, a seed against a seed. Read for arguments: tokens beside the prompt, worked calls that many share not counted. Detectable: the \
              difference that so many questions show with probability 0.8 at the discordance seen, or at the least that it takes. Milliseconds: wall time over \
              questions, which are answered together. Where relations are asked for, right is the relation: of tool tokens the best of them, called whatever the \
              words say; answer right: one of the expected objects is named; all answers: each of them; unforced too: it also beat every word. Did not fit: prompts \
-             longer than the model's context, which count as wrong.",
-            escape(&base.label())
-        ),
+             longer than the model's context, which count as wrong."
     )
 }
 

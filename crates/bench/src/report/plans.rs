@@ -81,44 +81,12 @@ fn figures(runs: &[Plans<'_>]) -> String {
         runs.iter().map(|run| if std::ptr::eq(run, base) { None } else { paired(run, base) }).collect();
     let mut adjusted = holm(&pairs.iter().flatten().map(|pair| pair.test.p).collect::<Vec<_>>()).into_iter();
     let titles = by_title(base.all()).len();
-    let mut rows = Vec::new();
-    for (run, pair) in runs.iter().zip(&pairs) {
-        let all = tally(run.all());
-        let share = |count: usize| percent(count as f64 / all.tasks.max(1) as f64);
-        let success = success_interval(run.all()).map_or_else(
-            || "–".into(),
-            |i| format!("{} [{}, {}]", percent(i.value), percent(i.low), percent(i.high)),
-        );
-        let apart = |published: bool| {
-            let part = tally(run.all().filter(|record| record.in_published == published));
-            format!("{} of {}", part.success, part.tasks)
-        };
-        let timed = run.all().map(|record| record.took_micros).filter(|&micros| micros > 0);
-        let seconds: Vec<f64> = timed.map(|micros| micros as f64 / 1e6).collect();
-        let prompt: usize = run.all().map(|record| record.tokens.0).sum();
-        let mut cells = vec![
-            Cell::text(&run.method),
-            Cell::text(&run.train),
-            Cell::number(&run.seeds().to_string()),
-            Cell::number(&all.tasks.to_string()),
-            Cell::number(&success),
-            Cell::number(&share(all.relaxed)),
-            Cell::number(&share(all.executable)),
-            Cell::number(&share(all.grounded)),
-            Cell::number(&share(all.cut)),
-            Cell::number(&share(all.gold)),
-            Cell::number(&match all.gold_lines_of {
-                0 => "–".to_owned(),
-                of => percent(all.gold_lines as f64 / of as f64),
-            }),
-            Cell::number(&apart(true)),
-            Cell::number(&apart(false)),
-            Cell::number(&format!("{:.0}", prompt as f64 / all.tasks.max(1) as f64)),
-            Cell::number(&mean(&seconds).map_or_else(|| "–".into(), |x| format!("{x:.2}"))),
-        ];
+    let row = |(run, pair): (&Plans<'_>, &Option<Pair>)| {
+        let mut cells = cells(run);
         cells.splice(VERSUS..VERSUS, versus(pair.as_ref(), &mut adjusted));
-        rows.push(cells);
-    }
+        cells
+    };
+    let rows: Vec<Vec<Cell>> = runs.iter().zip(&pairs).map(row).collect();
     table(
         &[
             "method",
@@ -153,6 +121,43 @@ fn figures(runs: &[Plans<'_>]) -> String {
             least_p(titles)
         ),
     )
+}
+
+/// A method's row, without the comparison.
+fn cells(run: &Plans<'_>) -> Vec<Cell> {
+    let all = tally(run.all());
+    let share = |count: usize| percent(count as f64 / all.tasks.max(1) as f64);
+    let success = success_interval(run.all()).map_or_else(
+        || "–".into(),
+        |i| format!("{} [{}, {}]", percent(i.value), percent(i.low), percent(i.high)),
+    );
+    let apart = |published: bool| {
+        let part = tally(run.all().filter(|record| record.in_published == published));
+        format!("{} of {}", part.success, part.tasks)
+    };
+    let timed = run.all().map(|record| record.took_micros).filter(|&micros| micros > 0);
+    let seconds: Vec<f64> = timed.map(|micros| micros as f64 / 1e6).collect();
+    let prompt: usize = run.all().map(|record| record.tokens.0).sum();
+    vec![
+        Cell::text(&run.method),
+        Cell::text(&run.train),
+        Cell::number(&run.seeds().to_string()),
+        Cell::number(&all.tasks.to_string()),
+        Cell::number(&success),
+        Cell::number(&share(all.relaxed)),
+        Cell::number(&share(all.executable)),
+        Cell::number(&share(all.grounded)),
+        Cell::number(&share(all.cut)),
+        Cell::number(&share(all.gold)),
+        Cell::number(&match all.gold_lines_of {
+            0 => "–".to_owned(),
+            of => percent(all.gold_lines as f64 / of as f64),
+        }),
+        Cell::number(&apart(true)),
+        Cell::number(&apart(false)),
+        Cell::number(&format!("{:.0}", prompt as f64 / all.tasks.max(1) as f64)),
+        Cell::number(&mean(&seconds).map_or_else(|| "–".into(), |x| format!("{x:.2}"))),
+    ]
 }
 
 /// Where the comparison stands among a row's cells: next to what is compared.

@@ -4,23 +4,23 @@ use super::Data;
 use crate::engine::Elsewhere;
 use crate::extract::Source;
 use crate::fit::with_source;
-use crate::{exit::Exit, options, output, progress};
+use crate::options::{self, Arguments, Rounding};
+use crate::{exit::Exit, output, progress};
 use ::bench::answer::Answerer;
 use ::bench::grid::Names;
 use ::bench::heads::{HeadPlan, PriorName, fit_head};
 use ::bench::method::Method;
 use ::bench::run::{BiasRule, HeadOfRun, Record, Run, RunMeta, rules};
 use ::bench::stats::{LEVEL, wilson};
-use ::bench::task::{Task, TaskName, TrainingSet, few};
+use ::bench::task::{Question, Task, TaskName, TrainingSet, few};
 use anyhow::{Context, bail};
-use clap::ValueEnum;
 use head::{Bias, Features, Head, HeadError, Subset, Table, Weighting};
 use lm::FrozenLm;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use tools::{Guards, Rounding};
+use tools::Guards;
 
 pub const EXAMPLES: &str = "\
 Examples:
@@ -105,10 +105,10 @@ pub struct Args {
     epochs: Option<usize>,
     /// Where the arguments of tool tokens are written
     #[arg(long, value_enum, default_value = "demos")]
-    arguments: Where,
+    arguments: Arguments,
     /// Rounding of the arithmetic functions
     #[arg(long, value_enum, default_value = "reference")]
-    rounding: Round,
+    rounding: Rounding,
     /// Questions that decode together; it does not change their answers
     #[arg(long, default_value = "24")]
     batch: NonZeroUsize,
@@ -117,61 +117,10 @@ pub struct Args {
     json: bool,
 }
 
-#[derive(Clone, Copy, PartialEq, ValueEnum)]
-enum Where {
-    /// In a prompt of their own with worked calls of the tool
-    Demos,
-    /// In the text itself
-    InPlace,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Round {
-    /// As the reference rounds: to two decimals
-    Reference,
-    /// As many digits as there are
-    Full,
-}
-
-impl From<Where> for decode::Arguments {
-    fn from(place: Where) -> Self {
-        match place {
-            Where::Demos => Self::Demos,
-            Where::InPlace => Self::InPlace,
-        }
-    }
-}
-
-impl From<Round> for Rounding {
-    fn from(round: Round) -> Self {
-        match round {
-            Round::Reference => Self::Reference,
-            Round::Full => Self::Full,
-        }
-    }
-}
-
 impl Args {
     pub fn run(mut self) -> anyhow::Result<Exit> {
         self.check_head_options()?;
-        let data = self.data.data.as_deref();
-        let mut task = self.task.load(data)?;
-        // As many as there are is all of them.
-        self.limit = self.limit.filter(|limit| limit.get() < task.questions.len());
-        if let Some(limit) = self.limit {
-            task = task.sampled(limit.get(), self.sample_seed);
-        }
-        task.tools = task.tools.with_arithmetic(self.rounding.into(), Guards::default());
-        let mut facts = Vec::with_capacity(self.kb.len());
-        for file in &self.kb {
-            let unknown = task.add_facts(file)?;
-            if !unknown.is_empty() {
-                let names = unknown.into_iter().collect::<Vec<_>>().join(", ");
-                tracing::warn!("{}: no relations of {}, not used: {names}", file.display(), task.name);
-            }
-            let bytes = std::fs::read(file).with_context(|| file.display().to_string())?;
-            facts.push(hex::encode(Sha256::digest(bytes)));
-        }
+        let (task, facts) = self.task()?;
         let bias = match self.bias {
             BiasRule::Published => Some(task.published_bias),
             BiasRule::Auto => None,
@@ -185,29 +134,12 @@ impl Args {
             };
         self.method.goes_with(&task, model.as_ref())?;
         let plan = self.method.head().map(|method| self.plan(method));
-        let corpus = match plan {
-            Some(_) => {
-                let corpus = self.training().load(data, self.training_limit, self.sample_seed)?;
-                Some(match self.per_tool {
-                    Some(count) => few(&corpus, count, self.seed)?,
-                    None => corpus,
-                })
-            }
-            None => None,
-        };
+        let corpus = plan.is_some().then(|| self.corpus()).transpose()?;
         let of_head = plan.zip(corpus.as_ref()).map(|(plan, corpus)| self.of_head(&plan, corpus));
         let (served, exported) = there.unzip();
         let asked = plan.zip(corpus.as_ref());
-        let fault = exported
-            .as_ref()
-            .zip(asked)
-            .and_then(|(head, (plan, corpus))| self.fault_of(head, &plan, corpus));
-        if let Some(fault) = fault {
-            bail!(HeadError::Setting(format!(
-                "the export's head {fault}, a run of {} on {} was asked for: export the head.safetensors of a run of that method, and \
-                 have the engine serve that",
-                self.method, self.task
-            )));
+        if let (Some(head), Some((plan, corpus))) = (&exported, &asked) {
+            self.refuse_other(head, plan, corpus)?;
         }
         let mut run = Run::open(&self.out, &self.meta(&task, model.as_ref(), facts, of_head))?;
         let missing = run.missing(&task);
@@ -228,19 +160,51 @@ impl Args {
             batch: self.batch,
             served,
         };
-        let bar = progress::bar("answers", "questions", task.questions.len() as u64);
-        bar.set_position((task.questions.len() - missing.len()) as u64);
-        if !missing.is_empty() {
-            answerer.answer(&missing, &mut |i, answered| {
-                let question = missing[i].clone();
-                let score = task.scoring.of(&question, &answered);
-                bar.inc(1);
-                run.add(&[Record { question, score, answered }])
-            })?;
-        }
-        bar.finish_and_clear();
+        answer(&answerer, &missing, &mut run)?;
         self.show(&Run::meta(&self.out)?, &Run::read(&self.out)?)?;
         Ok(Exit::Done)
+    }
+
+    /// The task with the questions that are asked and all that its tools know, and the digests of the files of facts.
+    fn task(&mut self) -> anyhow::Result<(Task, Vec<String>)> {
+        let mut task = self.task.load(self.data.data.as_deref())?;
+        // As many as there are is all of them.
+        self.limit = self.limit.filter(|limit| limit.get() < task.questions.len());
+        if let Some(limit) = self.limit {
+            task = task.sampled(limit.get(), self.sample_seed);
+        }
+        task.tools = task.tools.with_arithmetic(self.rounding.into(), Guards::default());
+        let mut facts = Vec::with_capacity(self.kb.len());
+        for file in &self.kb {
+            let unknown = task.add_facts(file)?;
+            if !unknown.is_empty() {
+                let names = unknown.into_iter().collect::<Vec<_>>().join(", ");
+                tracing::warn!("{}: no relations of {}, not used: {names}", file.display(), task.name);
+            }
+            let bytes = std::fs::read(file).with_context(|| file.display().to_string())?;
+            facts.push(hex::encode(Sha256::digest(bytes)));
+        }
+        Ok((task, facts))
+    }
+
+    /// What a head is trained on.
+    fn corpus(&self) -> anyhow::Result<::corpus::Corpus> {
+        let data = self.data.data.as_deref();
+        let corpus = self.training().load(data, self.training_limit, self.sample_seed)?;
+        Ok(match self.per_tool {
+            Some(count) => few(&corpus, count, self.seed)?,
+            None => corpus,
+        })
+    }
+
+    /// Refuses an engine whose export was made with another head than the one that was asked for.
+    fn refuse_other(&self, head: &Head, plan: &HeadPlan, corpus: &::corpus::Corpus) -> anyhow::Result<()> {
+        let Some(fault) = self.fault_of(head, plan, corpus) else { return Ok(()) };
+        bail!(HeadError::Setting(format!(
+            "the export's head {fault}, a run of {} on {} was asked for: export the head.safetensors of a run of that method, and \
+             have the engine serve that",
+            self.method, self.task
+        )))
     }
 
     /// What tells a head from the one that was asked for. (What its file does not say, the seed of λ's folds and what the tools were
@@ -279,7 +243,7 @@ impl Args {
             ("--per-tool", self.per_tool.is_some()),
             ("--training-limit", self.training_limit.is_some()),
             ("--bias", self.bias != BiasRule::Auto),
-            ("--arguments", self.arguments != Where::Demos),
+            ("--arguments", self.arguments != Arguments::Demos),
             ("--seed", self.seed != 0),
         ];
         let adam = [("--rate", self.rate.is_some()), ("--epochs", self.epochs.is_some())];
@@ -451,6 +415,23 @@ impl Args {
         output::text(text)?;
         Ok(())
     }
+}
+
+/// Answers the questions that are missing, and keeps every answer as it comes.
+fn answer(answerer: &Answerer<'_>, missing: &[Question], run: &mut Run) -> anyhow::Result<()> {
+    let task = answerer.task;
+    let bar = progress::bar("answers", "questions", task.questions.len() as u64);
+    bar.set_position((task.questions.len() - missing.len()) as u64);
+    if !missing.is_empty() {
+        answerer.answer(missing, &mut |i, answered| {
+            let question = missing[i].clone();
+            let score = task.scoring.of(&question, &answered);
+            bar.inc(1);
+            run.add(&[Record { question, score, answered }])
+        })?;
+    }
+    bar.finish_and_clear();
+    Ok(())
 }
 
 /// A value by the name that files give it.

@@ -1,7 +1,6 @@
 //! `toolken tools call`: the arithmetic functions over JSON lines.
 
-use crate::{exit::Exit, json_lines};
-use clap::ValueEnum;
+use crate::{exit::Exit, json_lines, options::Rounding};
 use tools::call_json;
 
 pub const EXAMPLES: &str = "\
@@ -18,20 +17,9 @@ pub struct Args {
     rounding: Rounding,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Rounding {
-    /// To two decimals, or two more than a small number has zeros: as ToolkenGPT does
-    Reference,
-    /// Not at all
-    Full,
-}
-
 impl Args {
     pub fn run(self) -> anyhow::Result<Exit> {
-        let rounding = match self.rounding {
-            Rounding::Reference => tools::Rounding::Reference,
-            Rounding::Full => tools::Rounding::Full,
-        };
+        let rounding = self.rounding.into();
         Ok(json_lines::answer_each(|line| call_json(line, rounding))?)
     }
 }

@@ -109,7 +109,7 @@ fn same(task: &str, options: &[&str]) -> (usize, usize) {
 
 #[test]
 fn word_problems_are_answered_by_llama_cpps_server_as_here() {
-    let (same, of) = same("arithmetic", &["--limit", "40", "--train", "300"]);
+    let (same, of) = same("arithmetic", &["--limit", "40", "--training-limit", "300"]);
     assert!(same * 100 >= of * 98, "{same} of {of}");
 }
 
