@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use decode::{Conversation, Request, Token, TopToken};
 use lm::Chat;
 use serde_json::{Value, json};
+use std::collections::HashSet;
 use std::convert::Infallible;
 use std::sync::Arc;
 use tokio::sync::mpsc::{Receiver, channel};
@@ -95,13 +96,14 @@ fn prepare(app: &App, client: String, request: ChatRequest) -> Result<Turn, ApiE
                 request.toolken.all_tools || config.executes(&tool.name) || tool.stands_in_text()
             };
             let names = bundle.tools.iter().filter(ours).map(|tool| tool.name.clone()).collect();
-            Selected { extended: Arc::clone(&bundle.extended), tools: Arc::new(bundle.tools.clone()), names }
+            Selected { extended: Arc::clone(&bundle.extended), tools: Arc::clone(&bundle.tools), names }
         }
     };
     settings.calling = choice.calling();
+    let known: HashSet<&str> = names.iter().map(String::as_str).collect();
     let allowed = |name: &str| match &choice {
         Choice::Named(only) => name == only,
-        Choice::None | Choice::Auto | Choice::Required => names.iter().any(|known| known == name),
+        Choice::None | Choice::Auto | Choice::Required => known.contains(name),
     };
     check_choice(&choice, &names, schema.is_some())?;
     let disabled_tools: Vec<String> =

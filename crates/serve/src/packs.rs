@@ -35,7 +35,7 @@ pub(crate) struct Loaded {
 /// All packs together, ready to decode with.
 pub(crate) struct Bundle {
     pub packs: Vec<Arc<Loaded>>,
-    pub tools: ToolSet,
+    pub tools: Arc<ToolSet>,
     pub extended: Arc<Extended<'static>>,
     guests: Mutex<VecDeque<Guest>>,
 }
@@ -45,7 +45,7 @@ impl Bundle {
     fn words_alone(words: &Arc<Extended<'static>>) -> Self {
         Self {
             packs: Vec::new(),
-            tools: ToolSet::default(),
+            tools: Arc::default(),
             extended: Arc::clone(words),
             guests: Mutex::default(),
         }
@@ -117,7 +117,7 @@ impl Packs {
         let parts: Vec<(&ToolSet, &Head)> = packs.iter().map(|pack| (&pack.tools, &pack.head)).collect();
         let (tools, head) = pack::merge(&parts).map_err(|e| fault(e.to_string()))?;
         let extended = Arc::new(self.extended(&head, &tools, &packs).map_err(fault)?);
-        Ok(Bundle { packs, tools, extended, guests: Mutex::default() })
+        Ok(Bundle { packs, tools: Arc::new(tools), extended, guests: Mutex::default() })
     }
 
     /// The words with a head's tools, and what packs know of them.
@@ -202,7 +202,7 @@ impl Packs {
         if guests.is_empty() {
             return Ok(Selected {
                 extended: Arc::clone(&bundle.extended),
-                tools: Arc::new(bundle.tools.clone()),
+                tools: Arc::clone(&bundle.tools),
                 names,
             });
         }

@@ -314,7 +314,11 @@ impl Args {
             task_version: task.version,
             asked: Some(task.digest()),
             limit: self.limit.map(NonZeroUsize::get),
-            sample_seed: self.sample_seed,
+            // Of no sample it is the seed of none.
+            sample_seed: match (self.limit, self.training_limit) {
+                (None, None) => 0,
+                _ => self.sample_seed,
+            },
             method: self.method,
             model: card.name.clone(),
             model_digest: card.digest.clone(),
