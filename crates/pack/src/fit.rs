@@ -17,7 +17,7 @@ use head::{
 };
 use lm::{ChatTemplate, FrozenLm, Matrix};
 use sha2::{Digest, Sha256};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use tools::{Pack, ToolSet};
 
 /// The values of λ / mean‖h‖² that are tried, as powers of ten.
@@ -26,6 +26,8 @@ const POWERS: [f64; 5] = [-5.0, -5.75, -6.5, -7.25, -8.0];
 const TOLERANCES: (f64, f64) = (1e-4, 3e-3);
 /// Tools whose examples are left out whole, at most, to say how far a description alone can be trusted.
 const LEFT_OUT: usize = 8;
+/// Tools on which λ is chosen and descriptions are tried, at most: with more of them a fit takes longer and says the same.
+const MOST_TRIED: usize = 64;
 
 /// How to fit.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,6 +77,8 @@ pub(crate) struct Data {
     /// Those of the examples and of the talk.
     pub contexts: Vec<Context>,
     pub readings: Vec<Vec<Reading>>,
+    /// Each tool's description, put to the model as a message.
+    described: Vec<(Context, Vec<Reading>)>,
     /// Examples by context, then one a tool: its description.
     set: FeatureSet,
     /// The contexts that are turns of the examples, and of the talk.
@@ -99,74 +103,138 @@ pub fn fit(
         return Err(FitError::Input(message));
     }
     let data = Data::read(lm, tools, examples, cache, &mut |e| progress(FitStage::Reading(e)))?;
-    let table = Table::new(&data.set)?;
-    let none = Matrix::zeros(tools.len(), lm.card().width);
-    let scale = table.mean_square_norm();
-    let lambdas = match settings.lambda {
-        Some(lambda) => vec![lambda],
-        None => POWERS.iter().map(|power| 10f64.powf(*power) * scale).collect(),
+    let whole = Trial::new(&data, settings)?;
+    // Of many tools a few say what λ is to be, and how far descriptions carry.
+    let few = data.few(MOST_TRIED);
+    let few = few.as_ref().map(|few| Trial::new(few, settings)).transpose()?;
+    let tried = few.as_ref().unwrap_or(&whole);
+    // N λ ‖W − W0‖² weighs as much beside the sum over fewer positions.
+    let share = tried.data.positions() as f64 / data.positions() as f64;
+
+    let left_out = tried.data.left_out();
+    let searched = if settings.lambda.is_some() { 0 } else { POWERS.len() * tried.folds.len() };
+    // With so many tools one fold has examples enough.
+    let folds = if few.is_some() { 1 } else { whole.folds.len() };
+    let held_out = folds + few.as_ref().map_or(0, |few| few.folds.len());
+    let fits = searched + 1 + held_out + left_out.len();
+    let mut done = 0;
+    let mut tell = |fitted: usize| {
+        done += fitted;
+        progress(FitStage::Fitting(done, fits));
     };
-    let groups = data.contexts.iter().map(|context| context.group).max().map_or(0, |last| last as usize + 1);
-    let folds = settings.folds.clamp(2, groups.max(2));
-    let left_out = data.left_out(tools.len());
-    let searched = if settings.lambda.is_some() { 1 } else { lambdas.len() * folds };
-    let fits = searched + folds + left_out.len();
-    let search = Search { folds, seed: settings.seed, lambdas: Some(lambdas), ..Search::default() };
-    let all = Subset::all(data.contexts.len() + tools.len());
-    let mut tell = |done: usize| progress(FitStage::Fitting(done, fits));
-    let fine = method(TOLERANCES.0);
-    let mut head = match settings.lambda {
-        Some(lambda) => {
-            let fine = Method { penalty: Penalty::Squared { lambda }, ..fine };
-            head::fit(&table, &all, &none, &fine, &mut |_| ())?.head
-        }
-        None => choose_lambda(&table, &all, &none, &fine, &search, &mut |done, _| tell(done))?.fit.head,
+    let chosen = match settings.lambda {
+        Some(_) => None,
+        None => Some(tried.chosen(settings, &mut tell)?),
+    };
+    let of_chosen = |head: &Head| head.meta.lambda.map(|lambda| lambda * share);
+    let lambda = settings.lambda.or(chosen.as_ref().and_then(of_chosen)).unwrap_or_default();
+    let mut head = match chosen.filter(|_| few.is_none()) {
+        Some(head) => head,
+        None => whole.head(&whole.all, lambda, TOLERANCES.0)?,
     };
     // Its figures are of another threshold, and count descriptions as examples: the report has the pack's.
     head.meta.metrics = None;
-    let rough = Method {
-        penalty: head.meta.method.as_ref().map_or(method(TOLERANCES.1).penalty, |chosen| chosen.penalty),
-        ..method(TOLERANCES.1)
-    };
-    let mut done = fits - folds - left_out.len();
-    let mut decided: Vec<Vec<Decision>> = vec![Vec::new(); data.contexts.len()];
-    let mut of_folds = Vec::with_capacity(folds);
-    let examples_only = Subset::of(data.contexts.len() + tools.len(), |i| (i as usize) < data.contexts.len());
-    for fold in examples_only.folds(&table, folds, settings.seed)? {
-        let fitted = head::fit(&table, &all.minus(&fold), &none, &rough, &mut |_| ())?.head;
-        for (i, decisions) in decided.iter_mut().enumerate().filter(|(i, _)| fold.contains(*i as u32)) {
-            *decisions = data.decide(&fitted, i);
-        }
-        of_folds.push((fold, fitted));
-        done += 1;
-        tell(done);
-    }
-    head.bias = Threshold::of(&data, &decided, settings.false_call_cost);
+    tell(1);
+    let mut decided = whole.held_out(&whole.folds[..folds], lambda, &mut tell)?;
+    head.bias = Threshold::of(&data, &decided.decisions(&data), settings.false_call_cost);
+    let of_few = few.as_ref().map(|few| few.held_out(&few.folds, lambda / share, &mut tell)).transpose()?;
+    let others = of_few.as_ref().unwrap_or(&decided).decisions(tried.data);
     let mut trust = Trust::new(head.bias);
     for tool in left_out {
-        let rest = data.without(tool);
-        let fitted = head::fit(&table, &rest, &none, &rough, &mut |_| ())?.head;
-        trust.add(&data, &decided, &fitted, tool);
-        done += 1;
-        tell(done);
+        let without = tried.head(&tried.data.without(tool), lambda / share, TOLERANCES.1)?;
+        trust.add(tried.data, &others, &without, tool);
+        tell(1);
     }
     let unseen = trust.figures();
     let offset = unseen.map_or(0.0, |unseen| unseen.offset);
     offer(&mut head, &data, offset);
     // The figures are of heads that offer tools without an example as the pack's does.
-    for (fold, mut fitted) in of_folds {
-        offer(&mut fitted, &data, offset);
-        for (i, decisions) in decided.iter_mut().enumerate().filter(|(i, _)| fold.contains(*i as u32)) {
-            *decisions = data.decide(&fitted, i);
-        }
-    }
+    decided.heads.iter_mut().for_each(|(_, head)| offer(head, &data, offset));
+    let decided = decided.decisions(&data);
     describe(&mut head, lm, tools, examples, settings);
     let extended = Extended::new(lm, &head, tools, None)?;
     let restraint =
         restraint(lm, &extended, examples, tools, &mut |done, all| progress(FitStage::Arguments(done, all)))?;
     let false_call_cost = settings.false_call_cost;
-    let report = Report { unseen, restraint, false_call_cost, ..report(&data, tools, &head, &decided) };
-    Ok(Fitted { head, report, folds })
+    let tried_on = few.is_some().then_some(MOST_TRIED);
+    let report =
+        Report { unseen, restraint, false_call_cost, tried_on, ..report(&data, tools, &head, &decided) };
+    Ok(Fitted { head, report, folds: whole.folds.len() })
+}
+
+/// Fits to data of a pack, and to parts of it.
+struct Trial<'d> {
+    data: &'d Data,
+    table: Table<'d>,
+    /// W0.
+    none: Matrix,
+    all: Subset,
+    /// Parts of the examples: descriptions are in none.
+    folds: Vec<Subset>,
+}
+
+/// Heads that have not seen a fold each.
+struct HeldOut {
+    heads: Vec<(Subset, Head)>,
+}
+
+impl HeldOut {
+    /// What is decided in each context by the head that has not seen it.
+    fn decisions(&self, data: &Data) -> Vec<Vec<Decision>> {
+        let unseen = |i: usize| self.heads.iter().find(|(fold, _)| fold.contains(i as u32));
+        let decide = |i: usize| unseen(i).map_or_else(Vec::new, |(_, head)| data.decide(head, i));
+        (0..data.contexts.len()).map(decide).collect()
+    }
+}
+
+impl<'d> Trial<'d> {
+    fn new(data: &'d Data, settings: &FitSettings) -> Result<Self, FitError> {
+        let table = Table::new(&data.set)?;
+        let (contexts, examples) = (data.contexts.len(), data.set.groups().len());
+        let groups: HashSet<u32> = data.contexts.iter().map(|context| context.group).collect();
+        let folds = settings.folds.clamp(2, groups.len().max(2));
+        let examples_only = Subset::of(examples, |i| (i as usize) < contexts);
+        Ok(Self {
+            none: Matrix::zeros(data.set.tools().len(), data.set.width()),
+            all: Subset::all(examples),
+            folds: examples_only.folds(&table, folds, settings.seed)?,
+            data,
+            table,
+        })
+    }
+
+    /// The head with the λ of the lowest held-out cross-entropy.
+    fn chosen(&self, settings: &FitSettings, tell: &mut dyn FnMut(usize)) -> Result<Head, FitError> {
+        let scale = self.table.mean_square_norm();
+        let lambdas = Some(POWERS.iter().map(|power| 10f64.powf(*power) * scale).collect());
+        let search = Search { folds: self.folds.len(), seed: settings.seed, lambdas, ..Search::default() };
+        let mut told = 0;
+        let mut progress = |done: usize, _| {
+            tell(done - told);
+            told = done;
+        };
+        let fine = method(TOLERANCES.0);
+        Ok(choose_lambda(&self.table, &self.all, &self.none, &fine, &search, &mut progress)?.fit.head)
+    }
+
+    fn head(&self, part: &Subset, lambda: f64, tolerance: f64) -> Result<Head, FitError> {
+        let method = Method { penalty: Penalty::Squared { lambda }, ..method(tolerance) };
+        Ok(head::fit(&self.table, part, &self.none, &method, &mut |_| ())?.head)
+    }
+
+    fn held_out(
+        &self,
+        folds: &[Subset],
+        lambda: f64,
+        tell: &mut dyn FnMut(usize),
+    ) -> Result<HeldOut, FitError> {
+        let mut heads = Vec::with_capacity(folds.len());
+        for fold in folds {
+            heads.push((fold.clone(), self.head(&self.all.minus(fold), lambda, TOLERANCES.1)?));
+            tell(1);
+        }
+        Ok(HeldOut { heads })
+    }
 }
 
 /// Fits again with the λ and threshold of an earlier head: for a changed example or a tool more. No figures are made.
@@ -207,8 +275,10 @@ fn method(tolerance: f64) -> Method {
 
 /// Gives the tools without an example their offset.
 fn offer(head: &mut Head, data: &Data, offset: f32) {
+    let wanted: HashSet<usize> =
+        data.contexts.iter().flat_map(|context| context.points.iter().filter_map(|point| point.1)).collect();
     for tool in 0..head.tools.len() {
-        if !(0..data.contexts.len()).any(|context| data.wants(context, tool)) {
+        if !wanted.contains(&tool) {
             head.offsets[tool] = offset;
             head.meta.unfitted.push(head.tools[tool].clone());
         }
@@ -290,9 +360,27 @@ impl Data {
             contexts.push(context);
         }
         let mut readings = extract(lm, &contexts, cache, progress)?;
+        let described = contexts.drain(described..).zip(readings.drain(described..)).collect();
+        Ok(Self::of(
+            tools.names().map(str::to_owned).collect(),
+            lm.card().width,
+            contexts,
+            readings,
+            described,
+        ))
+    }
 
-        let mut set = FeatureSet::new(lm.card().width, tools.names().map(str::to_owned).collect());
-        for (context, readings) in contexts.iter().zip(&readings) {
+    fn of(
+        tools: Vec<String>,
+        width: usize,
+        contexts: Vec<Context>,
+        readings: Vec<Vec<Reading>>,
+        described: Vec<(Context, Vec<Reading>)>,
+    ) -> Self {
+        let mut set = FeatureSet::new(width, tools);
+        let of_examples = contexts.iter().zip(&readings);
+        for (context, readings) in of_examples.chain(described.iter().map(|(context, read)| (context, read)))
+        {
             let example = set.add_example(context.group);
             for ((_, tool), reading) in context.points.iter().zip(readings) {
                 // b has no part in the gradient: the word that would be said stands for any.
@@ -310,10 +398,44 @@ impl Data {
                 );
             }
         }
-        readings.truncate(described);
-        contexts.truncate(described);
         let turns = (0..contexts.len()).filter(|&i| contexts[i].answers.is_some()).collect();
-        Ok(Self { contexts, readings, set, turns })
+        Self { contexts, readings, described, set, turns }
+    }
+
+    /// What is about so many of the tools, evenly spaced among those that have examples, and about none; nothing if there are no more.
+    fn few(&self, most: usize) -> Option<Self> {
+        let with_examples = self.with_examples();
+        if with_examples.len() <= most {
+            return None;
+        }
+        let spaced = (0..most).map(|at| with_examples[at * with_examples.len() / most]);
+        let kept: HashMap<usize, usize> = spaced.enumerate().map(|(new, old)| (old, new)).collect();
+        let moved = |context: &Context| {
+            let point = |&(at, tool): &(usize, Option<usize>)| match tool {
+                None => Some((at, None)),
+                Some(old) => kept.get(&old).map(|new| (at, Some(*new))),
+            };
+            let points = context.points.iter().map(point).collect::<Option<Vec<_>>>()?;
+            Some(Context { points, ..context.clone() })
+        };
+        let of = |context: &Context, read: &Vec<Reading>| Some((moved(context)?, read.clone()));
+        let examples =
+            self.contexts.iter().zip(&self.readings).filter_map(|(context, read)| of(context, read));
+        let (contexts, readings) = examples.unzip();
+        let mut described: Vec<(Context, Vec<Reading>)> =
+            self.described.iter().filter_map(|(context, read)| of(context, read)).collect();
+        described.sort_by_key(|(context, _)| context.points[0].1);
+        let mut names: Vec<(usize, String)> =
+            kept.iter().map(|(old, new)| (*new, self.set.tools()[*old].clone())).collect();
+        names.sort();
+        let names = names.into_iter().map(|(_, name)| name).collect();
+        Some(Self::of(names, self.set.width(), contexts, readings, described))
+    }
+
+    /// Positions that a fit weighs alike.
+    fn positions(&self) -> usize {
+        let described = self.described.iter().map(|(context, _)| context);
+        self.contexts.iter().chain(described).map(|context| context.points.len()).sum()
     }
 
     /// Whether the tool is to be called somewhere in this context; a description does not count.
@@ -336,10 +458,16 @@ impl Data {
             .collect()
     }
 
-    /// Tools with examples at whose turns they are called, spread over all of them; none if there are too few to compare.
-    fn left_out(&self, tools: usize) -> Vec<usize> {
-        let called = |tool: usize| self.turns.iter().any(|&i| self.wants(i, tool));
-        let with_examples: Vec<usize> = (0..tools).filter(|&tool| called(tool)).collect();
+    /// Tools with examples at whose turns they are called.
+    fn with_examples(&self) -> Vec<usize> {
+        let wanted = |&i: &usize| self.contexts[i].points.iter().filter_map(|(_, tool)| *tool);
+        let called: BTreeSet<usize> = self.turns.iter().flat_map(wanted).collect();
+        called.into_iter().collect()
+    }
+
+    /// Some of them, spread over all; none if there are too few to compare.
+    fn left_out(&self) -> Vec<usize> {
+        let with_examples = self.with_examples();
         if with_examples.len() < 3 {
             return Vec::new();
         }

@@ -43,6 +43,9 @@ pub struct Report {
     /// What a call where none is wanted was taken to cost in the choice of the threshold, in right calls.
     #[serde(default = "one")]
     pub false_call_cost: f64,
+    /// Of how many tools λ and the offset of those without examples were chosen, where it is not all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tried_on: Option<usize>,
     /// Tools that were treated as if they had no example, and how they fared.
     pub unseen: Option<Unseen>,
     /// How far the model's wish to fill in another parameter is trusted; none if no example says its arguments, or nothing of them
@@ -170,6 +173,12 @@ impl fmt::Display for Report {
             "λ {:.2e} (λ / mean‖h‖² {:.2e}), weighting per position, threshold {:.2} (a false call costs {} right ones).",
             self.lambda, self.lambda_scaled, self.bias, self.false_call_cost
         )?;
+        if let Some(tools) = self.tried_on {
+            writeln!(
+                f,
+                "So many tools: λ and how far to trust descriptions are from {tools} of them, and one fold is held out."
+            )?;
+        }
         let unfitted: Vec<&str> =
             self.tools.iter().filter(|tool| tool.examples == 0).map(|tool| tool.tool.as_str()).collect();
         if !unfitted.is_empty() {
@@ -265,6 +274,7 @@ pub(crate) fn report(data: &Data, tools: &ToolSet, head: &Head, decided: &[Vec<D
         lambda_scaled: head.meta.lambda_scaled.unwrap_or(0.0),
         bias: head.bias,
         false_call_cost: one(),
+        tried_on: None,
         unseen: None,
         restraint: None,
         tools: by_tool.collect(),

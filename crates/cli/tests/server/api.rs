@@ -335,6 +335,33 @@ fn a_tool_is_added_without_reading_the_old_examples_again_and_taken_out_again() 
     assert!(!place.done(&["pack", "show", "grown"]).contains("not those that its head was fitted to"));
 }
 
+/// Of many tools a part says what λ is to be; all have rows, and held-out figures are of all of them.
+#[test]
+fn many_tools_are_fitted_from_what_a_part_of_them_says() {
+    let place = place();
+    let name = |i: usize| format!("open_{i}");
+    let tool =
+        |i: usize| json!({"name": name(i), "description": format!("Opens door {i}."), "parameters": {}});
+    let tools: Vec<Value> = (0..80).map(tool).collect();
+    std::fs::write(place.at("doors.json"), json!(tools).to_string()).expect("written");
+    let line = |i: usize| {
+        json!({"user": format!("Door {}, please.", i % 80), "tool": name(i % 80)}).to_string() + "\n"
+    };
+    std::fs::write(place.at("doors.jsonl"), (0..160).map(line).collect::<String>()).expect("written");
+    place.done(&["pack", "new", "doors", "--tools", "doors.json", "--examples", "doors.jsonl"]);
+    let fitted = place.done(&["pack", "fit", "doors", "--model", "model", "--json"]);
+    let report: Value = serde_json::from_str(fitted.trim()).expect("JSON");
+    assert_eq!(
+        (report["tried_on"].as_u64(), report["tools"].as_array().map(Vec::len)),
+        (Some(64), Some(80))
+    );
+    let turns = report["turns"].as_u64().expect("a count");
+    assert!((20..200).contains(&turns), "a fold of five, the shipped talk in it: {turns}");
+    assert!(report["lambda"].as_f64().expect("a number") > 0.0 && report["unseen"].is_object(), "{fitted}");
+    let tried = place.done(&["pack", "try", "doors", "Door 3, please.", "--model", "model"]);
+    assert!(tried.contains("open_"), "{tried}");
+}
+
 /// What a false call costs decides the threshold, and a pack that grows keeps it.
 #[test]
 fn the_threshold_goes_by_what_a_false_call_costs() {
