@@ -106,8 +106,11 @@ const MAX_PRODUCTS: usize = 250;
 const PRODUCTS_A_PRECONDITIONER: usize = 15;
 /// Positions that the first curvatures are thinned to.
 const ROUGH_CURVATURE: usize = 4096;
-/// Probabilities that a curvature may hold (32 MB).
+/// Probabilities that a curvature may hold (32 MB); and where tools are so many that these are few positions a tool, so many
+/// positions a tool, up to as many probabilities (256 MB).
 const CURVATURE_NUMBERS: usize = 8 << 20;
+const POSITIONS_A_TOOL: usize = 32;
+const MOST_CURVATURE_NUMBERS: usize = 64 << 20;
 /// An uncut step that leaves more than this share of the gradient calls for a finer curvature.
 const POOR_STEP: f64 = 0.25;
 /// Steps rejected for rounding after which `f32` logits are taken to be too coarse, and `f64` ones the weights.
@@ -362,7 +365,10 @@ impl<'a, 'b> Solver<'a, 'b> {
                 objective.weight(id) * f64::from(doubt) * f64::from(norms[id as usize]).powi(2)
             })
             .collect();
-        let keep = self.keep.min(CURVATURE_NUMBERS / objective.fitted().len());
+        let tools = objective.fitted().len();
+        let most =
+            (CURVATURE_NUMBERS / tools).max((POSITIONS_A_TOOL * tools).min(MOST_CURVATURE_NUMBERS / tools));
+        let keep = self.keep.min(most);
         // Multiples of the golden ratio: each choice is far from those before.
         let phase = (0.5 + 0.618_033_988_749_895 * self.choice as f64).fract();
         let kept = thin_from(phase, &shares, keep).into_iter();

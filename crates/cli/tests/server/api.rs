@@ -351,10 +351,7 @@ fn many_tools_are_fitted_from_what_a_part_of_them_says() {
     place.done(&["pack", "new", "doors", "--tools", "doors.json", "--examples", "doors.jsonl"]);
     let fitted = place.done(&["pack", "fit", "doors", "--model", "model", "--json"]);
     let report: Value = serde_json::from_str(fitted.trim()).expect("JSON");
-    assert_eq!(
-        (report["tried_on"].as_u64(), report["tools"].as_array().map(Vec::len)),
-        (Some(64), Some(80))
-    );
+    assert_eq!((report["tried_on"].as_u64(), report["tools"].as_array().map(Vec::len)), (Some(64), Some(80)));
     let turns = report["turns"].as_u64().expect("a count");
     assert!((20..200).contains(&turns), "a fold of five, the shipped talk in it: {turns}");
     assert!(report["lambda"].as_f64().expect("a number") > 0.0 && report["unseen"].is_object(), "{fitted}");
