@@ -26,7 +26,7 @@ const POWERS: [f64; 5] = [-5.0, -5.75, -6.5, -7.25, -8.0];
 const TOLERANCES: (f64, f64) = (1e-4, 3e-3);
 /// Tools whose examples are left out whole, at most, to say how far a description alone can be trusted.
 const LEFT_OUT: usize = 8;
-/// Tools on which λ is chosen and descriptions are tried, at most: with more of them a fit takes longer and says the same.
+/// Tools on which λ is chosen and descriptions are tried, at most: with all of many the fits would take hours.
 const MOST_TRIED: usize = 64;
 
 /// How to fit.
